@@ -1,0 +1,3 @@
+module github.com/touchline/touchline/pixel
+
+go 1.26

@@ -1,0 +1,3 @@
+module github.com/touchline/touchline/services/devstack
+
+go 1.26

@@ -1,0 +1,3 @@
+module github.com/touchline/touchline/services/e2e
+
+go 1.26
