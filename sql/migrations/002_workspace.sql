@@ -35,6 +35,7 @@ create table policy (
   state             text        not null check (state in ('building', 'live', 'superseded')),
   build_total       bigint      not null default 0, -- facts to walk when the build began
   build_done        bigint      not null default 0, -- of them, walked
+  build_cursor      uuid,                            -- the last fact walked, in order of fact_id
   created_at        timestamptz not null,
   created_by        text        not null,
   published_at      timestamptz,

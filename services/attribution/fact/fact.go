@@ -9,6 +9,7 @@ package fact
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"strings"
@@ -45,8 +46,25 @@ var identifierRef = map[hit.IdentifierKind]RefKind{
 	hit.UserID: RefUserID, hit.Phone: RefPhone, hit.BSUID: RefBSUID, hit.Email: RefEmail, hit.Device: RefDevice,
 }
 
-// IdentifierRef is the reference of an identifier.
-func IdentifierRef(id hit.Identifier) Ref { return ref(identifierRef[id.Kind], id.Value) }
+// IdentifierRef is the reference of an identifier. A stored identifier's digest is
+// its reference, so that what a replaced copy withdraws names the identifier too.
+func IdentifierRef(id hit.Identifier) Ref {
+	if digest, ok := Digest(id.Value); ok {
+		return Ref{Kind: identifierRef[id.Kind], Value: digest}
+	}
+	return ref(identifierRef[id.Kind], id.Value)
+}
+
+// Digest parses the value of a stored identifier, 32 hex digits. It says no to
+// anything else, as identifiers in tests may be plain text.
+func Digest(value string) (uuid.UUID, bool) {
+	var digest uuid.UUID
+	if len(value) != 2*len(digest) {
+		return uuid.Nil, false
+	}
+	_, err := hex.Decode(digest[:], []byte(value))
+	return digest, err == nil
+}
 
 // MessageRef is the reference of a message, outbound or inbound.
 func MessageRef(channel, id string) Ref { return ref(RefMessage, channel+"\x00"+id) }
