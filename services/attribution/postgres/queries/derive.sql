@@ -1,0 +1,84 @@
+-- What derive reads: the facts that bear on a change.
+
+-- Workspaces with something to conclude. A loose index scan: it costs one probe a
+-- workspace, however long the backlog of one of them is.
+-- name: DeriveWorkspaces :many
+with recursive waiting as (
+  (select t.workspace_id from touched t order by t.workspace_id limit 1)
+  union all
+  select (select t.workspace_id from touched t where t.workspace_id > w.workspace_id order by t.workspace_id limit 1)
+  from waiting w
+  where w.workspace_id is not null
+)
+select w.workspace_id::uuid as workspace_id from waiting w where w.workspace_id is not null
+union
+select p.workspace_id from policy p where p.state = 'building';
+
+-- name: DeriveTouchedList :many
+select seq, fact_id, old_refs, new_refs, source_id, hour, term, consumer, shard, batch
+from touched
+where workspace_id = @workspace_id
+order by seq
+limit @most;
+
+-- Exactly the rows read: sequences commit out of order, so "up to the last one"
+-- would lose some.
+-- name: DeriveTouchedDelete :execrows
+delete from touched where workspace_id = @workspace_id and seq = any(@seqs::bigint[]);
+
+-- name: DeriveTermAdd :exec
+insert into ledger_batch (workspace_id, consumer, shard, batch, source_id, hour, stored, duplicate, conflict)
+select @workspace_id, x.consumer, x.shard, x.batch, x.source_id, x.hour, x.stored, x.duplicate, x.conflict
+from (
+  select unnest(@consumers::uuid[]) as consumer, unnest(@shards::int[]) as shard, unnest(@batches::bigint[]) as batch,
+         unnest(@source_ids::uuid[]) as source_id, unnest(@hours::timestamptz[]) as hour,
+         unnest(@stored::bigint[]) as stored, unnest(@duplicate::bigint[]) as duplicate, unnest(@conflict::bigint[]) as conflict
+) as x
+order by 2, 3, 4, 5, 6
+on conflict (workspace_id, consumer, shard, batch, source_id, hour) do update
+set stored = ledger_batch.stored + excluded.stored,
+    duplicate = ledger_batch.duplicate + excluded.duplicate,
+    conflict = ledger_batch.conflict + excluded.conflict;
+
+-- name: DeriveFactsByRef :many
+select distinct fact_id from fact_ref where workspace_id = @workspace_id and value = any(@refs::uuid[]);
+
+-- name: DeriveRefsByFact :many
+select distinct value from fact_ref where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
+
+-- name: DeriveFactList :many
+select fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, flags, body
+from fact
+where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
+
+-- name: DeriveFactWalk :many
+select fact_id from fact where workspace_id = @workspace_id and fact_id > @after order by fact_id limit @most;
+
+-- name: DeriveFactCount :one
+select count(*) from fact where workspace_id = @workspace_id;
+
+-- name: DeriveWorkspace :one
+select currency from workspace where workspace_id = @workspace_id;
+
+-- name: DerivePolicies :many
+select version, document, identity_version, state, build_total, build_done, build_cursor
+from policy
+where workspace_id = @workspace_id and state in ('live', 'building')
+order by version;
+
+-- name: DeriveBuildStart :exec
+update policy set build_total = @build_total where workspace_id = @workspace_id and version = @version;
+
+-- name: DeriveBuildProgress :exec
+update policy set build_done = build_done + @walked, build_cursor = @build_cursor
+where workspace_id = @workspace_id and version = @version;
+
+-- name: DeriveBuildSupersede :exec
+update policy set state = 'superseded', superseded_at = @at where workspace_id = @workspace_id and state = 'live';
+
+-- name: DeriveBuildPublish :exec
+update policy set state = 'live', published_at = @at where workspace_id = @workspace_id and version = @version and state = 'building';
+
+-- Identifiers that the block lists name: nothing is found through them.
+-- name: DeriveBlocked :many
+select digest from identifier where workspace_id = @workspace_id and folded = any(@folded::uuid[]);
