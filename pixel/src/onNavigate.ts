@@ -1,0 +1,20 @@
+import { attempt } from './lib/attempt';
+
+/**
+ * Calls back after every soft navigation (pushState, replaceState, back and forward)
+ * and when the page returns from the back/forward cache. `restored` tells the latter,
+ * where the address is the same and yet the page is looked at anew.
+ */
+export function onNavigate(callback: (restored: boolean) => void): void {
+  const wrap = (name: 'pushState' | 'replaceState') => {
+    const original = history[name];
+    history[name] = function (this: History, ...args: Parameters<History['pushState']>) {
+      original.apply(this, args);
+      attempt(() => callback(false));
+    };
+  };
+  attempt(() => wrap('pushState'));
+  attempt(() => wrap('replaceState'));
+  addEventListener('popstate', () => attempt(() => callback(false)));
+  addEventListener('pageshow', (e) => e.persisted && attempt(() => callback(true)));
+}
