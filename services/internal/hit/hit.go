@@ -99,6 +99,17 @@ type Hit struct {
 	Workspace uuid.UUID `json:"workspace"`
 	Receipt   Receipt   `json:"receipt"`
 	Fact      Fact      `json:"fact"`
+
+	// Rejection is set of an item that the edge refused and that counts all the
+	// same, as accepted and as rejected. Its Fact has Source and ReceivedAt only.
+	Rejection *Rejection `json:"rejection,omitempty"`
+}
+
+// Rejection says why an item was refused.
+type Rejection struct {
+	Reason string `json:"reason"`           // one of the edge's closed set
+	Detail string `json:"detail,omitempty"` // for a human
+	Raw    []byte `json:"raw,omitempty"`    // the item as it came, for a replay
 }
 
 // Receipt names one acknowledged hit. Numbers are dense per epoch and shard, so
