@@ -1,0 +1,133 @@
+package derive
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// closure gathers all facts that can bear on conclusions about refs, and all
+// references that those facts carry: everything reachable over shared references.
+// Facts outside it share nothing with facts inside, so deriving it whole gives what
+// deriving the whole workspace would.
+//
+// Identifiers that every version blocks connect nothing and are not walked through.
+func closure(ctx context.Context, facts Facts, refs []uuid.UUID, versions []Version) (gathered, error) {
+	found := gathered{refs: make(map[uuid.UUID]bool, len(refs)), keys: make(map[uuid.UUID]bool)}
+	frontier := found.addRefs(refs, versions)
+	for len(frontier) > 0 {
+		keys, err := facts.ByRef(ctx, frontier)
+		if err != nil {
+			return gathered{}, err
+		}
+		keys = slices.DeleteFunc(keys, func(k uuid.UUID) bool { return found.keys[k] })
+		for _, k := range keys {
+			found.keys[k] = true
+		}
+		next, err := facts.Refs(ctx, keys)
+		if err != nil {
+			return gathered{}, err
+		}
+		frontier = found.addRefs(next, versions)
+	}
+	var err error
+	found.facts, err = facts.Load(ctx, mapKeys(found.keys))
+	return found, err
+}
+
+// gathered is a closure: whole connected components.
+type gathered struct {
+	refs  map[uuid.UUID]bool
+	keys  map[uuid.UUID]bool
+	facts []hit.Fact
+}
+
+// addRefs notes refs and returns those that are new and to be walked through.
+func (g *gathered) addRefs(refs []uuid.UUID, versions []Version) []uuid.UUID {
+	var walk []uuid.UUID
+	for _, r := range refs {
+		if g.refs[r] {
+			continue
+		}
+		g.refs[r] = true
+		if !blockedByAll(r, versions) {
+			walk = append(walk, r)
+		}
+	}
+	return walk
+}
+
+func blockedByAll(ref uuid.UUID, versions []Version) bool {
+	for _, v := range versions {
+		if !v.Blocked[ref] {
+			return false
+		}
+	}
+	return len(versions) > 0
+}
+
+func mapKeys(set map[uuid.UUID]bool) []uuid.UUID {
+	keys := make([]uuid.UUID, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+// components splits facts into groups that share no reference but blocked ones, at
+// most about parts groups, of about the same size, so that they can be derived side
+// by side.
+func components(facts []hit.Fact, v Version, parts int) [][]hit.Fact {
+	parent := make([]int, len(facts))
+	for i := range parent {
+		parent[i] = i
+	}
+	find := func(i int) int {
+		for parent[i] != i {
+			parent[i] = parent[parent[i]]
+			i = parent[i]
+		}
+		return i
+	}
+	first := make(map[uuid.UUID]int, 2*len(facts))
+	for i := range facts {
+		for _, r := range fact.Refs(&facts[i]) {
+			if v.Blocked[r.Value] {
+				continue
+			}
+			j, seen := first[r.Value]
+			if !seen {
+				first[r.Value] = i
+				continue
+			}
+			parent[find(i)] = find(j)
+		}
+	}
+	return pack(facts, find, parts)
+}
+
+// pack deals components out into parts groups, always to the smallest group.
+func pack(facts []hit.Fact, find func(int) int, parts int) [][]hit.Fact {
+	size := make(map[int]int)
+	for i := range facts {
+		size[find(i)]++
+	}
+	groups := make([][]hit.Fact, max(1, min(parts, len(size))))
+	load := make([]int, len(groups))
+	groupOf := make(map[int]int, len(size))
+	for i := range facts {
+		root := find(i)
+		group, dealt := groupOf[root]
+		if !dealt {
+			group = slices.Index(load, slices.Min(load))
+			groupOf[root] = group
+			load[group] += size[root]
+		}
+		groups[group] = append(groups[group], facts[i])
+	}
+	return groups
+}

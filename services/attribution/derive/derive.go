@@ -1,0 +1,199 @@
+// Package derive draws conclusions from stored facts: it is the shell around the
+// pure packages. What consume marked as touched is gathered with everything that
+// can bear on it, the pure function derives it, and the differences to what the
+// table holds are written.
+//
+// There is one writer per workspace (see Store.Exclusive), so two derivations never
+// see half of each other's work, whatever the number of workers. A late fact, a
+// change of identity and a new policy take the same path.
+package derive
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Config tunes a [Deriver]. The zero value of a field stands for its default.
+type Config struct {
+	Poll      time.Duration    // how often to look for work that no signal told of; 200 ms, a guess
+	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
+	WalkRows  int              // facts that a build walks in one transaction; 2,000, a guess
+	Parallel  int              // workspaces derived side by side; 2
+	Parts     int              // groups of persons derived side by side; 2
+	Now       func() time.Time // the clock; time.Now
+	Log       *slog.Logger     // slog.Default
+	Observe   func(Pass)       // called after each committed transaction
+}
+
+// Pass tells what one transaction did.
+type Pass struct {
+	Workspace uuid.UUID
+	Touched   int // rows concluded from
+	Facts     int // facts derived
+	Changed   int // conversions written
+	Took      time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Poll, 200*time.Millisecond)
+	setDefault(&c.BatchRows, 5000)
+	setDefault(&c.WalkRows, 2000)
+	setDefault(&c.Parallel, 2)
+	setDefault(&c.Parts, 2)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Observe == nil {
+		c.Observe = func(Pass) {}
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Deriver derives whatever is touched, in all workspaces.
+type Deriver struct {
+	store Store
+	cfg   Config
+	wake  chan struct{}
+	slots chan struct{}
+
+	mu      sync.Mutex
+	running map[uuid.UUID]bool
+	rest    map[uuid.UUID]time.Time // a workspace whose derivation failed waits until then
+}
+
+// New returns a Deriver over store.
+func New(store Store, cfg Config) *Deriver {
+	cfg = cfg.withDefaults()
+	return &Deriver{
+		store: store, cfg: cfg,
+		wake:    make(chan struct{}, 1),
+		slots:   make(chan struct{}, cfg.Parallel),
+		running: make(map[uuid.UUID]bool),
+		rest:    make(map[uuid.UUID]time.Time),
+	}
+}
+
+// Wake tells that a workspace has touched facts. It never blocks; a signal that is
+// lost is made good by the next poll.
+func (d *Deriver) Wake(uuid.UUID) {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run derives until ctx ends, then waits for the transactions under way and
+// returns nil. While the database is away it keeps trying.
+func (d *Deriver) Run(ctx context.Context) error {
+	var under sync.WaitGroup
+	defer under.Wait()
+	for {
+		pause := d.cfg.Poll
+		workspaces, err := d.store.Workspaces(ctx)
+		if err != nil && ctx.Err() == nil {
+			d.cfg.Log.Warn("look for touched facts", "error", err)
+			pause = jitter(time.Second)
+		}
+		for _, workspace := range workspaces {
+			d.start(ctx, &under, workspace)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.wake:
+		case <-time.After(pause):
+		}
+	}
+}
+
+// start derives a workspace in the background unless that is going on already.
+func (d *Deriver) start(ctx context.Context, under *sync.WaitGroup, workspace uuid.UUID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.running[workspace] || d.cfg.Now().Before(d.rest[workspace]) {
+		return
+	}
+	d.running[workspace] = true
+	under.Go(func() {
+		d.slots <- struct{}{}
+		err := d.guarded(ctx, workspace)
+		<-d.slots
+		d.finished(ctx, workspace, err)
+	})
+}
+
+func (d *Deriver) finished(ctx context.Context, workspace uuid.UUID, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.running, workspace)
+	delete(d.rest, workspace)
+	if err != nil && ctx.Err() == nil {
+		d.rest[workspace] = d.cfg.Now().Add(jitter(time.Second))
+		d.cfg.Log.Error("derive", "workspace", workspace, "error", err)
+	}
+}
+
+// guarded keeps a fault in one workspace from stopping the others.
+func (d *Deriver) guarded(ctx context.Context, workspace uuid.UUID) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("derivation broke: %v", fault)
+		}
+	}()
+	return d.Workspace(ctx, workspace)
+}
+
+// Workspace derives one workspace until nothing is touched and no build is under
+// way, or until another process turns out to have it.
+func (d *Deriver) Workspace(ctx context.Context, workspace uuid.UUID) error {
+	_, err := d.store.Exclusive(ctx, workspace, func(s Session) error {
+		for ctx.Err() == nil {
+			more, err := d.pass(ctx, workspace, s)
+			if err != nil {
+				return err
+			}
+			if !more {
+				return nil
+			}
+		}
+		return ctx.Err()
+	})
+	return err
+}
+
+// pass does one transaction's work: touched facts first, then a step of a build.
+func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (more bool, err error) {
+	begun := d.cfg.Now()
+	var done Pass
+	err = s.Snapshot(ctx, func(tx Tx) error {
+		done = Pass{Workspace: workspace}
+		more, err = d.step(ctx, tx, workspace, &done)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	done.Took = d.cfg.Now().Sub(begun)
+	d.cfg.Observe(done)
+	return more, nil
+}
+
+// jitter spreads retries over [d/2, d + d/2), so that workers that failed together
+// do not come back together.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }

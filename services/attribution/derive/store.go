@@ -1,0 +1,172 @@
+package derive
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/credit"
+	"github.com/touchline/touchline/services/attribution/identity"
+	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/attribution/touch"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// Store is the database as derive sees it. Package postgres implements it.
+type Store interface {
+	// Workspaces lists those with touched facts or a policy to build, in any order.
+	Workspaces(ctx context.Context) ([]uuid.UUID, error)
+
+	// Exclusive takes the workspace's lock and runs fn while holding it; it does not
+	// wait: false means that another process has it. The lock ends with the process
+	// that held it, however that died.
+	Exclusive(ctx context.Context, workspace uuid.UUID, fn func(Session) error) (bool, error)
+}
+
+// Session is the time during which one process alone draws a workspace's
+// conclusions.
+type Session interface {
+	// Snapshot runs fn in one REPEATABLE READ transaction that begins now, after the
+	// lock was taken, and so sees all that the lock's last holder wrote. It commits
+	// when fn returns nil. After a serialization failure fn runs again, in a new
+	// transaction: fn must keep no state between runs.
+	Snapshot(ctx context.Context, fn func(Tx) error) error
+}
+
+// Tx is one such transaction, bound to its workspace.
+type Tx interface {
+	Queue
+	Facts
+	Table
+}
+
+// Queue is what waits to be concluded from.
+type Queue interface {
+	// Workspace returns what derivations need to know of the workspace. A workspace
+	// that is gone has no versions.
+	Workspace(ctx context.Context) (Workspace, error)
+	// Touched returns up to most rows, oldest first.
+	Touched(ctx context.Context, most int) ([]Touched, error)
+	// Finish deletes exactly these rows and moves their terms into the ledger.
+	Finish(ctx context.Context, rows []Touched) error
+	// Advance records how far a build has come, or publishes it.
+	Advance(ctx context.Context, build Build) error
+}
+
+// Facts finds stored facts.
+type Facts interface {
+	// ByRef returns the keys of all facts that carry one of refs.
+	ByRef(ctx context.Context, refs []uuid.UUID) ([]uuid.UUID, error)
+	// Refs returns all references of the facts with these keys, each once.
+	Refs(ctx context.Context, facts []uuid.UUID) ([]uuid.UUID, error)
+	// Load returns the facts with these keys, in any order.
+	Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, error)
+	// Walk returns up to most keys greater than after, ascending.
+	Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UUID, error)
+}
+
+// Table is what has been concluded so far.
+type Table interface {
+	// Current returns everything of a version that hangs on one of refs.
+	Current(ctx context.Context, version Version, refs []uuid.UUID) (Current, error)
+	// Credits returns the credits of these rows, as far as rollups need them: keyed
+	// by conversion, in order of rank.
+	Credits(ctx context.Context, version int, rows []ConversionRow) (map[ConversionKey][]credit.Credit, error)
+	// Revisions returns the highest revision that each conversion ever had.
+	Revisions(ctx context.Context, version int, keys []ConversionKey) (map[ConversionKey]int, error)
+	// Apply writes the changes of one version.
+	Apply(ctx context.Context, version Version, changes Changes, at time.Time) error
+}
+
+// Workspace is what a derivation needs to know of its workspace.
+type Workspace struct {
+	Currency string // ISO 4217, of values that state none
+	Versions []Version
+}
+
+// Version is a policy that is in force or being built.
+type Version struct {
+	Number   int
+	Identity int // the identity version that the policy shares with others like it
+	Policy   *policy.Policy
+	// Blocked holds the digests of all identifiers that the policy's block list
+	// names: they are as good as absent.
+	Blocked  map[uuid.UUID]bool
+	Building bool
+	Started  bool      // the build knows its total
+	Cursor   uuid.UUID // the last fact that the build has walked
+}
+
+// Touched is one hit that changed a fact since conclusions were last drawn.
+type Touched struct {
+	Seq      int64
+	OldRefs  []uuid.UUID // what a replaced copy withdraws
+	NewRefs  []uuid.UUID
+	Source   uuid.UUID
+	Hour     time.Time // of receipt, UTC
+	Term     string    // stored, duplicate or conflict
+	Consumer uuid.UUID
+	Shard    int32
+	Batch    int64
+}
+
+// Build is a step of a version's build.
+type Build struct {
+	Version int
+	Start   bool // count the facts to walk
+	Walked  int
+	Cursor  uuid.UUID
+	Publish bool // it is complete: it takes the place of the live version
+	At      time.Time
+}
+
+// ConversionKey names a conversion within a version.
+type ConversionKey struct {
+	Definition string
+	ID         string
+}
+
+// ConversionRow is a current row of the conversion table, without its credits.
+type ConversionRow struct {
+	Key      ConversionKey
+	Revision int
+	EventAt  hit.Instant
+	Currency string
+	Models   []string
+	Hash     uuid.UUID
+}
+
+// Current is what a version holds on some references.
+type Current struct {
+	Conversions []ConversionRow
+	Messages    []touch.Message
+	Persons     []identity.Assignment
+	Links       []identity.Link
+	Claims      []identity.Claim
+}
+
+// Changes turns what a version holds into what follows from the facts.
+type Changes struct {
+	Supersede []ConversionKey
+	Insert    []ConversionChange
+
+	MessageDelete []touch.Message
+	MessageUpsert []touch.Message
+	PersonDelete  []identity.Assignment
+	PersonUpsert  []identity.Assignment
+	LinkDelete    []identity.Link
+	LinkUpsert    []identity.Link
+	ClaimDelete   []identity.Claim
+	ClaimUpsert   []identity.Claim
+
+	Credits  []CreditSum
+	Messages []MessageSum
+}
+
+// ConversionChange is a conversion to write, with its credits.
+type ConversionChange struct {
+	credit.Conversion
+	Revision int
+	Hash     uuid.UUID
+}
