@@ -1,0 +1,68 @@
+-- name: WorkspaceInsert :exec
+insert into workspace (workspace_id, name, currency, timezone, country, demo, created_at)
+values (@workspace_id, @name, @currency, @timezone, sqlc.narg(country), @demo, @created_at);
+
+-- name: WorkspaceGet :one
+select workspace_id, name, currency, timezone, country, demo, created_at
+from workspace
+where workspace_id = @workspace_id;
+
+-- The rows of one workspace, what refers to others first. Whoever calls these holds
+-- the workspace's lock, so that derive writes none of them meanwhile.
+
+-- name: WorkspaceDeleteTouched :exec
+delete from touched where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteCredit :exec
+delete from credit where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteConversion :exec
+delete from conversion where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteMessage :exec
+delete from message where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteRollupCredit :exec
+delete from rollup_credit where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteRollupMessage :exec
+delete from rollup_message where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteLink :exec
+delete from link where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeletePerson :exec
+delete from identifier_person where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteClaim :exec
+delete from claim where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteIdentifier :exec
+delete from identifier where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteRef :exec
+delete from fact_ref where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteConflict :exec
+delete from fact_conflict where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteFact :exec
+delete from fact where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteQuarantine :exec
+delete from quarantine where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteLedgerBatch :exec
+delete from ledger_batch where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteLedger :exec
+delete from ledger where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeletePolicy :exec
+delete from policy where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteSource :exec
+delete from source where workspace_id = @workspace_id;
+
+-- name: WorkspaceDelete :exec
+delete from workspace where workspace_id = @workspace_id;
