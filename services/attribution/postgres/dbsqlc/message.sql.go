@@ -37,7 +37,7 @@ func (q *Queries) MessageDelete(ctx context.Context, arg MessageDeleteParams) er
 
 const messageListByAnchor = `-- name: MessageListByAnchor :many
 select channel, message_id, anchor, sender, registered, session, template_name, template_language, campaign, variant,
-       person_id, category, cost_amount::text as cost_amount, cost_currency,
+       person_id, category, coalesce(cost_amount::text, '')::text as cost_amount, cost_currency,
        sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason
 from message
 where workspace_id = $1 and version = $2 and anchor = any($3::uuid[])

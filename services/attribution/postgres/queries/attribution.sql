@@ -1,12 +1,13 @@
 -- A page of the attribution table in order of (event_at, definition, conversion_id,
 -- model's ordinal, rank), after the given position. The three conditions on the
 -- position say the same thing more and more exactly: the first two are on
--- conversion alone, so that its index finds the beginning of the page.
+-- conversion alone, so that its index finds the beginning of the page. Empty text
+-- stands for no value.
 -- name: AttributionPage :many
 select
   c.definition, c.conversion_id, c.event_id, c.event_name, c.in_thread, c.event_at, c.order_id,
-  c.value::text as value, c.currency, c.person_id,
-  m.model::text as model, m.ordinal::int as ordinal, k.weights[m.ordinal]::bigint as weight, (k.credited[m.ordinal])::text as credited,
+  coalesce(c.value::text, '')::text as value, c.currency, c.person_id,
+  m.model::text as model, m.ordinal::int as ordinal, k.weights[m.ordinal]::bigint as weight, coalesce((k.credited[m.ordinal])::text, '')::text as credited,
   k.rank, k.channel, k.tier, k.touch_key, k.touch_at, k.window_seconds, k.lag_us,
   k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant,
   s.sent_at, s.delivered_at, s.read_at, s.clicked_at, s.replied_at, s.failed_at
