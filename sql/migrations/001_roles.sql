@@ -15,8 +15,14 @@ begin
     exception
       when duplicate_object or unique_violation then null;
     end;
-    if not pg_has_role(current_user, wanted, 'member') then
-      execute format('grant %I to %I', wanted, current_user);
+    -- "usage", not "member": since Postgres 16 the maker of a role is its member
+    -- without the right to take it.
+    if not pg_has_role(current_user, wanted, 'usage') then
+      begin
+        execute format('grant %I to %I', wanted, current_user);
+      exception
+        when internal_error or unique_violation then null; -- another database's migration granted it this moment
+      end;
     end if;
   end loop;
   execute format('grant usage, create on schema %I to touchline_worker', current_schema());

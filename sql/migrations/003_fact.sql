@@ -18,7 +18,9 @@ create table fact (
   primary key (workspace_id, fact_id)
 );
 
--- Contents that a copy of a fact stated and that differ from the first one stored.
+-- Contents that copies of a fact stated and that differ from the one in force, each
+-- with its earliest statement. A content here and in fact has been seen: stating
+-- it again is a duplicate.
 create table fact_conflict (
   workspace_id uuid        not null,
   fact_id      uuid        not null,
