@@ -1,0 +1,38 @@
+-- Appends one flush to a shard, exactly once however often it is sent.
+--
+-- KEYS[1]  the stream {prefix:shard}:hits
+-- KEYS[2]  the books  {prefix:shard}:books
+-- ARGV[1]  epoch of the writer
+-- ARGV[2]  number of the first entry; the others follow without gaps
+-- ARGV[3…] per entry: "workspace/source", payload
+--
+-- Returns 1 when appended, 0 when an earlier attempt had been.
+--
+-- Attempts of one epoch and shard are sent in the order of their numbers, but one
+-- that timed out at the client may run late, after its successors: whatever is at
+-- or below the high-water mark has been applied. The mark is read before anything
+-- is written, so that a wrong type of either key refuses the script as a whole,
+-- and the first write is XADD, so that a full memory does too.
+local mark = 'epoch:' .. ARGV[1]
+local first = tonumber(ARGV[2])
+local last = first + (#ARGV - 2) / 2 - 1
+if tonumber(redis.call('HGET', KEYS[2], mark) or '0') >= last then
+  return 0
+end
+local counts, order = {}, {}
+for i = 3, #ARGV, 2 do
+  local field = ARGV[i]
+  local number = string.format('%.0f', first + (i - 3) / 2)
+  redis.call('XADD', KEYS[1], '*', 'n', number, 'e', ARGV[1], 'w', field, 'h', ARGV[i + 1])
+  if not counts[field] then
+    counts[field] = 0
+    order[#order + 1] = field
+  end
+  counts[field] = counts[field] + 1
+end
+for _, field in ipairs(order) do
+  redis.call('HINCRBY', KEYS[2], 'accepted:' .. field, counts[field])
+  redis.call('HINCRBY', KEYS[2], 'inflight:' .. field, counts[field])
+end
+redis.call('HSET', KEYS[2], mark, string.format('%.0f', last))
+return 1

@@ -1,0 +1,34 @@
+package stream
+
+import (
+	_ "embed"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// The scripts; each says in its file what it takes and returns.
+var (
+	//go:embed append.lua
+	appendSource string
+	//go:embed settle.lua
+	settleSource string
+	//go:embed forget.lua
+	forgetSource string
+	//go:embed lag.lua
+	lagSource string
+)
+
+// scripts holds the digests of the scripts. They are sent as EVALSHA and, when the
+// server does not know them (first use, restart, failover), once as EVAL.
+type scripts struct {
+	appendHits, settle, forget, lag *redis.Script
+}
+
+func newScripts() scripts {
+	return scripts{
+		appendHits: redis.NewScript(appendSource),
+		settle:     redis.NewScript(settleSource),
+		forget:     redis.NewScript(forgetSource),
+		lag:        redis.NewScript(lagSource),
+	}
+}

@@ -1,0 +1,97 @@
+// Package stream carries hits from the tracking edge to the attribution worker:
+// sharded Redis streams with one consumer group, and the books that count what
+// is in them.
+//
+// A [Writer] appends hits and returns when Redis has acknowledged them. A
+// [Reader] hands entries to a worker, which stores them and then calls
+// [Reader.Settle]; only that removes them. Nothing here ever trims a stream: an
+// entry leaves it when a batch that contains it has been settled, never before.
+//
+// Each shard has two keys, which share a hash tag so that scripts may touch both
+// on a Redis Cluster:
+//
+//	{prefix:shard}:hits   the stream; fields n number, e epoch, w "workspace/source", h payload
+//	{prefix:shard}:books  a hash:
+//	    epoch:<epoch>         largest number appended by that epoch
+//	    accepted:<ws>/<src>   hits ever appended
+//	    inflight:<ws>/<src>   hits in the stream
+//	    settled:<consumer>    number of that consumer's last settled batch
+//
+// Only commands of Redis 7.0 are used, and only those that miniredis has too.
+package stream
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// The errors that callers branch on.
+var (
+	// ErrUnavailable says that Redis did not acknowledge in time. The hits of the
+	// call may be stored or not; the sender should send them again.
+	ErrUnavailable = errors.New("stream unavailable")
+	// ErrOrder says that a batch cannot be settled because the one before it is not,
+	// which happens when Redis lost its data. A worker goes on as a new consumer.
+	ErrOrder = errors.New("batch out of order")
+	// ErrNoConfig says that Redis does not answer CONFIG GET, as an embedded or
+	// a managed one, so that [Check] can say nothing.
+	ErrNoConfig = errors.New("redis refuses CONFIG GET")
+)
+
+// Config says where the streams are and how patient a writer is. Zero values
+// mean the defaults.
+type Config struct {
+	Prefix string // of the keys; default "touchline"
+	Shards int    // number of streams; default 4; never less than it has been
+
+	// Timeout is how long one Append waits for Redis; default 1 s.
+	Timeout time.Duration
+	// MaxEntries and MaxBytes bound one flush; default 500 and 1 MiB. A single
+	// call that is larger is flushed alone.
+	MaxEntries, MaxBytes int
+	// MaxQueued bounds the bytes that wait in one shard for the next flush;
+	// default 16 MiB. Over it Append returns ErrUnavailable at once.
+	MaxQueued int
+
+	Logger     *slog.Logger          // default slog.Default
+	Registerer prometheus.Registerer // default none
+}
+
+// withDefaults fills what is zero. The flush bounds were guessed from Redis'
+// speed (about 1 ms for 500 entries), not tuned.
+func (c Config) withDefaults() Config {
+	c.Prefix = cmp.Or(c.Prefix, "touchline")
+	c.Shards = cmp.Or(c.Shards, 4)
+	c.Timeout = cmp.Or(c.Timeout, time.Second)
+	c.MaxEntries = cmp.Or(c.MaxEntries, 500)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 1<<20)
+	c.MaxQueued = cmp.Or(c.MaxQueued, 16<<20)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// hitsKey is the stream of a shard.
+func (c Config) hitsKey(shard int) string {
+	return "{" + c.Prefix + ":" + strconv.Itoa(shard) + "}:hits"
+}
+
+// booksKey is the books of a shard.
+func (c Config) booksKey(shard int) string {
+	return "{" + c.Prefix + ":" + strconv.Itoa(shard) + "}:books"
+}
+
+// checkShard reports a shard that does not exist.
+func (c Config) checkShard(shard int) error {
+	if shard < 0 || shard >= c.Shards {
+		return fmt.Errorf("shard %d of %d", shard, c.Shards)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// Writer appends hits to the streams. It is safe for concurrent use.
+//
+// Calls that arrive while a shard is busy are gathered and sent as one script
+// call, its flush; there is never more than one flush of a shard on its way. Hits
+// are numbered, per epoch and shard and without gaps, when their flush is formed.
+//
+// When the outcome of a flush is not known, because the answer came late or not at
+// all, the flush is in doubt. The shard sends nothing else until it is resolved: the
+// same flush, with the same numbers, is sent again until Redis says that it is
+// applied, and the script sees to it that this happens once. Its callers do not wait
+// so long: each gets [ErrUnavailable] when its own time is up, and later calls get it
+// at once, or go to a shard that is not in doubt. So a hit that was acknowledged is
+// stored exactly once under its number, one that was not acknowledged may be stored
+// or not, and no number is ever skipped or used twice.
+//
+// An epoch is one run of one writer: two writers with one epoch would lose hits.
+type Writer struct {
+	cfg    Config
+	epoch  uuid.UUID
+	shards []*committer
+	next   atomic.Uint64
+
+	cancel context.CancelFunc // ends committers that are in doubt
+	done   sync.WaitGroup     // the committers
+}
+
+// NewWriter starts one goroutine per shard; [Writer.Close] ends them. The client
+// should come from [NewWriterClient] and stays the caller's to close, after the
+// writer. The epoch must be new: uuid.NewV7 for every start.
+func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) *Writer {
+	cfg = cfg.withDefaults()
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &Writer{cfg: cfg, epoch: epoch, cancel: cancel}
+	script, metrics := newScripts().appendHits, newWriterMetrics(cfg.Registerer)
+	for i := range cfg.Shards {
+		c := &committer{
+			client: client, script: script, cfg: cfg, metrics: metrics,
+			shard: i, epoch: epoch.String(), wake: make(chan struct{}, 1), closing: make(chan struct{}),
+			log: cfg.Logger.With("shard", i, "epoch", epoch.String()),
+		}
+		w.shards = append(w.shards, c)
+		w.done.Go(func() { c.run(ctx) })
+	}
+	return w
+}
+
+// Epoch returns the epoch of the writer's receipts.
+func (w *Writer) Epoch() uuid.UUID { return w.epoch }
+
+// Append stores the hits of one call and returns the receipt of the first; the
+// others follow it on the same shard with consecutive numbers. It returns nil only
+// after Redis has acknowledged all of them, and [ErrUnavailable] when that did not
+// happen in time, or ctx ended first; the hits may then be stored all or none.
+//
+// The receipts are not written into the payload: [Entry.Receipt] has them. Without
+// hits nothing happens and the receipt is zero.
+func (w *Writer) Append(ctx context.Context, hits []hit.Hit) (hit.Receipt, error) {
+	if len(hits) == 0 {
+		return hit.Receipt{}, nil
+	}
+	c, err := newCall(hits)
+	if err != nil {
+		return hit.Receipt{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
+	defer cancel()
+	shard := w.pick()
+	if !shard.enqueue(c) {
+		shard.metrics.unavailable.Add(float64(len(hits)))
+		return hit.Receipt{}, fmt.Errorf("append to shard %d: %w", shard.shard, ErrUnavailable)
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		shard.abandon(c)
+		<-c.done
+	}
+	if c.first == 0 {
+		shard.metrics.unavailable.Add(float64(len(hits)))
+		return hit.Receipt{}, fmt.Errorf("append to shard %d: %w", shard.shard, ErrUnavailable)
+	}
+	return hit.Receipt{Epoch: w.epoch, Shard: shard.shard, Number: c.first}, nil
+}
+
+// Ready returns nil when at least one shard takes hits, else [ErrUnavailable].
+func (w *Writer) Ready() error {
+	for _, c := range w.shards {
+		if c.available() {
+			return nil
+		}
+	}
+	return fmt.Errorf("all %d shards wait for redis: %w", len(w.shards), ErrUnavailable)
+}
+
+// pick goes round the shards, past those in doubt while there are others.
+func (w *Writer) pick() *committer {
+	n := uint64(len(w.shards))
+	start := w.next.Add(1)
+	for i := range n {
+		if c := w.shards[(start+i)%n]; c.available() {
+			return c
+		}
+	}
+	return w.shards[start%n]
+}
+
+// Close refuses further calls, waits until everything that was queued is written,
+// and stops. When ctx ends first, what is still in doubt is given up: its callers
+// get [ErrUnavailable], and so does Close.
+func (w *Writer) Close(ctx context.Context) error {
+	for _, c := range w.shards {
+		c.close()
+	}
+	drained := make(chan struct{})
+	go func() {
+		w.done.Wait()
+		close(drained)
+	}()
+	defer w.cancel()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+		w.cancel()
+		<-drained
+		return fmt.Errorf("close the writer: %w", ErrUnavailable)
+	}
+}
+
+// call is the hits of one Append on their way.
+type call struct {
+	fields   []string // "workspace/source" of each hit
+	payloads []string
+	bytes    int
+
+	done  chan struct{} // closed when the outcome stands or nobody waits for it
+	first int64         // number of the first hit, 0 when it was not acknowledged; set before done is closed
+	ended bool          // done is closed; guarded by the committer's lock
+}
+
+// newCall encodes hits outside of the committer, so that it happens on as many
+// cores as there are callers.
+func newCall(hits []hit.Hit) (*call, error) {
+	c := &call{
+		fields:   make([]string, len(hits)),
+		payloads: make([]string, len(hits)),
+		done:     make(chan struct{}),
+	}
+	var buf []byte
+	for i := range hits {
+		var err error
+		if buf, err = hit.Encode(buf[:0], &hits[i]); err != nil {
+			return nil, fmt.Errorf("encode hit %d of %d: %w", i+1, len(hits), err)
+		}
+		c.payloads[i] = string(buf)
+		c.fields[i] = field(hits[i].Workspace, hits[i].Fact.Source)
+		c.bytes += len(c.payloads[i]) + len(c.fields[i])
+	}
+	return c, nil
+}
+
+// field names a source in the books.
+func field(workspace, source uuid.UUID) string {
+	return workspace.String() + "/" + source.String()
+}
