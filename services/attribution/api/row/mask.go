@@ -1,0 +1,107 @@
+package row
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+)
+
+// whatsAppPrefix begins every message id of the Cloud API; what follows is base64 of
+// a text that contains the other side's phone.
+const whatsAppPrefix = "wamid."
+
+// MaskPhone shows of a phone what a reader needs to tell two customers apart, and no
+// more: the country code, if there is one, and the last two digits.
+//
+// callingCode is the number's own, without +; empty when the phone has none.
+func MaskPhone(phone, callingCode string) string {
+	digits := strings.TrimPrefix(phone, "+")
+	tail := digits
+	if callingCode != "" {
+		tail = strings.TrimPrefix(digits, callingCode)
+	}
+	shown := ""
+	// Two of five digits or less would name too few people.
+	if len(tail) > 5 {
+		shown = tail[len(tail)-2:]
+	} else {
+		shown = "••"
+	}
+	if callingCode == "" || tail == digits {
+		return "••• •• •" + shown
+	}
+	return "+" + callingCode + " ••• •• •" + shown
+}
+
+// Opaque replaces WhatsApp message ids, which contain a phone, by names that are
+// stable within one workspace and tell nothing.
+type Opaque struct{ key []byte }
+
+// NewOpaque returns an Opaque under a secret key of one workspace.
+func NewOpaque(key []byte) *Opaque { return &Opaque{key: key} }
+
+// Hide masks every id of r that is or may contain a WhatsApp message id. It sees to
+// it that equal ids stay equal.
+func (o *Opaque) Hide(r *Row, messageChannel string) {
+	if messageChannel == "whatsapp" || r.Channel == "whatsapp_ad" {
+		r.MessageID = o.maybe(r.MessageID)
+		r.TouchKey = o.maybe(r.TouchKey)
+	}
+	for _, id := range []*string{r.MessageID, r.TouchKey, r.OrderID} {
+		if id != nil {
+			*id = o.found(*id)
+		}
+	}
+	// An in-thread event is named after the message that it was made from.
+	if r.InThread && !strings.HasPrefix(r.ConversionID, "order:") {
+		r.ConversionID = o.event(r.ConversionID)
+	}
+	if r.InThread {
+		r.EventID = o.event(r.EventID)
+	}
+	r.ConversionID, r.EventID = o.found(r.ConversionID), o.found(r.EventID)
+}
+
+func (o *Opaque) maybe(id *string) *string {
+	if id == nil {
+		return nil
+	}
+	hidden := o.digest(*id)
+	return &hidden
+}
+
+// event keeps what follows the message id: ":payment" or the name of an event.
+func (o *Opaque) event(id string) string {
+	message, rest, found := strings.Cut(id, ":")
+	if found {
+		return o.digest(message) + ":" + rest
+	}
+	return o.digest(message)
+}
+
+// found masks the message ids anywhere in a text, whatever it is the id of.
+func (o *Opaque) found(text string) string {
+	begin := strings.Index(text, whatsAppPrefix)
+	if begin < 0 {
+		return text
+	}
+	end := begin + len(whatsAppPrefix)
+	for end < len(text) && isBase64(text[end]) {
+		end++
+	}
+	return text[:begin] + o.digest(text[begin:end]) + o.found(text[end:])
+}
+
+func isBase64(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("+/=_-", c) >= 0
+}
+
+func (o *Opaque) digest(id string) string {
+	if strings.HasPrefix(id, "m_") && len(id) == len("m_")+22 {
+		return id // hidden already
+	}
+	mac := hmac.New(sha256.New, o.key)
+	mac.Write([]byte(id))
+	return "m_" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+}
