@@ -255,20 +255,20 @@ type Click struct {
 
 // Inbound is a message from a person to the business.
 type Inbound struct {
-	Business  string          `json:"business,omitempty"` // phone_number_id
-	Type      string          `json:"type"`               // Meta's type; "reaction_removed" for a withdrawn reaction
-	Text      string          `json:"text,omitempty"`     // body of a text, caption of media
-	Context   string          `json:"context,omitempty"`  // id of the message it answers
-	Payload   string          `json:"payload,omitempty"`  // of a button or list reply, without the ";mt=" part
-	Title     string          `json:"title,omitempty"`    // label of a button or list reply
-	Token     string          `json:"token,omitempty"`    // click token cut off payload or flow_token
-	Interact  string          `json:"interact,omitempty"` // "button", "button_reply", "list_reply", "nfm_reply", …
-	Fields    json.RawMessage `json:"fields,omitempty"`   // a Flow's answers, an object
-	Order     *Amount         `json:"order,omitempty"`    // sum of item_price x quantity
-	Items     json.RawMessage `json:"items,omitempty"`    // an order's product_items
-	Referral  *Referral       `json:"referral,omitempty"`
-	Group     bool            `json:"group,omitempty"`
-	Extra     json.RawMessage `json:"extra,omitempty"` // what else came with it, kept
+	Business string          `json:"business,omitempty"` // phone_number_id
+	Type     string          `json:"type"`               // Meta's type; "reaction_removed" for a withdrawn reaction
+	Text     string          `json:"text,omitempty"`     // body of a text, caption of media
+	Context  string          `json:"context,omitempty"`  // id of the message it answers
+	Payload  string          `json:"payload,omitempty"`  // of a button or list reply, without the ";mt=" part
+	Title    string          `json:"title,omitempty"`    // label of a button or list reply
+	Token    string          `json:"token,omitempty"`    // click token cut off payload or flow_token
+	Interact string          `json:"interact,omitempty"` // "button", "button_reply", "list_reply", "nfm_reply", …
+	Fields   json.RawMessage `json:"fields,omitempty"`   // a Flow's answers, an object
+	Order    *Amount         `json:"order,omitempty"`    // sum of item_price x quantity
+	Items    json.RawMessage `json:"items,omitempty"`    // an order's product_items
+	Referral *Referral       `json:"referral,omitempty"`
+	Group    bool            `json:"group,omitempty"`
+	Extra    json.RawMessage `json:"extra,omitempty"` // what else came with it, kept
 }
 
 // Referral is the ad or post that a chat was opened from.
