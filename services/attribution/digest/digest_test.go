@@ -1,0 +1,163 @@
+package digest_test
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/digest"
+)
+
+var (
+	shop  = uuid.MustParse("11111111-1111-1111-1111-111111111111")
+	other = uuid.MustParse("22222222-2222-2222-2222-222222222222")
+)
+
+func ring(t *testing.T, first byte) *digest.Ring {
+	t.Helper()
+	r, err := digest.New(append([]byte{first}, bytes.Repeat([]byte{7}, digest.Size-1)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func sum(t *testing.T, r *digest.Ring, workspace uuid.UUID, kind, value string) (string, string) {
+	t.Helper()
+	exact, folded, err := r.Identifier(workspace, kind, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exact, folded
+}
+
+// The stored form is a promise: a change of it would separate every person from
+// their past.
+func TestRing_identifierIsHMACOfKindAndValue(t *testing.T) {
+	t.Parallel()
+	master := append([]byte{1}, bytes.Repeat([]byte{7}, digest.Size-1)...)
+	key, err := hkdf.Key(sha256.New, master, shop[:], "touchline digest", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("phone\x00+4790000001"))
+	want := hex.EncodeToString(mac.Sum(nil)[:16])
+	if got, _ := sum(t, ring(t, 1), shop, "phone", "+4790000001"); got != want {
+		t.Errorf("digest %s, want %s", got, want)
+	}
+}
+
+func TestRing_identifierDiffersByKeyWorkspaceKindAndValue(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for name, c := range map[string]struct {
+		key         byte
+		workspace   uuid.UUID
+		kind, value string
+	}{
+		"base":            {1, shop, "phone", "1"},
+		"other key":       {2, shop, "phone", "1"},
+		"other workspace": {1, other, "phone", "1"},
+		"other kind":      {1, shop, "user_id", "1"},
+		"other value":     {1, shop, "phone", "2"},
+		"shifted":         {1, shop, "phon", "e1"},
+	} {
+		got, _ := sum(t, ring(t, c.key), c.workspace, c.kind, c.value)
+		if len(got) != 32 {
+			t.Errorf("%s: %q has not 32 digits", name, got)
+		}
+		if twin, ok := seen[got]; ok {
+			t.Errorf("%s and %s have one digest", name, twin)
+		}
+		seen[got] = name
+	}
+}
+
+func TestRing_foldedIgnoresCaseAndKind(t *testing.T) {
+	t.Parallel()
+	r := ring(t, 1)
+	lower, lowerFolded := sum(t, r, shop, "user_id", "[object object] å ς k")
+	upper, upperFolded := sum(t, r, shop, "device", "[OBJECT Object] Å Σ \u212a") // the Kelvin sign folds to k
+	if lower == upper {
+		t.Error("digests ignore case or kind")
+	}
+	if lowerFolded != upperFolded {
+		t.Error("folded digests heed case or kind")
+	}
+	if listed, err := r.Folded(shop, "[Object OBJECT] å σ K"); err != nil || listed != lowerFolded {
+		t.Errorf("a block list's entry has another digest (%v)", err)
+	}
+}
+
+func TestRing_sealAndOpen(t *testing.T) {
+	t.Parallel()
+	r := ring(t, 1)
+	id, _ := sum(t, r, shop, "email", "eva@example.org")
+	first, err := r.Seal(shop, id, "eva@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := r.Seal(shop, id, "eva@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(first, second) {
+		t.Error("two ciphertexts of one value are equal: the nonce is not random")
+	}
+	if bytes.Contains(first, []byte("eva")) {
+		t.Error("the ciphertext shows the value")
+	}
+	if value, err := r.Open(shop, id, first); err != nil || value != "eva@example.org" {
+		t.Errorf("opened %q, %v", value, err)
+	}
+
+	changed := bytes.Clone(first)
+	changed[len(changed)-1] ^= 1
+	_, err1 := r.Open(other, id, first)
+	_, err2 := r.Open(shop, "0"+id[1:], first)
+	_, err3 := r.Open(shop, id, changed)
+	_, err4 := r.Open(shop, id, first[:5])
+	_, err5 := ring(t, 2).Open(shop, id, first)
+	for name, err := range map[string]error{"workspace": err1, "digest": err2, "bytes": err3, "length": err4, "key": err5} {
+		if !errors.Is(err, digest.ErrSealed) {
+			t.Errorf("with another %s: %v, want ErrSealed", name, err)
+		}
+	}
+}
+
+func TestNew_refusesAShortKey(t *testing.T) {
+	t.Parallel()
+	if _, err := digest.New(make([]byte, 16)); !errors.Is(err, digest.ErrKey) {
+		t.Errorf("got %v, want ErrKey", err)
+	}
+}
+
+// More workspaces than are kept, from many goroutines: still the same digests.
+func TestRing_boundedAndConcurrent(t *testing.T) {
+	t.Parallel()
+	r := ring(t, 1)
+	want, _ := sum(t, r, shop, "phone", "1")
+	var group sync.WaitGroup
+	for g := range 4 {
+		group.Go(func() {
+			for i := range 600 {
+				ws := uuid.UUID{byte(g), byte(i >> 8), byte(i)}
+				if _, _, err := r.Identifier(ws, "phone", "1"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if got, _ := sum(t, r, shop, "phone", "1"); got != want {
+		t.Error("the digest changed")
+	}
+}
