@@ -1,0 +1,134 @@
+package derive
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// shelf holds facts in memory.
+type shelf []hit.Fact
+
+func (s shelf) ByRef(_ context.Context, refs []uuid.UUID) ([]uuid.UUID, error) {
+	var keys []uuid.UUID
+	for i := range s {
+		for _, r := range fact.Refs(&s[i]) {
+			if slices.Contains(refs, r.Value) && !slices.Contains(keys, s[i].Key()) {
+				keys = append(keys, s[i].Key())
+			}
+		}
+	}
+	return keys, nil
+}
+
+func (s shelf) Refs(_ context.Context, keys []uuid.UUID) ([]uuid.UUID, error) {
+	var refs []uuid.UUID
+	for i := range s {
+		if slices.Contains(keys, s[i].Key()) {
+			for _, r := range fact.Refs(&s[i]) {
+				refs = append(refs, r.Value)
+			}
+		}
+	}
+	return refs, nil
+}
+
+func (s shelf) Load(_ context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+	return slices.DeleteFunc(slices.Clone(s), func(f hit.Fact) bool { return !slices.Contains(keys, f.Key()) }), nil
+}
+
+func (s shelf) Walk(context.Context, uuid.UUID, int) ([]uuid.UUID, error) { return nil, nil }
+
+// anyShelf draws page views of few devices and users, so that chains form.
+func anyShelf(t *rapid.T) shelf {
+	n := rapid.IntRange(1, 12).Draw(t, "facts")
+	facts := make(shelf, n)
+	for i := range facts {
+		facts[i] = hit.Fact{Kind: hit.KindPage, ID: fmt.Sprintf("p%d", i), Page: &hit.Page{}}
+		if d := rapid.IntRange(0, 5).Draw(t, "device"); d > 0 {
+			facts[i].Device = &hit.Identifier{Kind: hit.Device, Value: fmt.Sprintf("d%d", d)}
+		}
+		if u := rapid.IntRange(0, 5).Draw(t, "user"); u > 0 {
+			facts[i].Identifiers = []hit.Identifier{{Kind: hit.UserID, Value: fmt.Sprintf("u%d", u)}}
+		}
+	}
+	return facts
+}
+
+func TestClosure_IsWhole(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		facts := anyShelf(t)
+		blocked := Version{Blocked: map[uuid.UUID]bool{fact.IdentifierRef(hit.Identifier{Kind: hit.UserID, Value: "u1"}).Value: true}}
+		start := fact.Refs(&facts[0])[0].Value
+		found, err := closure(t.Context(), facts, []uuid.UUID{start}, []Version{blocked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range facts {
+			inside := found.keys[facts[i].Key()]
+			for _, r := range fact.Refs(&facts[i]) {
+				switch {
+				case inside && !found.refs[r.Value]:
+					t.Fatalf("%s is gathered but its reference %v is not", facts[i].ID, r)
+				case !inside && found.refs[r.Value] && !blocked.Blocked[r.Value]:
+					t.Fatalf("%s shares the reference %v with what is gathered and is not", facts[i].ID, r)
+				}
+			}
+		}
+	})
+}
+
+func TestClosure_WalksWhatOneVersionAllows(t *testing.T) {
+	t.Parallel()
+	house := hit.Identifier{Kind: hit.UserID, Value: "house"}
+	facts := shelf{
+		{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}, Identifiers: []hit.Identifier{house}},
+		{Kind: hit.KindPage, ID: "b", Page: &hit.Page{}, Identifiers: []hit.Identifier{house}},
+	}
+	blocks := Version{Blocked: map[uuid.UUID]bool{fact.IdentifierRef(house).Value: true}}
+	for _, c := range []struct {
+		name     string
+		versions []Version
+		want     int
+	}{
+		{"both block: nothing is found through it", []Version{blocks, blocks}, 1},
+		{"one does not: that one needs all", []Version{blocks, {}}, 2},
+	} {
+		found, err := closure(t.Context(), facts, []uuid.UUID{fact.Refs(&facts[0])[0].Value}, c.versions)
+		if err != nil || len(found.facts) != c.want {
+			t.Errorf("%s: %d facts, %v, want %d", c.name, len(found.facts), err, c.want)
+		}
+	}
+}
+
+func TestComponents_ShareNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		facts := anyShelf(t)
+		groups := components(facts, Version{}, rapid.IntRange(1, 4).Draw(t, "parts"))
+		groupOf := make(map[uuid.UUID]int)
+		total := 0
+		for g, group := range groups {
+			total += len(group)
+			for i := range group {
+				for _, r := range fact.Refs(&group[i]) {
+					if other, seen := groupOf[r.Value]; seen && other != g {
+						t.Fatalf("groups %d and %d share %v", other, g, r)
+					}
+					groupOf[r.Value] = g
+				}
+			}
+		}
+		if total != len(facts) {
+			t.Fatalf("%d facts in groups, want %d", total, len(facts))
+		}
+	})
+}
