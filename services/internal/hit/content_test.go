@@ -102,12 +102,21 @@ func TestFact_Key(t *testing.T) {
 func TestSortIdentifiers(t *testing.T) {
 	t.Parallel()
 	got := SortIdentifiers([]Identifier{
-		{Kind: Email, Value: "b"}, {Kind: Email, Value: "a"}, {Kind: Device, Value: "d"}, {Kind: UserID, Value: "u"},
-		{Kind: Email, Value: "b"}, {Kind: BSUID, Value: "US.1"}, {Kind: Phone, Value: "1"},
+		{Kind: Email, Value: "b"},
+		{Kind: Email, Value: "a"},
+		{Kind: Device, Value: "d"},
+		{Kind: UserID, Value: "u"},
+		{Kind: Email, Value: "b"},
+		{Kind: BSUID, Value: "US.1"},
+		{Kind: Phone, Value: "1"},
 	})
 	want := []Identifier{
-		{Kind: UserID, Value: "u"}, {Kind: Phone, Value: "1"}, {Kind: BSUID, Value: "US.1"},
-		{Kind: Email, Value: "b"}, {Kind: Email, Value: "a"}, {Kind: Device, Value: "d"},
+		{Kind: UserID, Value: "u"},
+		{Kind: Phone, Value: "1"},
+		{Kind: BSUID, Value: "US.1"},
+		{Kind: Email, Value: "b"},
+		{Kind: Email, Value: "a"},
+		{Kind: Device, Value: "d"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
