@@ -7,6 +7,7 @@
 package digest
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -20,6 +21,8 @@ import (
 	"unicode"
 
 	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // Size is the length of a master key, in bytes.
@@ -59,39 +62,40 @@ func New(master []byte) (*Ring, error) {
 	if len(master) != Size {
 		return nil, ErrKey
 	}
-	return &Ring{master: append([]byte(nil), master...), keys: make(map[uuid.UUID]keys)}, nil
-}
-
-// Identifier returns the digest of an identifier in its workspace, and that of its
-// value with the case folded ([Ring.Folded]), both as 32 hex digits.
-func (r *Ring) Identifier(workspace uuid.UUID, kind, value string) (sum, folded string, err error) {
-	k, err := r.of(workspace)
-	if err != nil {
-		return "", "", err
+	if _, err := derive(master, uuid.Nil); err != nil {
+		return nil, err
 	}
-	return k.sum(kind, value), k.sum(foldedKind, fold(value)), nil
+	return &Ring{master: bytes.Clone(master), keys: make(map[uuid.UUID]keys)}, nil
 }
 
-// foldedKind is no kind of identifier: block lists name values whatever their kind.
-const foldedKind = "folded"
+// Digest returns the digest of an identifier in its workspace.
+func (r *Ring) Digest(workspace uuid.UUID, kind hit.IdentifierKind, value string) uuid.UUID {
+	return r.of(workspace).sum("", kind, value)
+}
 
-// Folded returns the digest of a value by which block lists are compared: without
-// case and whatever the kind, 32 hex digits.
-func (r *Ring) Folded(workspace uuid.UUID, value string) (string, error) {
-	k, err := r.of(workspace)
-	if err != nil {
-		return "", err
+// Folded returns the digest of the identifier's value with the case folded, by which
+// block lists are compared.
+func (r *Ring) Folded(workspace uuid.UUID, kind hit.IdentifierKind, value string) uuid.UUID {
+	return r.of(workspace).sum("folded", kind, fold(value))
+}
+
+// Identifier returns id as facts store it: in place of the plain value its digests,
+// each 32 hex digits.
+func (r *Ring) Identifier(workspace uuid.UUID, id hit.Identifier) hit.Identifier {
+	return hit.Identifier{
+		Kind:   id.Kind,
+		Value:  Hex(r.Digest(workspace, id.Kind, id.Value)),
+		Folded: Hex(r.Folded(workspace, id.Kind, id.Value)),
 	}
-	return k.sum(foldedKind, fold(value)), nil
 }
+
+// Hex writes a digest as facts hold it: 32 hex digits, no hyphens.
+func Hex(sum uuid.UUID) string { return hex.EncodeToString(sum[:]) }
 
 // Seal encrypts the value of the identifier that has the digest sum, nonce first.
 // Two calls return different ciphertexts.
-func (r *Ring) Seal(workspace uuid.UUID, sum, value string) ([]byte, error) {
-	k, err := r.of(workspace)
-	if err != nil {
-		return nil, err
-	}
+func (r *Ring) Seal(workspace, sum uuid.UUID, value string) ([]byte, error) {
+	k := r.of(workspace)
 	nonce := make([]byte, k.seal.NonceSize(), k.seal.NonceSize()+len(value)+k.seal.Overhead())
 	if _, err := rand.Read(nonce); err != nil {
 		return nil, fmt.Errorf("make a nonce: %w", err)
@@ -101,11 +105,8 @@ func (r *Ring) Seal(workspace uuid.UUID, sum, value string) ([]byte, error) {
 
 // Open returns the value that [Ring.Seal] encrypted for the same workspace and
 // digest, and [ErrSealed] for anything else.
-func (r *Ring) Open(workspace uuid.UUID, sum string, sealed []byte) (string, error) {
-	k, err := r.of(workspace)
-	if err != nil {
-		return "", err
-	}
+func (r *Ring) Open(workspace, sum uuid.UUID, sealed []byte) (string, error) {
+	k := r.of(workspace)
 	size := k.seal.NonceSize()
 	if len(sealed) < size {
 		return "", ErrSealed
@@ -118,20 +119,20 @@ func (r *Ring) Open(workspace uuid.UUID, sum string, sealed []byte) (string, err
 }
 
 // bound is what a ciphertext is tied to, so that moving it to another row shows.
-func bound(workspace uuid.UUID, sum string) []byte {
-	return append(workspace[:], sum...)
+func bound(workspace, sum uuid.UUID) []byte {
+	return append(workspace[:], sum[:]...)
 }
 
 // of returns the keys of a workspace, derived when they are not at hand.
-func (r *Ring) of(workspace uuid.UUID) (keys, error) {
+func (r *Ring) of(workspace uuid.UUID) keys {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k, ok := r.keys[workspace]; ok {
-		return k, nil
+		return k
 	}
 	k, err := derive(r.master, workspace)
 	if err != nil {
-		return keys{}, err
+		panic(err) // cannot be: New has derived keys from the same master key
 	}
 	if len(r.keys) >= maxKeys {
 		for any := range r.keys { // whichever: deriving again takes microseconds
@@ -140,7 +141,7 @@ func (r *Ring) of(workspace uuid.UUID) (keys, error) {
 		}
 	}
 	r.keys[workspace] = k
-	return k, nil
+	return k
 }
 
 func derive(master []byte, workspace uuid.UUID) (keys, error) {
@@ -166,14 +167,16 @@ func derive(master []byte, workspace uuid.UUID) (keys, error) {
 	return keys{digest: sum, seal: aead}, nil
 }
 
-// sum is HMAC-SHA-256 over kind and value, cut to 16 bytes. A zero byte keeps them
-// apart: no kind contains one.
-func (k keys) sum(kind, value string) string {
+// sum is HMAC-SHA-256 over form, kind and value, cut to 16 bytes. A zero byte keeps
+// them apart: no form and no kind contains one.
+func (k keys) sum(form string, kind hit.IdentifierKind, value string) uuid.UUID {
 	mac := hmac.New(sha256.New, k.digest)
-	mac.Write([]byte(kind))
-	mac.Write([]byte{0})
+	for _, part := range []string{form, string(kind)} {
+		mac.Write([]byte(part))
+		mac.Write([]byte{0})
+	}
 	mac.Write([]byte(value))
-	return hex.EncodeToString(mac.Sum(nil)[:16])
+	return uuid.UUID(mac.Sum(nil)[:16])
 }
 
 // fold is Unicode's simple case folding: of all letters that differ in case only,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -36,7 +37,9 @@ type RefusedError struct {
 }
 
 // Error names state and message.
-func (e *RefusedError) Error() string { return fmt.Sprintf("values refused (%s): %s", e.State, e.Message) }
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("values refused (%s): %s", e.State, e.Message)
+}
 
 // Is says that a RefusedError is an [ErrRefused], by its state also [ErrExists] or [ErrInUse].
 func (e *RefusedError) Is(target error) bool {
@@ -53,7 +56,7 @@ func (e *RefusedError) Is(target error) bool {
 
 // interpret turns an error of the driver into one of ours; others pass as they are.
 func interpret(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, ErrConflict) || errors.Is(err, ErrUnavailable) {
 		return err
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -85,5 +88,5 @@ func driverFault(err error) bool {
 	var connect *pgconn.ConnectError
 	var network interface{ Timeout() bool }
 	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errUnexpectedEOF) || err.Error() == "conn closed"
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }

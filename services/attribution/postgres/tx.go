@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -13,8 +12,6 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 )
-
-var errUnexpectedEOF = io.ErrUnexpectedEOF
 
 // attempts bounds how often a transaction is run again; guessed.
 const attempts = 8

@@ -11,6 +11,29 @@ import (
 	"github.com/google/uuid"
 )
 
+const batchAdopt = `-- name: BatchAdopt :exec
+update batch set consumer = $1, batch = batch - $2::bigint
+where consumer = $3 and shard = $4 and batch > $2::bigint
+`
+
+type BatchAdoptParams struct {
+	Fresh    uuid.UUID
+	Gone     int64
+	Consumer uuid.UUID
+	Shard    int32
+}
+
+// A consumer's batches go on under a new name, their numbers less those that are gone.
+func (q *Queries) BatchAdopt(ctx context.Context, arg BatchAdoptParams) error {
+	_, err := q.db.Exec(ctx, batchAdopt,
+		arg.Fresh,
+		arg.Gone,
+		arg.Consumer,
+		arg.Shard,
+	)
+	return err
+}
+
 const batchDelete = `-- name: BatchDelete :exec
 delete from batch where consumer = $1 and shard = $2 and batch = $3
 `

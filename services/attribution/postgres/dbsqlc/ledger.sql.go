@@ -52,6 +52,29 @@ func (q *Queries) LedgerBatchAdd(ctx context.Context, arg LedgerBatchAddParams) 
 	return err
 }
 
+const ledgerBatchAdopt = `-- name: LedgerBatchAdopt :exec
+update ledger_batch set consumer = $1, batch = batch - $2::bigint
+where consumer = $3 and shard = $4 and batch > $2::bigint
+`
+
+type LedgerBatchAdoptParams struct {
+	Fresh    uuid.UUID
+	Gone     int64
+	Consumer uuid.UUID
+	Shard    int32
+}
+
+// A consumer's batches go on under a new name, their numbers less those that are gone.
+func (q *Queries) LedgerBatchAdopt(ctx context.Context, arg LedgerBatchAdoptParams) error {
+	_, err := q.db.Exec(ctx, ledgerBatchAdopt,
+		arg.Fresh,
+		arg.Gone,
+		arg.Consumer,
+		arg.Shard,
+	)
+	return err
+}
+
 const ledgerFold = `-- name: LedgerFold :execrows
 with settled as (
   select unnest($1::uuid[]) as consumer, unnest($2::int[]) as shard, unnest($3::bigint[]) as batch

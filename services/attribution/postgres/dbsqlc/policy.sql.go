@@ -87,34 +87,24 @@ func (q *Queries) PolicyDropRollupMessages(ctx context.Context, workspaceID uuid
 }
 
 const policyGet = `-- name: PolicyGet :one
-select version, document, identity_version, state, build_total, build_done, created_at, created_by, published_at, superseded_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at
 from policy
 where workspace_id = $1 and version = $2
 `
 
-type PolicyGetRow struct {
-	Version         int32
-	Document        json.RawMessage
-	IdentityVersion int32
-	State           string
-	BuildTotal      int64
-	BuildDone       int64
-	CreatedAt       time.Time
-	CreatedBy       string
-	PublishedAt     *time.Time
-	SupersededAt    *time.Time
-}
-
-func (q *Queries) PolicyGet(ctx context.Context, workspaceID uuid.UUID, version int32) (PolicyGetRow, error) {
+func (q *Queries) PolicyGet(ctx context.Context, workspaceID uuid.UUID, version int32) (Policy, error) {
 	row := q.db.QueryRow(ctx, policyGet, workspaceID, version)
-	var i PolicyGetRow
+	var i Policy
 	err := row.Scan(
+		&i.WorkspaceID,
 		&i.Version,
 		&i.Document,
 		&i.IdentityVersion,
+		&i.ReferenceVersion,
 		&i.State,
 		&i.BuildTotal,
 		&i.BuildDone,
+		&i.BuildCursor,
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.PublishedAt,
@@ -158,41 +148,31 @@ func (q *Queries) PolicyInsert(ctx context.Context, arg PolicyInsertParams) erro
 }
 
 const policyList = `-- name: PolicyList :many
-select version, document, identity_version, state, build_total, build_done, created_at, created_by, published_at, superseded_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at
 from policy
 where workspace_id = $1
 order by version desc
 `
 
-type PolicyListRow struct {
-	Version         int32
-	Document        json.RawMessage
-	IdentityVersion int32
-	State           string
-	BuildTotal      int64
-	BuildDone       int64
-	CreatedAt       time.Time
-	CreatedBy       string
-	PublishedAt     *time.Time
-	SupersededAt    *time.Time
-}
-
-func (q *Queries) PolicyList(ctx context.Context, workspaceID uuid.UUID) ([]PolicyListRow, error) {
+func (q *Queries) PolicyList(ctx context.Context, workspaceID uuid.UUID) ([]Policy, error) {
 	rows, err := q.db.Query(ctx, policyList, workspaceID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []PolicyListRow{}
+	items := []Policy{}
 	for rows.Next() {
-		var i PolicyListRow
+		var i Policy
 		if err := rows.Scan(
+			&i.WorkspaceID,
 			&i.Version,
 			&i.Document,
 			&i.IdentityVersion,
+			&i.ReferenceVersion,
 			&i.State,
 			&i.BuildTotal,
 			&i.BuildDone,
+			&i.BuildCursor,
 			&i.CreatedAt,
 			&i.CreatedBy,
 			&i.PublishedAt,
@@ -209,34 +189,24 @@ func (q *Queries) PolicyList(ctx context.Context, workspaceID uuid.UUID) ([]Poli
 }
 
 const policyLive = `-- name: PolicyLive :one
-select version, document, identity_version, state, build_total, build_done, created_at, created_by, published_at, superseded_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at
 from policy
 where workspace_id = $1 and state = 'live'
 `
 
-type PolicyLiveRow struct {
-	Version         int32
-	Document        json.RawMessage
-	IdentityVersion int32
-	State           string
-	BuildTotal      int64
-	BuildDone       int64
-	CreatedAt       time.Time
-	CreatedBy       string
-	PublishedAt     *time.Time
-	SupersededAt    *time.Time
-}
-
-func (q *Queries) PolicyLive(ctx context.Context, workspaceID uuid.UUID) (PolicyLiveRow, error) {
+func (q *Queries) PolicyLive(ctx context.Context, workspaceID uuid.UUID) (Policy, error) {
 	row := q.db.QueryRow(ctx, policyLive, workspaceID)
-	var i PolicyLiveRow
+	var i Policy
 	err := row.Scan(
+		&i.WorkspaceID,
 		&i.Version,
 		&i.Document,
 		&i.IdentityVersion,
+		&i.ReferenceVersion,
 		&i.State,
 		&i.BuildTotal,
 		&i.BuildDone,
+		&i.BuildCursor,
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.PublishedAt,

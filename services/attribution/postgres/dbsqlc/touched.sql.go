@@ -6,10 +6,34 @@
 package dbsqlc
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
 )
+
+const touchedAdopt = `-- name: TouchedAdopt :exec
+update touched set consumer = $1, batch = batch - $2::bigint
+where consumer = $3 and shard = $4 and batch > $2::bigint
+`
+
+type TouchedAdoptParams struct {
+	Fresh    uuid.UUID
+	Gone     int64
+	Consumer uuid.UUID
+	Shard    int32
+}
+
+// A consumer's batches go on under a new name, their numbers less those that are gone.
+func (q *Queries) TouchedAdopt(ctx context.Context, arg TouchedAdoptParams) error {
+	_, err := q.db.Exec(ctx, touchedAdopt,
+		arg.Fresh,
+		arg.Gone,
+		arg.Consumer,
+		arg.Shard,
+	)
+	return err
+}
 
 type TouchedInsertParams struct {
 	WorkspaceID uuid.UUID

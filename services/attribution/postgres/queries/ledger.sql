@@ -26,3 +26,8 @@ order by workspace_id, source_id, hour
 on conflict (workspace_id, source_id, hour) do update
 set stored = ledger.stored + excluded.stored, duplicate = ledger.duplicate + excluded.duplicate,
   conflict = ledger.conflict + excluded.conflict, rejected = ledger.rejected + excluded.rejected;
+
+-- name: LedgerBatchAdopt :exec
+-- A consumer's batches go on under a new name, their numbers less those that are gone.
+update ledger_batch set consumer = @fresh, batch = batch - @gone::bigint
+where consumer = @consumer and shard = @shard and batch > @gone::bigint;

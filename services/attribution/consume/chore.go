@@ -1,0 +1,183 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/postgres"
+	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/internal/stream"
+)
+
+const (
+	// maxRecovered bounds the batches that are settled in one round; guessed.
+	maxRecovered = 500
+	// forgetAfter is the idle time after which an empty consumer is removed from its
+	// group; forgetEvery is how often to look.
+	forgetAfter, forgetEvery = time.Hour, 10 * time.Minute
+)
+
+// chores does what some worker has to do, each round all of it; every worker runs
+// it, and that they do it at once does no harm.
+func (c *Consumer) chores(ctx context.Context) {
+	var f folder
+	forgot := time.Now()
+	ticker := time.NewTicker(c.cfg.ChoreEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		c.report(ctx, "settling the batches of others", c.recover(ctx))
+		c.report(ctx, "folding the ledger", f.fold(ctx, c))
+		c.report(ctx, "measuring the lag", c.measure(ctx))
+		if time.Since(forgot) >= forgetEvery {
+			forgot = time.Now()
+			c.report(ctx, "removing dead consumers", c.forgetConsumers(ctx))
+		}
+	}
+}
+
+func (c *Consumer) report(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		c.log.Warn(what, "error", err)
+	}
+}
+
+// recover settles committed batches that nobody settled: their worker died between
+// its commit and its settling, or is slow.
+func (c *Consumer) recover(ctx context.Context) error {
+	var rows []dbsqlc.Batch
+	err := c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+		var err error
+		rows, err = tx.BatchUnsettled(ctx, c.cfg.StaleAfter.Seconds(), maxRecovered)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var faults []error
+	var before dbsqlc.Batch
+	for _, row := range rows { // in order of number, as Redis demands
+		first := row.Consumer != before.Consumer || row.Shard != before.Shard
+		before = row
+		b := stream.Batch{Consumer: row.Consumer, Shard: int(row.Shard), Number: row.Batch, Entries: row.Entries, Fields: row.Fields}
+		err := c.parts.Reader.Settle(ctx, b)
+		switch {
+		case err == nil:
+			c.forget(ctx, b)
+		case first && errors.Is(err, stream.ErrOrder):
+			faults = append(faults, c.adopt(ctx, b))
+		default:
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// adopt gives the batches of a consumer, of which first is the oldest, a new name and
+// numbers from 1. Redis demands a batch before it that was settled long ago: it lost
+// its data, and under the old name these batches' terms would never count.
+func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
+	fresh, offset := uuid.New(), first.Number-1
+	c.log.Error("Redis lost the settled batches of a consumer", "consumer", first.Consumer, "shard", first.Shard, "now", fresh)
+	return c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+		row := dbsqlc.BatchAdoptParams{Fresh: fresh, Gone: offset, Consumer: first.Consumer, Shard: int32(first.Shard)}
+		if err := tx.BatchAdopt(ctx, row); err != nil {
+			return err
+		}
+		if err := tx.LedgerBatchAdopt(ctx, dbsqlc.LedgerBatchAdoptParams(row)); err != nil {
+			return err
+		}
+		return tx.TouchedAdopt(ctx, dbsqlc.TouchedAdoptParams(row))
+	})
+}
+
+// forget deletes the row of a settled batch. That it fails does no harm: settling
+// again changes nothing, and then the row is deleted.
+func (c *Consumer) forget(ctx context.Context, b stream.Batch) {
+	err := c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+		return tx.BatchDelete(ctx, dbsqlc.BatchDeleteParams{Consumer: b.Consumer, Shard: int32(b.Shard), Batch: b.Number})
+	})
+	c.report(ctx, "deleting the row of a settled batch", err)
+}
+
+// folder moves terms of settled batches into the ledger. It goes by books that are
+// old: whoever read the books before a batch was settled, and reads the terms after
+// this, would count that batch twice.
+type folder struct {
+	read []reading // oldest first
+}
+
+// reading is what the books said of settled batches at one time.
+type reading struct {
+	at    time.Time
+	books []stream.ShardBooks
+}
+
+func (f *folder) fold(ctx context.Context, c *Consumer) error {
+	books, err := c.parts.Books(ctx)
+	if err != nil {
+		return err
+	}
+	f.read = append(f.read, reading{at: time.Now(), books: books})
+	ripe := -1
+	for n, r := range f.read {
+		if time.Since(r.at) >= c.cfg.FoldAfter {
+			ripe = n
+		}
+	}
+	if ripe < 0 {
+		return nil
+	}
+	rows := settledColumns(f.read[ripe].books)
+	f.read = f.read[ripe+1:]
+	return c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+		// One at a time: two would wait for one another's rows.
+		held, err := tx.TryLock(ctx, "fold")
+		if err != nil || !held {
+			return err
+		}
+		_, err = tx.LedgerFold(ctx, rows)
+		return err
+	})
+}
+
+func settledColumns(books []stream.ShardBooks) dbsqlc.LedgerFoldParams {
+	rows := dbsqlc.LedgerFoldParams{Consumers: []uuid.UUID{}, Shards: []int32{}, Batches: []int64{}}
+	for _, b := range books {
+		for consumer, number := range b.Settled {
+			rows.Consumers = append(rows.Consumers, consumer)
+			rows.Shards = append(rows.Shards, int32(b.Shard))
+			rows.Batches = append(rows.Batches, number)
+		}
+	}
+	return rows
+}
+
+// measure sets the gauges of the backlog.
+func (c *Consumer) measure(ctx context.Context) error {
+	c.metrics.lost.Set(float64(c.parts.Reader.Lost()))
+	for shard := range c.cfg.Shards {
+		lag, err := c.parts.Reader.Oldest(ctx, shard)
+		if err != nil {
+			return err
+		}
+		c.metrics.lag(shard, lag)
+	}
+	return nil
+}
+
+func (c *Consumer) forgetConsumers(ctx context.Context) error {
+	for shard := range c.cfg.Shards {
+		if _, err := c.parts.Reader.Forget(ctx, shard, forgetAfter); err != nil {
+			return err
+		}
+	}
+	return nil
+}

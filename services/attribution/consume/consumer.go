@@ -1,0 +1,270 @@
+package consume
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/touchline/touchline/services/attribution/digest"
+	"github.com/touchline/touchline/services/attribution/failpoint"
+	"github.com/touchline/touchline/services/attribution/postgres"
+	"github.com/touchline/touchline/services/internal/stream"
+)
+
+// Config says how a consumer works. Zero values mean the defaults.
+type Config struct {
+	Shards     int           // of the streams; default 4
+	BatchSize  int           // entries per transaction; default 500
+	Block      time.Duration // wait for the first entry; default 1 s
+	MinIdle    time.Duration // after which another consumer's entries are taken over; default 60 s
+	ClaimEvery time.Duration // how often to look for those; default 5 s
+	TxTimeout  time.Duration // bounds one transaction; default 20 s, a third of MinIdle
+	StaleAfter time.Duration // age at which any worker settles a committed batch; default 1 s
+	FoldAfter  time.Duration // age of the books by which terms are folded; default 10 s
+	ChoreEvery time.Duration // how often to settle what others left, and to fold; default 1 s
+
+	Failpoints *failpoint.Points     // default none
+	Logger     *slog.Logger          // default slog.Default
+	Registerer prometheus.Registerer // default none
+}
+
+func (c Config) withDefaults() Config {
+	c.Shards = cmp.Or(c.Shards, 4)
+	c.BatchSize = cmp.Or(c.BatchSize, 500)
+	c.Block = cmp.Or(c.Block, time.Second)
+	c.MinIdle = cmp.Or(c.MinIdle, time.Minute)
+	c.ClaimEvery = cmp.Or(c.ClaimEvery, 5*time.Second)
+	c.TxTimeout = cmp.Or(c.TxTimeout, 20*time.Second)
+	c.StaleAfter = cmp.Or(c.StaleAfter, time.Second)
+	c.FoldAfter = cmp.Or(c.FoldAfter, 10*time.Second)
+	c.ChoreEvery = cmp.Or(c.ChoreEvery, time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// Parts are what a consumer works with.
+type Parts struct {
+	Reader  *stream.Reader
+	Books   func(ctx context.Context) ([]stream.ShardBooks, error) // [stream.ReadBooks]
+	Pool    *postgres.Pool                                         // of [postgres.RoleWorker]
+	Digests *digest.Ring
+	// Signal is called after a batch that left something to conclude in workspace. It
+	// must not block.
+	Signal func(workspace uuid.UUID)
+}
+
+// Consumer stores what the streams bring. Any number of them work beside each other.
+type Consumer struct {
+	cfg     Config
+	parts   Parts
+	log     *slog.Logger
+	metrics *metrics
+}
+
+// New returns a consumer; [Consumer.Run] does the work.
+func New(cfg Config, parts Parts) *Consumer {
+	cfg = cfg.withDefaults()
+	if parts.Signal == nil {
+		parts.Signal = func(uuid.UUID) {}
+	}
+	return &Consumer{cfg: cfg, parts: parts, log: cfg.Logger, metrics: newMetrics(cfg.Registerer)}
+}
+
+// Run works until ctx ends, then finishes the batches at hand and returns nil. While
+// Redis or Postgres is away it waits and tries again; nothing is acknowledged
+// meanwhile. Beside the shards it settles what others left behind and folds the
+// ledger.
+func (c *Consumer) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	for shard := range c.cfg.Shards {
+		group.Go(func() { newLane(c, shard).run(ctx) })
+	}
+	group.Go(func() { c.chores(ctx) })
+	group.Wait()
+	return nil
+}
+
+// lane is one shard's work.
+type lane struct {
+	*Consumer
+	shard   int
+	name    name // of the next batch
+	claimed time.Time
+}
+
+func newLane(c *Consumer, shard int) *lane {
+	l := &lane{Consumer: c, shard: shard, claimed: time.Now()}
+	l.rename()
+	return l
+}
+
+// rename begins a new row of batches: the number of the last one may be taken.
+func (l *lane) rename() {
+	l.name = name{consumer: uuid.New(), shard: l.shard, number: 1}
+}
+
+func (l *lane) run(ctx context.Context) {
+	var b backoff
+	for ctx.Err() == nil {
+		entries, err := l.next(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				l.log.Warn("reading from the stream", "shard", l.shard, "error", err)
+			}
+			b.wait(ctx)
+			continue
+		}
+		b = backoff{}
+		if len(entries) > 0 {
+			l.cfg.Failpoints.Pass("after_read")
+			l.consume(ctx, entries)
+		}
+	}
+}
+
+// next returns entries to store: every few seconds those that other consumers had
+// and did not settle, else new ones.
+func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
+	if time.Since(l.claimed) >= l.cfg.ClaimEvery {
+		entries, err := l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, int64(l.cfg.BatchSize))
+		if err != nil {
+			return nil, err
+		}
+		if len(entries) > 0 {
+			l.log.Info("took over entries", "shard", l.shard, "count", len(entries))
+			return entries, nil // and look for more next time
+		}
+		l.claimed = time.Now()
+	}
+	return l.parts.Reader.Read(ctx, l.shard, int64(l.cfg.BatchSize), l.cfg.Block)
+}
+
+// consume decodes entries and stores them.
+func (l *lane) consume(ctx context.Context, entries []stream.Entry) {
+	items := make([]*item, len(entries))
+	for n, e := range entries {
+		items[n] = newItem(e, l.parts.Digests)
+	}
+	l.persist(ctx, items)
+}
+
+// persist stores items in one batch or, when the database refuses their values, in
+// halves: at the end the one that is to blame goes into quarantine and the others
+// are stored. It returns when they are stored or ctx has ended.
+func (l *lane) persist(ctx context.Context, items []*item) {
+	var b backoff
+	for {
+		err := l.attempt(ctx, items)
+		if err == nil {
+			return
+		}
+		l.rename()
+		if errors.Is(err, postgres.ErrRefused) && len(items) > 1 {
+			half := len(items) / 2
+			l.persist(ctx, items[:half])
+			l.persist(ctx, items[half:])
+			return
+		}
+		if errors.Is(err, postgres.ErrRefused) && l.blame(items[0], err) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		l.log.Warn("storing a batch", "shard", l.shard, "entries", len(items), "error", err)
+		b.wait(ctx)
+	}
+}
+
+// blame turns the one item that the database refuses into one it cannot refuse. It
+// returns false when there is nothing left to leave out.
+func (l *lane) blame(i *item, cause error) bool {
+	first := i.refused == nil
+	if !first && i.refused.raw == nil {
+		return false
+	}
+	var refused *postgres.RefusedError
+	detail := "the database refuses it"
+	if errors.As(cause, &refused) {
+		detail += ": SQLSTATE " + refused.State // not its message, which may quote personal data
+	}
+	i.refuse(reasonUnstorable, detail)
+	if !first {
+		i.refused.raw, i.receivedAt = nil, entryTime(i.entry.ID)
+	}
+	l.log.Warn("quarantined an entry that cannot be stored", "shard", l.shard, "entry", i.entry.ID, "detail", detail)
+	return true
+}
+
+// attempt stores items as the next batch and settles it. After an error nothing is
+// certain: the batch may have been committed all the same.
+func (l *lane) attempt(ctx context.Context, items []*item) error {
+	begin := time.Now()
+	// A stop must not cut a transaction in two; its own bound still holds.
+	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
+	defer cancel()
+	did, err := store{pool: l.parts.Pool, seal: l.parts.Digests, points: l.cfg.Failpoints}.write(work, l.name, items)
+	if err != nil {
+		return err
+	}
+	l.cfg.Failpoints.Pass("after_commit")
+	l.metrics.stored(did, time.Since(begin))
+	if len(did.batch.Entries) > 0 {
+		l.name.number++
+		l.settle(ctx, did.batch)
+	}
+	for _, workspace := range did.touched {
+		l.parts.Signal(workspace)
+	}
+	return nil
+}
+
+// settle takes the entries of a committed batch out of Redis, then its row out of
+// the database. When ctx ends first, another worker does it.
+func (l *lane) settle(ctx context.Context, batch stream.Batch) {
+	var b backoff
+	for {
+		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
+		err := l.parts.Reader.Settle(work, batch)
+		if err == nil {
+			l.cfg.Failpoints.Pass("after_settle")
+			l.forget(work, batch)
+			cancel()
+			return
+		}
+		cancel()
+		if errors.Is(err, stream.ErrOrder) {
+			// Redis has forgotten the batches before: its data is gone, and this batch's
+			// entries with it.
+			l.log.Error("Redis lost the settled batches of this consumer; going on as a new one", "shard", l.shard, "error", err)
+			l.rename()
+			return
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		l.log.Warn("settling a batch", "shard", l.shard, "error", err)
+		b.wait(ctx)
+	}
+}
+
+// backoff waits longer each time: 50 ms doubled up to 5 s, the half of it random.
+type backoff struct{ tries int }
+
+func (b *backoff) wait(ctx context.Context) {
+	limit := min(50*time.Millisecond<<min(b.tries, 10), 5*time.Second)
+	b.tries++
+	select {
+	case <-ctx.Done():
+	case <-time.After(limit/2 + rand.N(limit/2)):
+	}
+}

@@ -1,0 +1,160 @@
+package consume
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// term is what a hit counts as in the books.
+type term string
+
+// The terms, as the database spells them.
+const (
+	termStored    term = "stored"    // the first copy of a fact
+	termDuplicate term = "duplicate" // a copy that says what another one said
+	termConflict  term = "conflict"  // a copy that says something else
+	termRejected  term = "rejected"  // in quarantine
+)
+
+// statement is one copy of a fact.
+type statement struct {
+	source      uuid.UUID
+	trust       int16
+	at          hit.Instant
+	wholeSecond bool
+	receivedAt  hit.Instant
+	flags       []string // sorted, without repetition
+	content     uuid.UUID
+	body        []byte
+	refs        []fact.Ref // nil when read from the database, where fact_ref has them
+}
+
+// compare orders the copies of a fact; the smallest is in force. (attribution.md
+// section 1: the earliest, then the smallest canonical JSON. The rest decides
+// between copies that say the same at the same time.)
+func compare(a, b *statement) int {
+	return cmp.Or(
+		cmp.Compare(a.at, b.at),
+		bytes.Compare(a.body, b.body),
+		compareBool(a.wholeSecond, b.wholeSecond),
+		cmp.Compare(b.trust, a.trust),
+		bytes.Compare(a.source[:], b.source[:]),
+	)
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// other is a content that copies stated and that is not in force, with the earliest
+// of them.
+type other struct {
+	source     uuid.UUID
+	at         hit.Instant
+	receivedAt hit.Instant
+	body       []byte // nil when read from the database
+}
+
+// record is a fact: the copy in force and all other contents that were stated. The
+// zero record is a fact that nobody has stated.
+//
+// What it holds after any number of merges depends on the set of copies alone; only
+// the time of receipt of an other content may be too early, that of a copy with
+// another content.
+type record struct {
+	exists  bool
+	current statement
+	others  map[uuid.UUID]other
+}
+
+// merge adds a copy. It returns what the copy counts as, and whether the copy in
+// force changed. Of all copies of a fact exactly one is stored and one for each
+// further content is a conflict, whatever their order.
+func (r *record) merge(s statement) (counts term, changed bool) {
+	if !r.exists {
+		r.exists, r.current, r.others = true, s, make(map[uuid.UUID]other)
+		return termStored, true
+	}
+	counts = termDuplicate
+	if _, seen := r.others[s.content]; !seen && s.content != r.current.content {
+		counts = termConflict
+	}
+	before := r.current
+	switch order := compare(&s, &r.current); {
+	case order < 0:
+		r.displace(s.content)
+		r.current = s
+	case order > 0:
+		r.add(s)
+	default:
+		r.current.flags = union(before.flags, s.flags)
+	}
+	r.current.receivedAt = min(before.receivedAt, s.receivedAt)
+	changed = compare(&before, &r.current) != 0 || before.receivedAt != r.current.receivedAt ||
+		!slices.Equal(before.flags, r.current.flags)
+	return counts, changed
+}
+
+// displace makes the copy in force an other one, unless the new content is its own.
+func (r *record) displace(content uuid.UUID) {
+	if content == r.current.content {
+		return
+	}
+	delete(r.others, content)
+	r.others[r.current.content] = otherOf(&r.current)
+}
+
+// add notes a copy that is not in force.
+func (r *record) add(s statement) {
+	if s.content == r.current.content {
+		return
+	}
+	known, ok := r.others[s.content]
+	if !ok {
+		r.others[s.content] = otherOf(&s)
+		return
+	}
+	earlier := cmp.Or(cmp.Compare(s.at, known.at), bytes.Compare(s.source[:], known.source[:])) < 0
+	if !earlier && s.receivedAt >= known.receivedAt {
+		return // nothing to write
+	}
+	if earlier {
+		known.at, known.source = s.at, s.source
+	}
+	known.receivedAt = min(known.receivedAt, s.receivedAt)
+	known.body = s.body
+	r.others[s.content] = known
+}
+
+func otherOf(s *statement) other {
+	return other{source: s.source, at: s.at, receivedAt: s.receivedAt, body: s.body}
+}
+
+// clone returns a copy whose merges leave r alone.
+func (r *record) clone() *record {
+	c := *r
+	c.others = make(map[uuid.UUID]other, len(r.others))
+	for content, o := range r.others {
+		c.others[content] = o
+	}
+	return &c
+}
+
+// union merges two sorted lists without repetition.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
