@@ -1,5 +1,6 @@
 // Command devstack runs Touchline on one machine.
 //
+//	devstack run               everything, with a demo: what make run calls
 //	devstack servers -- CMD…   a PostgreSQL and a Redis around one command
 package main
 
@@ -9,6 +10,10 @@ import (
 )
 
 const usage = `devstack runs Touchline on one machine.
+
+  devstack run [--no-demo] [--no-traffic]
+        servers, services, a demo workspace, a made-up week, a shop and live traffic,
+        until Ctrl-C. The same again goes on where it was; .local keeps everything.
 
   devstack servers [--dir DIR] -- CMD ARG…
         finds or starts PostgreSQL and Redis, runs CMD with DATABASE_URL, REDIS_URL,
@@ -26,6 +31,8 @@ func main() {
 		os.Exit(2)
 	}
 	switch args[0] {
+	case "run":
+		os.Exit(runAll(args[1:]))
 	case "servers":
 		os.Exit(servers(args[1:]))
 	case "help", "-h", "--help":

@@ -1,0 +1,65 @@
+# Touchline. `make` or `make help` lists what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# No C compiler is needed; only the race detector wants one.
+export CGO_ENABLED ?= 0
+
+BIN := .local/bin
+DEVSTACK := $(BIN)/devstack
+# Every package of every module of the workspace; the root itself is no module.
+PACKAGES = $$(go list -m -f '{{.Dir}}/...')
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Start everything on this machine, with a demo; ARGS="--no-demo" starts empty, ARGS=--help lists more
+	@exec $(DEVSTACK) run $(ARGS)
+
+.PHONY: build
+build: ## Build the services and devstack into .local/bin
+	@services/devstack/build.sh $(BIN)
+
+.PHONY: test
+test: prepare ## Run all tests with real servers and a browser, installing what is missing; RACE=1 adds the race detector
+	@mkdir -p $(BIN)
+	@go build -o $(DEVSTACK) ./services/devstack/cmd/devstack
+	@echo "test: all Go modules$(if $(RACE), with the race detector)"
+	@$(if $(RACE),CGO_ENABLED=1) $(DEVSTACK) servers -- go test $(if $(RACE),-race) -timeout 20m $(ARGS) $(PACKAGES)
+
+.PHONY: prepare
+prepare: ## Find or install what the tests need: PostgreSQL, Redis, Chromium, npm packages
+	@services/devstack/prepare.sh
+
+.PHONY: lint
+lint: ## Format, vet, golangci-lint, sizes, types of the pixel
+	@.tools/lint.sh
+
+.PHONY: verify
+verify: ## Check that generated files are current and every module builds alone
+	@.tools/verify.sh
+
+.PHONY: generate
+generate: ## Make every generated file anew
+	@.tools/generate.sh
+
+.PHONY: bench
+bench: ## Run the benchmarks of all modules
+	@mkdir -p $(BIN)
+	@go build -o $(DEVSTACK) ./services/devstack/cmd/devstack
+	@$(DEVSTACK) servers -- go test -run '^$$' -bench . -benchmem $(ARGS) $(PACKAGES)
+
+.PHONY: e2e
+e2e: build ## Play the conformance worlds against a fresh `make run`, in order and shuffled
+	@services/devstack/conformance.sh $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what make run and the builds left in .local (the demo's data too)
+	@if [ -e .local/devstack.lock ] && ! flock -n .local/devstack.lock true 2>/dev/null; then echo "make run still runs: stop it first" >&2; exit 1; fi
+	@rm -rf .local

@@ -1,0 +1,145 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/touchline/touchline/services/devstack/child"
+	"github.com/touchline/touchline/services/devstack/server"
+)
+
+// keyID names the key that signs tokens here.
+const keyID = "devstack"
+
+// services are the processes of Touchline on this machine.
+type services struct {
+	opts    Options
+	ports   ports
+	secrets secrets
+	stack   *server.Stack
+	screen  *screen
+
+	children []*child.Child // in order of starting
+}
+
+// migrate brings the schema up to date.
+func (s *services) migrate(ctx context.Context) error {
+	_, err := s.attribution(ctx, "migrate")
+	return err
+}
+
+// attribution runs the attribution binary to its end and returns its output.
+func (s *services) attribution(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.binary("attribution"), args...)
+	cmd.Env = s.environment(0, s.ports.Worker)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("attribution %s: %w\n%s", args[0], err, stderr.String())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// start starts all three processes; what could be started is stopped by stop,
+// also after an error.
+func (s *services) start(ctx context.Context) error {
+	for _, one := range []struct {
+		name, binary string
+		args         []string
+		port, admin  int
+	}{
+		{"tracking", "tracking", nil, s.ports.Tracking, s.ports.TrackingAdmin},
+		{"worker", "attribution", []string{"worker"}, 0, s.ports.Worker},
+		{"api", "attribution", []string{"api"}, s.ports.API, s.ports.APIAdmin},
+	} {
+		c, err := child.Start(ctx, child.Spec{
+			Name: one.name, Path: s.binary(one.binary), Args: one.args, Env: s.environment(one.port, one.admin),
+			Log: filepath.Join(s.opts.path("logs"), one.name+".log"), Grace: 10 * time.Second,
+			Ready: ready(origin(one.admin) + "/readyz"),
+			Note:  func(line string) { s.screen.say("%s", line) },
+		})
+		if err != nil {
+			return err
+		}
+		s.children = append(s.children, c)
+		s.screen.say("  %-9s process %d, log %s", one.name, c.PID(), filepath.Join(s.opts.path("logs"), one.name+".log"))
+	}
+	return nil
+}
+
+// stop ends the processes, the last first, and returns when they are gone.
+func (s *services) stop() {
+	for i := len(s.children) - 1; i >= 0; i-- {
+		s.children[i].Stop()
+	}
+	s.children = nil
+}
+
+func (s *services) binary(name string) string {
+	path, err := filepath.Abs(filepath.Join(s.opts.Bin, name))
+	if err != nil {
+		return filepath.Join(s.opts.Bin, name) // no working folder: starting it says so
+	}
+	return path
+}
+
+// environment is the whole configuration of a process. Its variables are
+// documented in each service's app/config.go.
+func (s *services) environment(port, admin int) []string {
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=UTC",
+		"DATABASE_URL=" + s.stack.DatabaseURL,
+		"REDIS_URL=" + s.stack.RedisURL,
+		"TOUCHLINE_REGISTRY_KEY=" + s.secrets.RegistryKey,
+		"TOUCHLINE_IDENTITY_KEY=" + s.secrets.IdentityKey,
+		"TOUCHLINE_JWT_KEYS=" + keyID + "=" + s.secrets.JWTKey,
+		"TOUCHLINE_TRACKING_URL=" + origin(s.ports.Tracking),
+		"TOUCHLINE_ADMIN_ADDR=" + address(admin),
+		"TOUCHLINE_REGISTRY_SNAPSHOT=" + s.opts.path("registry.snapshot"),
+	}
+	if port != 0 {
+		env = append(env, "TOUCHLINE_ADDR="+address(port))
+	}
+	if s.stack.EmbeddedRedis {
+		env = append(env, "TOUCHLINE_REDIS_EMBEDDED=true")
+	}
+	return env
+}
+
+// ready asks a readiness endpoint.
+func ready(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answers %s", url, resp.Status)
+		}
+		return nil
+	}
+}
+
+// token has the attribution service sign a token for a role; the role platform
+// has no workspace.
+func (s *services) token(ctx context.Context, role, workspace string) (string, error) {
+	args := []string{"token", "--role", role, "--subject", "devstack"}
+	if workspace != "" {
+		args = append(args, "--workspace", workspace)
+	}
+	return s.attribution(ctx, args...)
+}

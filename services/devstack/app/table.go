@@ -1,0 +1,70 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// table lays out the latest rows for a terminal, oldest first, at most most of them.
+func table(rows []row, most int) string {
+	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.EventAt, b.EventAt) })
+	if len(rows) > most {
+		rows = rows[len(rows)-most:]
+	}
+	cells := [][]string{{"WHEN (UTC)", "CONVERSION", "VALUE", "CREDITED", "CHANNEL", "TIER", "TEMPLATE", "CAMPAIGN", "PHONE"}}
+	for _, r := range rows {
+		cells = append(cells, []string{
+			shortTime(r.EventAt), r.Conversion, amount(r.Value, r.Currency), amount(r.CreditedValue, r.Currency),
+			r.Channel, text(r.Tier), text(r.Template), text(r.Campaign), text(r.Phone),
+		})
+	}
+	return align(cells, map[int]bool{2: true, 3: true})
+}
+
+// align pads cells into columns, those named in right to the right.
+func align(cells [][]string, right map[int]bool) string {
+	widths := make([]int, len(cells[0]))
+	for _, line := range cells {
+		for i, cell := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var out strings.Builder
+	for _, line := range cells {
+		var text strings.Builder
+		for i, cell := range line {
+			gap := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if right[i] {
+				cell, gap = gap+cell, ""
+			}
+			text.WriteString("  " + cell + gap)
+		}
+		out.WriteString(strings.TrimRight(text.String(), " ") + "\n")
+	}
+	return out.String()
+}
+
+func shortTime(at string) string {
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil {
+		return at
+	}
+	return t.UTC().Format("Mon 02 Jan 15:04:05")
+}
+
+func amount(value, currency *string) string {
+	if value == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%s %s", *value, text(currency))
+}
+
+func text(s *string) string {
+	if s == nil || *s == "" {
+		return "–"
+	}
+	return *s
+}

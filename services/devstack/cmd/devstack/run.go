@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/touchline/touchline/services/devstack/app"
+)
+
+// runAll runs everything until Ctrl-C and returns the exit code: 0 after Ctrl-C
+// or SIGTERM.
+func runAll(args []string) int {
+	opts := app.Options{
+		Out: os.Stdout, Embedded: os.Getenv("TOUCHLINE_DEVSTACK") == "embedded",
+		DatabaseURL: os.Getenv("DATABASE_URL"), RedisURL: os.Getenv("REDIS_URL"),
+	}
+	flags := flag.NewFlagSet("make run", flag.ContinueOnError)
+	flags.StringVar(&opts.Dir, "dir", ".local", "folder that keeps everything between starts")
+	flags.StringVar(&opts.Bin, "bin", ".local/bin", "folder with the built services")
+	flags.BoolVar(&opts.NoDemo, "no-demo", false, "start empty: workspace and sources, no hits, no shop")
+	flags.BoolVar(&opts.NoTraffic, "no-traffic", false, "play the made-up week, but no live traffic after it")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 2
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "make run: %q is no option; see make run ARGS=--help\n", flags.Arg(0))
+		return 2
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(130) // asked twice: the kernel ends the children (see package child)
+	}()
+	if err := app.Run(ctx, opts); err != nil {
+		fmt.Fprintln(os.Stderr, "devstack:", err)
+		return 1
+	}
+	return 0
+}
