@@ -1,46 +1,73 @@
 // Package identity concludes who is who: which strong identifiers are one person
-// and who held a device when (attribution.md section 2). It is pure.
+// and who held a device when (attribution.md section 2).
+//
+// Statements come in, in any order; persons, links and claims go out. Package
+// timeline says which facts state what. The package is pure and never looks inside
+// an identifier: values are only compared for equality, and as bytes where a tie
+// has to fall some way.
 package identity
 
 import (
-	"github.com/google/uuid"
+	"cmp"
+	"slices"
 
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// State says what became of a link.
-type State string
-
-// The states of links.
-const (
-	Joined  State = "joined"  // both ends are one person
-	Refused State = "refused" // it would have put two user_ids into one person
-	Shared  State = "shared"  // an end is linked with too many identifiers of one kind
-)
-
-// Link says that two strong identifiers were stated together.
-type Link struct {
-	A, B     hit.Identifier // A is the one stated as first or primary
-	Trust    hit.Trust
-	At       hit.Instant
-	Fact     string // event, click or message id
-	Position int    // of B among the identifiers stated, from 1
-	Alias    bool   // both are user_ids that an alias names as one
-	State    State
+// Statement is one fact's word on identifiers.
+type Statement struct {
+	Identifiers []hit.Identifier // strong, in order of precedence
+	Trust       hit.Trust
+	At          hit.Instant
+	Fact        string // event, click or message id
 }
 
-// Assignment says to which person a strong identifier belongs.
-type Assignment struct {
-	Identifier hit.Identifier
-	Person     uuid.UUID
-	Shared     bool // linked with more than 20 distinct identifiers of one kind
+// said is the earliest statement of one identifier.
+type said struct {
+	id         hit.Identifier
+	trust      hit.Trust
+	at         hit.Instant
+	fact       string
+	registered bool // stated by the registration of the message
 }
 
-// Claim says who held a device from an instant on.
-type Claim struct {
-	Device   hit.Identifier
-	At       hit.Instant // reaching back counted
-	Fact     string      // event or page view id
-	Identify bool        // else it is a click claim
-	Holder   hit.Identifier
+// before orders statements by (time, fact id); of two at one place the more trusted
+// goes first, so that the order is total.
+func (s said) before(t said) int {
+	return cmp.Or(cmp.Compare(s.at, t.at), cmp.Compare(s.fact, t.fact), cmp.Compare(t.trust, s.trust))
+}
+
+// earliest returns the earliest statement of each identifier, ordered by
+// precedence, then by statement.
+func earliest(statements []Statement) []said {
+	var all []said
+	index := map[hit.Identifier]int{}
+	for i := range statements {
+		s := &statements[i]
+		for _, id := range s.Identifiers {
+			one := said{id: id, trust: s.Trust, at: s.At, fact: s.Fact}
+			at, known := index[plain(id)]
+			if !known {
+				index[plain(id)] = len(all)
+				all = append(all, one)
+			} else if one.before(all[at]) < 0 {
+				all[at] = one
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b said) int {
+		return cmp.Or(cmp.Compare(a.id.Kind.Precedence(), b.id.Kind.Precedence()), a.before(b), cmp.Compare(a.id.Value, b.id.Value))
+	})
+	return all
+}
+
+// plain is the identifier as a map key: copies may differ in the folded form only
+// by its absence.
+func plain(id hit.Identifier) hit.Identifier {
+	return hit.Identifier{Kind: id.Kind, Value: id.Value}
+}
+
+// Compare orders identifiers by precedence of kind, then value.
+func Compare(a, b hit.Identifier) int {
+	return cmp.Or(cmp.Compare(a.Kind.Precedence(), b.Kind.Precedence()), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
 }

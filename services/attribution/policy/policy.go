@@ -5,6 +5,8 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // The models that divide a conversion among its touchpoints (attribution.md
@@ -99,11 +101,19 @@ func (p *Policy) IdentityEqual(q *Policy) bool {
 	return p.BrowserLinks == q.BrowserLinks && slices.Equal(blockList(p), blockList(q))
 }
 
+// Blocked returns every identifier that names nobody, the defaults and the
+// workspace's own, case-folded, sorted, without repetitions.
+func (p *Policy) Blocked() []string {
+	list := slices.Concat(BlockedByDefault(), blockList(p))
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
 // blockList is the workspace's own list in the form it is compared in.
 func blockList(p *Policy) []string {
 	list := make([]string, 0, len(p.BlockedIdentifiers))
 	for _, term := range p.BlockedIdentifiers {
-		list = append(list, strings.ToLower(strings.TrimSpace(term)))
+		list = append(list, hit.FoldCase(strings.TrimSpace(term)))
 	}
 	slices.Sort(list)
 	return slices.Compact(list)

@@ -1,11 +1,18 @@
 // Package timeline is where the pure packages meet: facts and a policy go in, the
 // attribution table comes out. The result depends on the set of facts alone, not
 // on their order or repetition.
+//
+// The walk: prepare (one copy of each fact, blocked identifiers gone) -> messages
+// and sessions -> who is who -> engagements -> conversions -> credits.
 package timeline
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/attribution/conversion"
 	"github.com/touchline/touchline/services/attribution/credit"
 	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/policy"
@@ -18,7 +25,7 @@ type Input struct {
 	Workspace uuid.UUID
 	Currency  string // ISO 4217, of values that name none
 	Policy    *policy.Policy
-	Facts     []hit.Fact // of one or more whole connected components (see package fact), in any order
+	Facts     []hit.Fact // of one or more whole connected components (see package fact), in any order; not changed
 
 	// Blocked reports whether an identifier is on the block list. Facts as stored
 	// hold digests, so only the caller can tell; nil compares plain text.
@@ -31,11 +38,33 @@ type Outcome struct {
 	Messages    []touch.Message       // by channel, id
 	Persons     []identity.Assignment // strong identifiers, by kind, value
 	Links       []identity.Link       // the best of each pair, in the order they were tried
-	Claims      []identity.Claim      // by device, time, identify first, fact
+	Claims      []identity.Claim      // by device, time, strongest first
 }
 
 // Derive draws all conclusions. It is total and deterministic: no input makes it
 // panic, and neither order nor repetition of facts changes the result.
 func Derive(in Input) Outcome {
-	return Outcome{}
+	w := newWorld(in, prepare(in))
+	out := Outcome{
+		Persons: w.people.Assignments(),
+		Links:   w.people.Links(),
+		Claims:  w.devices.Claims(),
+	}
+	touches := credit.NewTouches(in.Policy, w.touches())
+	for _, r := range w.book.Records() {
+		out.Messages = append(out.Messages, r.Message)
+	}
+	count := conversion.Conversions(w.events, conversion.Rules{
+		Definitions: in.Policy.Conversions, Currency: in.Currency, Owner: w.owner,
+	})
+	for _, c := range count.Conversions {
+		out.Conversions = append(out.Conversions, credit.Assign(in.Policy, touches, c)...)
+	}
+	for i := range count.Orphans {
+		out.Conversions = append(out.Conversions, credit.Orphan(in.Policy, &count.Orphans[i]))
+	}
+	slices.SortFunc(out.Conversions, func(a, b credit.Conversion) int {
+		return cmp.Or(cmp.Compare(a.Definition, b.Definition), cmp.Compare(a.ID, b.ID))
+	})
+	return out
 }

@@ -1,43 +1,68 @@
 // Package touch concludes what reached a person: the state of messages, sessions
-// and visits of devices, and the engagements that can earn credit (attribution.md
-// section 3). It is pure.
+// and visits of devices, what a reply answers, and the engagements that can earn
+// credit (attribution.md section 3). It is pure.
+//
+// It knows nothing of persons: package timeline says whose a message is.
 package touch
 
 import (
+	"cmp"
+
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// Message is the state of one message: a join over all that was said of it.
-// Instants are 0 when the thing did not happen.
-type Message struct {
-	Channel  string
-	ID       string
-	Anchor   uuid.UUID // value of the reference that its facts share
-	Sender   string    // the business' number or address
-	Template *hit.Template
-	Campaign string
-	Variant  string
-	Token    string
-	Category string // pricing category
-	Cost     *hit.Amount
+// ChannelAd is the channel of click-to-WhatsApp ads.
+const ChannelAd = "whatsapp_ad"
 
-	Registered bool      // a sender registered it; else known from statuses alone
-	Session    bool      // a chat answer: registered with neither template nor campaign
-	Person     uuid.UUID // of the recipient; [uuid.Nil]: no recipient was ever named
+// second is one second in units of [hit.Instant].
+const second hit.Instant = 1_000_000
 
-	Times
-	FailureReason string
+// Engagement is one thing that a person did with a touchpoint, or that happened to
+// it.
+type Engagement struct {
+	Tier string // a tier of package policy
+	At   hit.Instant
+	Fact string // id of the fact that says so
 }
 
-// Times are the earliest instants at which a message reached its stages; 0: never.
-// A later stage implies the earlier ones.
-type Times struct {
-	SentAt      hit.Instant
-	DeliveredAt hit.Instant
-	ReadAt      hit.Instant
-	ClickedAt   hit.Instant
-	RepliedAt   hit.Instant
-	FailedAt    hit.Instant // set only when it was neither delivered nor read
+// Rank orders tiers, strongest first from 0; click and reply are alike. An unknown
+// tier is the weakest.
+func Rank(tier string) int {
+	switch tier {
+	case policy.TierClick, policy.TierReply:
+		return 0
+	case policy.TierRead:
+		return 1
+	case policy.TierDelivered:
+		return 2
+	}
+	return 3
+}
+
+// Touch is something that can earn credit for the conversions of one person.
+type Touch struct {
+	Channel     string
+	Key         string // message id, id of a session's first page view, inbound message id
+	Person      uuid.UUID
+	Campaign    string
+	Message     *Message     // nil for visits and ads
+	Engagements []Engagement // in any order
+}
+
+// Template returns the name of the touchpoint's template; empty when it has none.
+func (t *Touch) Template() string {
+	if t.Message == nil || t.Message.Template == nil {
+		return ""
+	}
+	return t.Message.Template.Name
+}
+
+// key names a message.
+type key struct{ channel, id string }
+
+func (k key) compare(other key) int {
+	return cmp.Or(cmp.Compare(k.channel, other.channel), cmp.Compare(k.id, other.id))
 }

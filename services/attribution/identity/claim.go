@@ -1,0 +1,162 @@
+package identity
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// passedOnAbove is on how many devices a click token may be seen before its clicks
+// claim none of them: it was passed on.
+const passedOnAbove = 5
+
+// Claim says who held a device from an instant on.
+type Claim struct {
+	Device   hit.Identifier
+	At       hit.Instant // reaching back counted
+	Fact     string      // event or page view id
+	Identify bool        // else it is a click claim
+	Holder   hit.Identifier
+}
+
+// NewClaim is the identify claim of a fact at its own time.
+func NewClaim(device hit.Identifier, at hit.Instant, fact string, holder hit.Identifier) Claim {
+	return Claim{Device: plain(device), At: at, Fact: fact, Identify: true, Holder: plain(holder)}
+}
+
+// NewClick is a page view with the click token of a message to a recipient; the zero
+// recipient is nobody.
+func NewClick(device hit.Identifier, at hit.Instant, fact, token string, r Recipient) Click {
+	c := Click{Claim: NewClaim(device, at, fact, r.primary.id), Token: token}
+	c.Identify = false
+	return c
+}
+
+// Span is a session of a device as far as claims go: an identify claim in
+// [From, Until) reaches back to From.
+type Span struct{ From, Until hit.Instant }
+
+// Click is a page view that carries a message's click token.
+type Click struct {
+	Claim        // for the message's primary; Holder is empty when the message has none
+	Token string // as seen in the page's URL
+}
+
+// Devices says who held which device when.
+type Devices struct {
+	claims map[hit.Identifier][]Claim // by (time, weakest first)
+	people *People
+}
+
+// NewDevices concludes who held which device. Identify claims come at their own
+// times; spans are each device's sessions in order of time.
+func NewDevices(people *People, identify []Claim, clicks []Click, spans map[hit.Identifier][]Span) *Devices {
+	d := &Devices{claims: map[hit.Identifier][]Claim{}, people: people}
+	for _, c := range identify {
+		device := plain(c.Device)
+		d.claims[device] = append(d.claims[device], c)
+	}
+	for device, claims := range d.claims {
+		d.claims[device] = reachBack(claims, spans[device])
+	}
+	d.addClicks(clicks)
+	for _, claims := range d.claims {
+		slices.SortFunc(claims, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.At, b.At), strength(b, a)) })
+	}
+	return d
+}
+
+// reachBack lets the first identify claim of each session begin with the session.
+func reachBack(claims []Claim, spans []Span) []Claim {
+	slices.SortFunc(claims, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.At, b.At), strength(a, b)) })
+	next := 0
+	for i := range claims {
+		for next < len(spans) && spans[next].Until <= claims[i].At {
+			next++
+		}
+		if next < len(spans) && spans[next].From <= claims[i].At {
+			claims[i].At = spans[next].From
+			next++ // a session is reached back in once
+		}
+	}
+	return claims
+}
+
+// strength orders claims of one instant, strongest first: identify, then the
+// smaller fact id; the holder only makes it total.
+func strength(a, b Claim) int {
+	if a.Identify != b.Identify {
+		if a.Identify {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.Fact, b.Fact), Compare(a.Holder, b.Holder))
+}
+
+// addClicks adds the click claims that stand: not behind an identify claim, not of
+// a token that was passed on, not of a message to nobody.
+func (d *Devices) addClicks(clicks []Click) {
+	seen := map[string]map[hit.Identifier]bool{}
+	for _, c := range clicks {
+		if seen[c.Token] == nil {
+			seen[c.Token] = map[hit.Identifier]bool{}
+		}
+		seen[c.Token][plain(c.Device)] = true
+	}
+	first := map[hit.Identifier]hit.Instant{} // identify claim of each device
+	for device, claims := range d.claims {
+		first[device] = claims[0].At
+		for _, c := range claims {
+			first[device] = min(first[device], c.At)
+		}
+	}
+	for _, c := range clicks {
+		device := plain(c.Device)
+		login, claimed := first[device]
+		if c.Holder.Value == "" || len(seen[c.Token]) > passedOnAbove || claimed && login <= c.At {
+			continue
+		}
+		d.claims[device] = append(d.claims[device], c.Claim)
+	}
+}
+
+// Holder returns the person that a device belongs to at an instant, and whether
+// that person has a strong identifier.
+func (d *Devices) Holder(device hit.Identifier, at hit.Instant) (person uuid.UUID, identified bool) {
+	claim, ok := d.Claim(device, at)
+	if !ok {
+		return d.people.Anonymous(device), false
+	}
+	return d.people.Person(claim.Holder), true
+}
+
+// Claim returns the claim by which a device belongs to its holder at an instant:
+// the latest at or before it, else the first.
+func (d *Devices) Claim(device hit.Identifier, at hit.Instant) (Claim, bool) {
+	claims := d.claims[plain(device)]
+	if len(claims) == 0 {
+		return Claim{}, false
+	}
+	// Claims of one instant come weakest first, so the last one before the cut wins.
+	after, _ := slices.BinarySearchFunc(claims, at+1, func(c Claim, at hit.Instant) int { return cmp.Compare(c.At, at) })
+	if after == 0 {
+		after, _ = slices.BinarySearchFunc(claims, claims[0].At+1, func(c Claim, at hit.Instant) int { return cmp.Compare(c.At, at) })
+	}
+	return claims[after-1], true
+}
+
+// Claims lists all claims that stand, by device, time, strongest first.
+func (d *Devices) Claims() []Claim {
+	var all []Claim
+	for _, claims := range d.claims {
+		all = append(all, claims...)
+	}
+	slices.SortFunc(all, func(a, b Claim) int {
+		return cmp.Or(Compare(a.Device, b.Device), cmp.Compare(a.At, b.At), strength(a, b))
+	})
+	return all
+}

@@ -1,0 +1,40 @@
+package timeline
+
+import (
+	"bytes"
+	"cmp"
+
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// Merge decides between two copies of one fact (equal [hit.Fact.Key]): the smaller
+// (occurred_at, canonical JSON, precision, trust strongest first, source) wins and
+// gets the earlier time of receipt. Same reports whether the copies state the same,
+// times aside; otherwise they are in conflict. Merge is commutative, associative
+// and idempotent. The facts are in stored form, so that identifiers are digests.
+func Merge(a, b hit.Fact) (winner hit.Fact, same bool) {
+	bodyA, bodyB := content(&a), content(&b)
+	order := cmp.Or(
+		cmp.Compare(a.At, b.At),
+		bytes.Compare(bodyA, bodyB),
+		cmp.Compare(a.Precision, b.Precision),
+		cmp.Compare(b.Trust, a.Trust),
+		bytes.Compare(a.Source[:], b.Source[:]),
+	)
+	winner = a
+	if order > 0 {
+		winner = b
+	}
+	winner.ReceivedAt = min(a.ReceivedAt, b.ReceivedAt)
+	return winner, bytes.Equal(bodyA, bodyB)
+}
+
+// content is the canonical JSON of a fact, nil when it has none: storage refuses
+// such a fact before it gets here.
+func content(f *hit.Fact) []byte {
+	body, _, err := hit.Content(f)
+	if err != nil {
+		return nil
+	}
+	return body
+}

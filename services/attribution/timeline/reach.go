@@ -1,0 +1,67 @@
+package timeline
+
+import (
+	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/attribution/touch"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// touches notes who clicked and answered what and returns every touchpoint.
+func (w *world) touches() []touch.Touch {
+	var all []touch.Touch
+	chats := touch.NewChats(w.book, w.policy)
+	for i := range w.facts {
+		f := &w.facts[i]
+		switch {
+		case f.Kind == hit.KindPage && f.Page != nil:
+			w.click(fact.PageToken(f.Page.URL), f)
+		case f.Kind == hit.KindClick && f.Click != nil && w.confirmed(f.Click):
+			w.click(f.Click.Token, f)
+		case f.Kind == hit.KindInbound && f.Inbound != nil:
+			w.reply(f, chats)
+			if ad, ok := touch.Ad(f); ok {
+				ad.Person = w.owner(f).Person
+				all = append(all, ad)
+			}
+		}
+	}
+	for _, sessions := range w.sessions {
+		for i := range sessions {
+			if visit, ok := sessions[i].Visit(w.rules.ignored); ok {
+				visit.Person, _ = w.devices.Holder(sessions[i].Device, sessions[i].First.At)
+				all = append(all, visit)
+			}
+		}
+	}
+	for _, r := range w.book.Records() {
+		if t, ok := r.Touch(w.policy); ok {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// confirmed reports whether a visit of a tracked link counts as a click.
+func (w *world) confirmed(c *hit.Click) bool {
+	return w.policy.ConfirmClicks != policy.ConfirmPixel && c.Method != "HEAD"
+}
+
+func (w *world) click(token string, f *hit.Fact) {
+	if r := w.book.FindToken(token); r != nil {
+		r.Click(f.At, f.ID)
+	}
+}
+
+// reply notes which message an inbound message answers, if any. An opt-out answers
+// none.
+func (w *world) reply(f *hit.Fact, chats *touch.Chats) {
+	answered, named := w.book.Explicit(f)
+	if !named {
+		answered = chats.Implicit(f, w.owner(f).Person)
+	}
+	if answered == nil || f.Inbound.Type == "text" && w.rules.optOut.Whole(f.Inbound.Text) {
+		return
+	}
+	answered.Reply(f.At, f.ID)
+}

@@ -1,0 +1,214 @@
+package timeline
+
+import (
+	"github.com/touchline/touchline/services/attribution/conversion"
+	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/attribution/identity"
+	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/attribution/touch"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// world is what is concluded from facts on the way to credits.
+type world struct {
+	policy   *policy.Policy
+	rules    rules
+	facts    []hit.Fact
+	book     *touch.Book
+	events   []*conversion.Event
+	sessions map[hit.Identifier][]touch.Session
+	reached  map[*touch.Record]identity.Recipient // recipients of messages that name one
+	people   *identity.People
+	devices  *identity.Devices
+}
+
+func newWorld(in Input, facts []hit.Fact) *world {
+	w := &world{policy: in.Policy, rules: newRules(in.Policy), facts: facts, book: touch.NewBook(facts)}
+	var pages []*hit.Fact
+	var copies []conversion.Copy
+	for i := range facts {
+		if facts[i].Kind == hit.KindPage {
+			pages = append(pages, &facts[i])
+		}
+		copies = append(copies, conversion.Copies(&facts[i], w.rules.keywords)...)
+	}
+	w.sessions = touch.Sessions(pages, w.book)
+	w.events = conversion.Events(copies)
+	w.reached = recipients(w.book)
+	w.people = identity.Resolve(identity.Facts{
+		Workspace: in.Workspace, Stated: w.stated(), Links: w.links(), Aliases: w.aliases(),
+	})
+	w.devices = identity.NewDevices(w.people, w.identifyClaims(), w.clicks(pages), w.spans())
+	for r, recipient := range w.reached {
+		r.Person = w.people.Person(recipient.Primary())
+	}
+	return w
+}
+
+// statement is a fact's word on identifiers.
+func statement(f *hit.Fact) identity.Statement {
+	return identity.Statement{Identifiers: f.Identifiers, Trust: f.Trust, At: f.At, Fact: f.ID}
+}
+
+func recipients(book *touch.Book) map[*touch.Record]identity.Recipient {
+	reached := map[*touch.Record]identity.Recipient{}
+	for _, r := range book.Records() {
+		var registration *identity.Statement
+		if r.Registration != nil {
+			s := statement(r.Registration)
+			registration = &s
+		}
+		statuses := make([]identity.Statement, 0, len(r.Statuses))
+		for _, f := range r.Statuses {
+			statuses = append(statuses, statement(f))
+		}
+		if recipient, known := identity.NewRecipient(registration, statuses); known {
+			reached[r] = recipient
+		}
+	}
+	return reached
+}
+
+// stated lists every word on an identifier.
+func (w *world) stated() []identity.Statement {
+	var all []identity.Statement
+	for i := range w.facts {
+		if len(w.facts[i].Identifiers) > 0 {
+			all = append(all, statement(&w.facts[i]))
+		}
+	}
+	return all
+}
+
+// links lists what was stated together, by all four sources of links.
+func (w *world) links() []identity.Link {
+	var links []identity.Link
+	for i := range w.facts {
+		f := &w.facts[i]
+		if !w.linking(f) {
+			continue
+		}
+		links = append(links, identity.LinkFact(statement(f))...)
+		if f.Inbound == nil {
+			continue
+		}
+		if answered, _ := w.book.Explicit(f); answered != nil {
+			if recipient, known := w.reached[answered]; known {
+				links = append(links, identity.LinkAnswer(statement(f), recipient)...)
+			}
+		}
+	}
+	for _, recipient := range w.reached {
+		links = append(links, recipient.Links()...)
+	}
+	for _, e := range w.events {
+		links = append(links, identity.LinkCopies(statements(e))...)
+	}
+	return links
+}
+
+// linking reports whether what a fact states together is one person's: registrations
+// and statuses link by their message, a group's messages not at all, and a browser's
+// word counts as the policy says.
+func (w *world) linking(f *hit.Fact) bool {
+	switch f.Kind {
+	case hit.KindIdentify, hit.KindEvent, hit.KindPage:
+		return f.Trust > hit.TrustBrowser || w.policy.BrowserLinks != policy.LinksOff
+	case hit.KindInbound:
+		return f.Inbound != nil && !f.Inbound.Group
+	}
+	return false
+}
+
+func statements(e *conversion.Event) []identity.Statement {
+	list := make([]identity.Statement, len(e.Copies))
+	for i := range e.Copies {
+		list[i] = statement(e.Copies[i].Fact)
+		list[i].Fact = e.Copies[i].ID
+	}
+	return list
+}
+
+// aliases lists the pairs of user_ids that count as one.
+func (w *world) aliases() [][2]hit.Identifier {
+	var pairs [][2]hit.Identifier
+	for i := range w.facts {
+		f := &w.facts[i]
+		if f.Kind != hit.KindIdentify || f.Identify == nil || f.Identify.Call != "alias" || !w.linking(f) {
+			continue
+		}
+		var first *hit.Identifier
+		for j := range f.Identifiers {
+			switch id := &f.Identifiers[j]; {
+			case id.Kind != hit.UserID:
+			case first == nil:
+				first = id
+			default:
+				pairs = append(pairs, [2]hit.Identifier{*first, *id})
+			}
+		}
+	}
+	return pairs
+}
+
+// identifyClaims lists the claims of facts that carry a device and a strong
+// identifier, and those of an order's copies that carry a device alone.
+func (w *world) identifyClaims() []identity.Claim {
+	var claims []identity.Claim
+	add := func(f *hit.Fact, holder hit.Identifier) {
+		claims = append(claims, identity.NewClaim(*f.Device, f.At, f.ID, holder))
+	}
+	for i := range w.facts {
+		if f := &w.facts[i]; f.Device != nil && len(f.Identifiers) > 0 {
+			add(f, f.Identifiers[0])
+		}
+	}
+	for _, e := range w.events {
+		holder := e.Whose().Fact.Identifiers
+		for i := range e.Copies {
+			if f := e.Copies[i].Fact; f.Device != nil && len(f.Identifiers) == 0 && len(holder) > 0 {
+				add(f, holder[0])
+			}
+		}
+	}
+	return claims
+}
+
+// clicks lists the page views that carry the click token of a known message.
+func (w *world) clicks(pages []*hit.Fact) []identity.Click {
+	var clicks []identity.Click
+	for _, f := range pages {
+		if f.Device == nil || f.Page == nil {
+			continue
+		}
+		token := fact.PageToken(f.Page.URL)
+		r := w.book.FindToken(token)
+		if r == nil {
+			continue
+		}
+		clicks = append(clicks, identity.NewClick(*f.Device, f.At, f.ID, token, w.reached[r]))
+	}
+	return clicks
+}
+
+func (w *world) spans() map[hit.Identifier][]identity.Span {
+	spans := make(map[hit.Identifier][]identity.Span, len(w.sessions))
+	for device, sessions := range w.sessions {
+		for i := range sessions {
+			spans[device] = append(spans[device], identity.Span{From: sessions[i].First.At, Until: sessions[i].Until})
+		}
+	}
+	return spans
+}
+
+// owner says whose a fact is.
+func (w *world) owner(f *hit.Fact) conversion.Owner {
+	switch {
+	case len(f.Identifiers) > 0:
+		return conversion.Owner{Person: w.people.Person(f.Identifiers[0]), Identified: true}
+	case f.Device != nil:
+		person, identified := w.devices.Holder(*f.Device, f.At)
+		return conversion.Owner{Person: person, Identified: identified}
+	}
+	return conversion.Owner{}
+}
