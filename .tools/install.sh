@@ -19,7 +19,7 @@ install_tool() {
     fi
     package=$(sed -n 's/^tool //p' "$tool/go.mod")
     echo "tools: building $tool ($package)"
-    (cd "$tool" && GOWORK=off GOFLAGS= go build -trimpath -o "../bin/$tool" "$package")
+    (cd "$tool" && GOWORK=off GOFLAGS= go build -o "../bin/$tool" "$package")
     echo "$want" >"bin/$tool.pinned"
 }
 
