@@ -95,7 +95,7 @@ func (r *Reader) Forget(ctx context.Context, shard int, idle time.Duration) (int
 	}
 	removed := 0
 	for _, c := range consumers {
-		if c.Name == r.consumer.String() || c.Pending > 0 || c.Idle < idle {
+		if c.Name == r.consumer.String() || c.Idle < idle {
 			continue
 		}
 		n, err := r.scripts.forget.Run(ctx, r.client, []string{key}, r.group, c.Name).Int()

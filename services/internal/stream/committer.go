@@ -165,7 +165,7 @@ func (c *committer) commit(ctx context.Context, calls []*call) error {
 // send repeats one script call until it is answered.
 func (c *committer) send(ctx context.Context, args []any) error {
 	keys := []string{c.cfg.hitsKey(c.shard), c.cfg.booksKey(c.shard)}
-	started, attempt, pause := time.Now(), attemptFirst, backoffFirst
+	started, attempt, pause := time.Now(), c.cfg.attempt, backoffFirst
 	for tries := 1; ; tries++ {
 		limited, cancel := context.WithTimeout(ctx, attempt)
 		err := c.script.Run(limited, c.client, keys, args...).Err()

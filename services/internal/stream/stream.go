@@ -61,6 +61,8 @@ type Config struct {
 
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // default none
+
+	attempt time.Duration // limit of a flush's first attempt; tests shorten it
 }
 
 // withDefaults fills what is zero. The flush bounds were guessed from Redis'
@@ -72,6 +74,7 @@ func (c Config) withDefaults() Config {
 	c.MaxEntries = cmp.Or(c.MaxEntries, 500)
 	c.MaxBytes = cmp.Or(c.MaxBytes, 1<<20)
 	c.MaxQueued = cmp.Or(c.MaxQueued, 16<<20)
+	c.attempt = cmp.Or(c.attempt, attemptFirst)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
