@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/touchline/touchline/pixel"
+	"github.com/touchline/touchline/services/internal/httpserver"
+	"github.com/touchline/touchline/services/internal/registry"
+	"github.com/touchline/touchline/services/internal/stream"
+	"github.com/touchline/touchline/services/tracking/edge"
+	"github.com/touchline/touchline/services/tracking/edge/message"
+)
+
+// checkEvery is how often Redis is asked for its settings until it has answered.
+const checkEvery = time.Second
+
+// Run serves until ctx ends, which is no error. It starts while Redis is away: then
+// sources come from the snapshot, if there is one, and writes are answered 503.
+// It does not start, and does not go on, with a Redis that may throw hits away.
+func Run(ctx context.Context, cfg Config) error {
+	log := httpserver.NewLogger(os.Stderr, cfg.LogLevel, "tracking")
+	slog.SetDefault(log)
+	client, err := stream.NewWriterClient(cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(client, log)
+	epoch, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("name this run: %w", err)
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p := parts{cfg: cfg, log: log, client: client, metrics: metrics}
+	checked, err := p.check(ctx)
+	if err != nil {
+		return err
+	}
+	p.directory = registry.NewDirectory(client, cfg.StreamPrefix, cfg.RegistryKey.Bytes(), cfg.RegistrySnapshot)
+	if err := p.directory.Load(ctx); err != nil {
+		log.Warn("no sources yet", "error", err)
+	}
+	p.writer = stream.NewWriter(client, stream.Config{
+		Prefix: cfg.StreamPrefix, Shards: cfg.StreamShards, Logger: log, Registerer: metrics,
+	}, epoch)
+	return p.serve(ctx, checked)
+}
+
+func closeQuietly(client redis.UniversalClient, log *slog.Logger) {
+	if err := client.Close(); err != nil {
+		log.Debug("close redis", "error", err)
+	}
+}
+
+// parts is what the program is made of.
+type parts struct {
+	cfg       Config
+	log       *slog.Logger
+	client    redis.UniversalClient
+	metrics   *prometheus.Registry
+	directory *registry.Directory
+	writer    *stream.Writer
+}
+
+// check looks at the settings of Redis. done is false when it could not be asked yet.
+func (p *parts) check(ctx context.Context) (done bool, err error) {
+	if p.cfg.RedisEmbedded {
+		p.log.Warn("TOUCHLINE_REDIS_EMBEDDED: whether redis keeps hits is not checked; what it holds may be lost when it stops")
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := p.client.Ping(ctx).Err(); err != nil {
+		p.log.Warn("redis is away", "error", err)
+		return false, nil
+	}
+	warnings, err := stream.Check(ctx, p.client)
+	if errors.Is(err, stream.ErrNoConfig) {
+		return false, fmt.Errorf("%w: allow CONFIG GET, or set TOUCHLINE_REDIS_EMBEDDED=true when you know that it neither evicts nor forgets", err)
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, warning := range warnings {
+		p.log.Warn(warning)
+	}
+	return true, nil
+}
+
+// checkLater checks as soon as Redis is back. Its error ends the program.
+func (p *parts) checkLater(ctx context.Context) error {
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if done, err := p.check(ctx); done || err != nil {
+			return err
+		}
+	}
+}
+
+// serve opens the ports and runs everything until ctx ends or a part fails; then
+// requests are finished first and the hits that they left are written.
+func (p *parts) serve(ctx context.Context, checked bool) (err error) {
+	public, admin, err := p.listen()
+	if err != nil {
+		return errors.Join(err, p.writer.Close(ctx))
+	}
+	if p.cfg.Listening != nil {
+		p.cfg.Listening(public.Addr(), admin.Addr())
+	}
+	p.log.Info("serving", "addr", public.Addr(), "admin", admin.Addr(), "epoch", p.writer.Epoch().String(), "sources", p.directory.Len())
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	background := make(chan error, 2)
+	go func() { background <- p.directory.Run(ctx) }()
+	go func() {
+		var err error
+		if !checked {
+			err = p.checkLater(ctx)
+		}
+		if err != nil {
+			cancel() // and with it the servers
+		}
+		background <- err
+	}()
+	err = httpserver.Run(ctx, p.cfg.Drain, public, admin)
+	cancel()
+	err = errors.Join(err, <-background, <-background)
+
+	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Drain)
+	defer stop()
+	return errors.Join(err, p.writer.Close(closing))
+}
+
+func (p *parts) listen() (public, admin *httpserver.Server, err error) {
+	tokens, err := message.Tokens(p.cfg.RegistryKey.Bytes())
+	if err != nil {
+		return nil, nil, err
+	}
+	router := httpserver.New(httpserver.Config{TrustedProxies: p.cfg.TrustedProxies, Logger: p.log, Registerer: p.metrics})
+	edge.New(p.cfg.edge(), edge.Deps{
+		Directory: p.directory, Appender: p.writer, Tokens: tokens,
+		Script:  edge.Script{Plain: pixel.Script, Gzip: pixel.ScriptGzip, Hash: pixel.Hash},
+		Metrics: edge.NewMetrics(p.metrics), Now: time.Now,
+	}).Register(router)
+	public, err = httpserver.Listen(p.cfg.Addr, router)
+	if err != nil {
+		return nil, nil, err
+	}
+	admin, err = httpserver.ListenAdmin(p.cfg.AdminAddr, httpserver.Admin(httpserver.AdminConfig{
+		Gatherer: p.metrics, Logger: p.log,
+		Checks: []httpserver.Check{
+			{Name: "stream", Run: func(context.Context) error { return p.writer.Ready() }},
+			{Name: "registry", Run: func(context.Context) error {
+				if !p.directory.Loaded() {
+					return errors.New("no registry of sources has been loaded")
+				}
+				return nil
+			}},
+		},
+	}))
+	if err != nil {
+		return nil, nil, errors.Join(err, public.Close())
+	}
+	return public, admin, nil
+}
+
+// edge is what the edge needs of the settings.
+func (c *Config) edge() edge.Config {
+	return edge.Config{
+		MaxItem: c.MaxItem, MaxBody: c.MaxBody, MaxWebhook: c.MaxWebhook,
+		ScriptPath: c.PixelScriptPath, EventPath: c.PixelEventPath, GIFPath: c.PixelGIFPath,
+		PublicURL: c.TrackingURL,
+	}
+}

@@ -1,0 +1,34 @@
+// Command tracking runs the tracking service: the public edge that SDKs, the pixel,
+// senders and callbacks talk to. It is set up by environment variables; see README.md
+// of services/tracking.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/touchline/touchline/services/tracking/app"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tracking:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	cfg, err := app.FromEnv(env.ToMap(os.Environ()))
+	if err != nil {
+		return err
+	}
+	return app.Run(ctx, cfg)
+}

@@ -1,0 +1,210 @@
+// Package lenient reads JSON the way the wire formats need it: keys compare exactly
+// (encoding/json matches them without case), numbers keep their text, and a value of
+// another type than expected reads as absent instead of failing the whole body.
+//
+// Everything here wants bytes that [Valid] accepted, and returns parts of them
+// without copying. It is pure.
+package lenient
+
+import (
+	"encoding/json"
+	"iter"
+	"strings"
+)
+
+// Valid reports whether body is one JSON value and nothing else.
+func Valid(body []byte) bool { return json.Valid(body) }
+
+// Object is one JSON object: of repeated keys the last counts.
+type Object map[string]json.RawMessage
+
+// Read returns the members of a JSON object; ok is false when raw is none.
+func Read(raw []byte) (o Object, ok bool) {
+	at := space(raw, 0)
+	if at == len(raw) || raw[at] != '{' {
+		return nil, false
+	}
+	o = make(Object, 16)
+	for key, value := range Members(raw) {
+		o[key] = value
+	}
+	return o, true
+}
+
+// Members yields the members of a JSON object in their order; nothing when raw is
+// no object.
+func Members(raw []byte) iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		at := space(raw, 0)
+		if at == len(raw) || raw[at] != '{' {
+			return
+		}
+		for at = space(raw, at+1); at < len(raw) && raw[at] == '"'; {
+			end := skip(raw, at)
+			key := text(raw[at:end])
+			at = space(raw, end)
+			at = space(raw, at+1) // the colon
+			end = skip(raw, at)
+			if !yield(key, raw[at:end:end]) {
+				return
+			}
+			at = next(raw, end)
+		}
+	}
+}
+
+// Elements yields the elements of a JSON array; nothing when raw is no array.
+func Elements(raw []byte) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		at := space(raw, 0)
+		if at == len(raw) || raw[at] != '[' {
+			return
+		}
+		for at = space(raw, at+1); at < len(raw) && raw[at] != ']'; {
+			end := skip(raw, at)
+			if end == at || !yield(raw[at:end:end]) {
+				return
+			}
+			at = next(raw, end)
+		}
+	}
+}
+
+// Text returns a member that is a string, as it stands, or a number, as it is
+// written; "" for anything else.
+func (o Object) Text(key string) string { return Scalar(o[key]) }
+
+// String returns a member that is a string, and whether it is one.
+func (o Object) String(key string) (value string, ok bool) { return String(o[key]) }
+
+// Object returns a member that is an object; empty, never nil, when it is none.
+func (o Object) Object(key string) Object {
+	inner, ok := Read(o[key])
+	if !ok {
+		return Object{}
+	}
+	return inner
+}
+
+// Has reports whether the member is there and not null.
+func (o Object) Has(key string) bool {
+	raw, ok := o[key]
+	return ok && Kind(raw) != 'n'
+}
+
+// True reports whether the member is the literal true.
+func (o Object) True(key string) bool { return Kind(o[key]) == 't' }
+
+// Kind returns the first byte of a value: '{', '[', '"', 't', 'f', 'n', or 0x30 for
+// a number; 0 when there is none.
+func Kind(raw []byte) byte {
+	at := space(raw, 0)
+	if at == len(raw) {
+		return 0
+	}
+	if c := raw[at]; c == '-' || c >= '0' && c <= '9' {
+		return '0'
+	}
+	return raw[at]
+}
+
+// String returns what a JSON string spells, and whether raw is one.
+func String(raw []byte) (value string, ok bool) {
+	if Kind(raw) != '"' {
+		return "", false
+	}
+	at := space(raw, 0)
+	return text(raw[at:skip(raw, at)]), true
+}
+
+// Scalar returns a string as it stands and a number as it is written; "" for
+// anything else.
+func Scalar(raw []byte) string {
+	switch Kind(raw) {
+	case '"':
+		value, _ := String(raw)
+		return value
+	case '0':
+		return strings.TrimSpace(string(raw))
+	}
+	return ""
+}
+
+// text decodes a JSON string with its quotes.
+func text(quoted []byte) string {
+	inner := quoted[1 : len(quoted)-1]
+	for _, c := range inner {
+		if c == '\\' || c >= 0x80 {
+			var s string
+			if json.Unmarshal(quoted, &s) != nil {
+				return string(inner) // unreachable on valid JSON
+			}
+			return s
+		}
+	}
+	return string(inner)
+}
+
+func space(raw []byte, at int) int {
+	for at < len(raw) {
+		switch raw[at] {
+		case ' ', '\t', '\n', '\r':
+			at++
+		default:
+			return at
+		}
+	}
+	return at
+}
+
+// next returns where the element after the one that ended at end begins.
+func next(raw []byte, end int) int {
+	at := space(raw, end)
+	if at < len(raw) && raw[at] == ',' {
+		return space(raw, at+1)
+	}
+	return at
+}
+
+// skip returns where the value that begins at at ends.
+func skip(raw []byte, at int) int {
+	depth := 0
+	for at < len(raw) {
+		switch c := raw[at]; c {
+		case '"':
+			at = skipString(raw, at)
+			if depth == 0 {
+				return at
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+			if depth == 0 {
+				return at + 1
+			}
+			if depth < 0 { // a bare number that ends its array or object
+				return at
+			}
+		case ',', ' ', '\t', '\n', '\r':
+			if depth == 0 {
+				return at
+			}
+		}
+		at++
+	}
+	return at
+}
+
+func skipString(raw []byte, at int) int {
+	for at++; at < len(raw); at++ {
+		switch raw[at] {
+		case '\\':
+			at++
+		case '"':
+			return at + 1
+		}
+	}
+	return len(raw)
+}

@@ -1,0 +1,93 @@
+package lenient
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	o, ok := Read([]byte(" { \"a\" : 1 ,\"A\":\"x\\u00e9\\n\", \"o\":{\"k\":[1,\"}\"]}, \"n\":null,\"t\":true, \"a\":2.50 , \"æ\":\"ø\", \"e\\u0061\":[ ] } "))
+	if !ok {
+		t.Fatal("not read as an object")
+	}
+	if got := o.Text("a"); got != "2.50" {
+		t.Errorf("a = %q, want the last of the repeated keys, as written", got)
+	}
+	if got := o.Text("A"); got != "xé\n" {
+		t.Errorf("A = %q: keys must compare with case and strings be decoded", got)
+	}
+	if got := o.Text("æ"); got != "ø" {
+		t.Errorf("æ = %q", got)
+	}
+	if got := string(o["ea"]); got != "[ ]" {
+		t.Errorf("escaped key: %q", got)
+	}
+	if o.Has("n") || o.Has("missing") || !o.Has("t") || !o.True("t") || o.True("a") {
+		t.Error("null and absent members must read as absent, true as true")
+	}
+	if got := string(o.Object("o")["k"]); got != `[1,"}"]` {
+		t.Errorf("o.k = %q", got)
+	}
+	if len(o.Object("t")) != 0 {
+		t.Error("a member that is no object must read as an empty one")
+	}
+	if _, ok := Read([]byte(`[1]`)); ok {
+		t.Error("an array was read as an object")
+	}
+}
+
+func TestElements(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for e := range Elements([]byte(` [1 , -2.5e3,"a]" ,{"b":[1]},[ ],null,true]`)) {
+		got = append(got, string(e))
+	}
+	want := []string{"1", "-2.5e3", `"a]"`, `{"b":[1]}`, "[ ]", "null", "true"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for range Elements([]byte(`{"a":1}`)) {
+		t.Error("an object has no elements")
+	}
+}
+
+// FuzzMembers holds the walk against encoding/json: same keys, same values.
+func FuzzMembers(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"a":1}`, `{"a":{"b":[1,2,{"c":"\"}"}]},"d":"é"}`, `[1,[2,3],"x"]`, ` { "a" : -1e9 , "b":null}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !Valid(raw) {
+			return
+		}
+		var object map[string]json.RawMessage
+		if json.Unmarshal(raw, &object) == nil && object != nil {
+			got, ok := Read(raw)
+			if !ok || len(got) != len(object) {
+				t.Fatalf("%d members, want %d", len(got), len(object))
+			}
+			for key, want := range object {
+				if string(got[key]) != string(want) {
+					t.Fatalf("%q: %q, want %q", key, got[key], want)
+				}
+			}
+		}
+		var array []json.RawMessage
+		if json.Unmarshal(raw, &array) == nil {
+			n := 0
+			for e := range Elements(raw) {
+				if string(e) != string(array[n]) {
+					t.Fatalf("element %d: %q, want %q", n, e, array[n])
+				}
+				n++
+			}
+			if n != len(array) {
+				t.Fatalf("%d elements, want %d", n, len(array))
+			}
+		}
+		Scalar(raw)
+	})
+}

@@ -1,0 +1,57 @@
+package edge
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/touchline/touchline/services/tracking/intake"
+)
+
+// Metrics counts what the edge did.
+type Metrics struct {
+	items  *prometheus.CounterVec
+	reject *prometheus.CounterVec
+	append *prometheus.HistogramVec
+}
+
+// NewMetrics returns metrics that are registered with r. Every reason is there from
+// the start, so that its first occurrence is seen as a rise.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		items: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "touchline_edge_items_total",
+			Help: "Items made durable, by kind of source and whether they became a fact or a rejection.",
+		}, []string{"kind", "outcome"}),
+		reject: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "touchline_edge_rejected_total",
+			Help: "Items that were refused, by reason.",
+		}, []string{"reason"}),
+		append: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "touchline_edge_append_seconds",
+			Help:    "Time until the hits of a request were durable, or not.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}, []string{"outcome"}),
+	}
+	r.MustRegister(m.items, m.reject, m.append)
+	for _, reason := range intake.Reasons() {
+		m.reject.WithLabelValues(string(reason))
+	}
+	return m
+}
+
+func (m *Metrics) kept(kind string, items int, rejected []refused) {
+	m.items.WithLabelValues(kind, "fact").Add(float64(items - len(rejected)))
+	m.items.WithLabelValues(kind, "rejected").Add(float64(len(rejected)))
+	for _, r := range rejected {
+		m.reject.WithLabelValues(string(r.Reason)).Inc()
+	}
+}
+
+func (m *Metrics) appended(took time.Duration, err error) {
+	outcome := "kept"
+	if err != nil {
+		outcome = "failed"
+	}
+	m.append.WithLabelValues(outcome).Observe(took.Seconds())
+}
