@@ -100,9 +100,10 @@ func TestWriter_Chaos(t *testing.T) {
 		for range 12 {
 			wg.Go(func() { acked.appendUntil(stop, w) })
 		}
-		for range 25 {
-			p.set(fault(random.IntN(5)))
-			<-time.After(time.Duration(random.IntN(80)) * time.Millisecond)
+		for i := range 15 {
+			p.set(fault(1 + random.IntN(4)))
+			// One fault outlasts the patience of every call.
+			<-time.After(time.Duration(random.IntN(150)+i/14*300) * time.Millisecond)
 			p.set(faultNone)
 			<-time.After(time.Duration(random.IntN(60)) * time.Millisecond)
 		}
