@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,33 +28,42 @@ func (e *statusError) Error() string {
 	return fmt.Sprintf("%s %s answered %d: %s", e.Method, e.Path, e.Code, e.Body)
 }
 
-// call sends in as JSON and reads the answer into out; either may be nil. An
-// answer of 503 is asked again for ten seconds: a service may just be starting.
-func (c client) call(ctx context.Context, method, path string, in, out any) error {
-	body, err := json.Marshal(in)
+// request is one call of the API: In is sent as JSON and the answer read into Out;
+// either may be nil.
+type request struct {
+	Method, Path string
+	In, Out      any
+}
+
+// call makes a call. An answer of 503 is asked again for ten seconds: a service may
+// just be starting.
+func (c client) call(ctx context.Context, r request) error {
+	body, err := json.Marshal(r.In)
 	if err != nil {
-		return fmt.Errorf("write a request for %s: %w", path, err)
+		return fmt.Errorf("write a request for %s: %w", r.Path, err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		code, answer, err := c.once(ctx, method, path, body)
+		code, answer, err := c.once(ctx, r, body)
 		if err == nil && code < 300 {
-			if out == nil {
+			if r.Out == nil {
 				return nil
 			}
-			return json.Unmarshal(answer, out)
+			return json.Unmarshal(answer, r.Out)
 		}
 		if err == nil && code != http.StatusServiceUnavailable {
-			return &statusError{Method: method, Path: path, Code: code, Body: string(answer)}
+			return &statusError{Method: r.Method, Path: r.Path, Code: code, Body: string(answer)}
 		}
-		if ctx.Err() != nil || time.Now().After(deadline) {
-			return fmt.Errorf("%s %s: %d %s %w", method, path, code, answer, err)
+		if err == nil {
+			err = errors.New(string(answer))
 		}
-		time.Sleep(100 * time.Millisecond)
+		if time.Now().After(deadline) || pause(ctx, 100*time.Millisecond) != nil {
+			return fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+		}
 	}
 }
 
-func (c client) once(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
+func (c client) once(ctx context.Context, r request, body []byte) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, r.Method, c.url+r.Path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -75,7 +85,7 @@ type books struct {
 
 func (c client) books(ctx context.Context) (books, error) {
 	var b books
-	return b, c.call(ctx, http.MethodGet, "/v1/ingestion", nil, &b)
+	return b, c.call(ctx, request{Method: http.MethodGet, Path: "/v1/ingestion", Out: &b})
 }
 
 // row is what the printed table shows of a row of GET /v1/attributions.
@@ -103,7 +113,7 @@ func (c client) rows(ctx context.Context, model string, since time.Time) ([]row,
 			Data []row
 			Next *string `json:"next_cursor"`
 		}
-		if err := c.call(ctx, http.MethodGet, "/v1/attributions?"+query.Encode(), nil, &page); err != nil {
+		if err := c.call(ctx, request{Method: http.MethodGet, Path: "/v1/attributions?" + query.Encode(), Out: &page}); err != nil {
 			return nil, err
 		}
 		all = append(all, page.Data...)

@@ -48,53 +48,58 @@ func ensureWorkspace(ctx context.Context, platform client, st *state, sec secret
 		return false, "", nil
 	}
 	var created struct{ ID, Token string }
-	err = platform.call(ctx, http.MethodPost, "/v1/workspaces", map[string]any{
+	err = platform.call(ctx, request{Method: http.MethodPost, Path: "/v1/workspaces", In: map[string]any{
 		"name": "Demo shop", "currency": "NOK", "timezone": "Europe/Oslo", "country": "NO", "demo": true,
-	}, &created)
+	}, Out: &created})
 	if err != nil {
 		return false, "", err
 	}
 	admin := client{url: platform.url, token: created.Token}
-	keys := demo.Keys{WebhookSecret: sec.WebhookSecret, AppSecret: sec.AppSecret}
-	for _, source := range []struct {
-		kind, name    string
-		config        map[string]string
-		key, hookPath *string
-	}{
-		{"pixel", "Web shop", nil, &keys.PixelKey, nil},
-		{"server", "Shop system", nil, &keys.ServerKey, nil},
-		{"webhook", "Orders", map[string]string{"secret": sec.WebhookSecret}, nil, &keys.WebhookPath},
-		{"whatsapp", "Oslo number", map[string]string{"app_secret": sec.AppSecret, "verify_token": sec.VerifyToken}, nil, &keys.WhatsAppPath},
-	} {
-		var answer struct {
-			WriteKey    string `json:"write_key"`
-			WebhookPath string `json:"webhook_path"`
-		}
-		body := map[string]any{"kind": source.kind, "name": source.name}
-		if source.config != nil {
-			body["config"] = source.config
-		}
-		if err := admin.call(ctx, http.MethodPost, "/v1/sources", body, &answer); err != nil {
-			return false, "", err
-		}
-		if source.key != nil {
-			*source.key = answer.WriteKey
-		}
-		if source.hookPath != nil {
-			*source.hookPath = answer.WebhookPath
-		}
+	keys, err := makeSources(ctx, admin, sec)
+	if err != nil {
+		return false, "", err
 	}
-	if err := admin.call(ctx, http.MethodPut, "/v1/policy", demoPolicy(), nil); err != nil {
+	if err := admin.call(ctx, request{Method: http.MethodPut, Path: "/v1/policy", In: demoPolicy()}); err != nil {
 		return false, "", err
 	}
 	st.Workspace = workspace{ID: created.ID, Keys: keys}
 	return true, created.Token, nil
 }
 
+// makeSources makes one source of each kind and returns what they sign in with.
+func makeSources(ctx context.Context, admin client, sec secrets) (demo.Keys, error) {
+	keys := demo.Keys{WebhookSecret: sec.WebhookSecret, AppSecret: sec.AppSecret}
+	var unused string
+	for _, source := range []struct {
+		body      map[string]any
+		key, path *string
+	}{
+		{map[string]any{"kind": "pixel", "name": "Web shop"}, &keys.PixelKey, &unused},
+		{map[string]any{"kind": "server", "name": "Shop system"}, &keys.ServerKey, &unused},
+		{map[string]any{
+			"kind": "webhook", "name": "Orders", "config": map[string]string{"secret": sec.WebhookSecret},
+		}, &unused, &keys.WebhookPath},
+		{map[string]any{
+			"kind": "whatsapp", "name": "Oslo number",
+			"config": map[string]string{"app_secret": sec.AppSecret, "verify_token": sec.VerifyToken},
+		}, &unused, &keys.WhatsAppPath},
+	} {
+		var answer struct {
+			WriteKey    string `json:"write_key"`
+			WebhookPath string `json:"webhook_path"`
+		}
+		if err := admin.call(ctx, request{Method: http.MethodPost, Path: "/v1/sources", In: source.body, Out: &answer}); err != nil {
+			return keys, err
+		}
+		*source.key, *source.path = answer.WriteKey, answer.WebhookPath
+	}
+	return keys, nil
+}
+
 // exists asks whether the workspace of a token is still there: somebody may have
 // deleted it, or the database with it.
 func exists(ctx context.Context, c client) (bool, error) {
-	err := c.call(ctx, http.MethodGet, "/v1/policy", nil, nil)
+	err := c.call(ctx, request{Method: http.MethodGet, Path: "/v1/policy"})
 	var status *statusError
 	if errors.As(err, &status) && (status.Code == http.StatusNotFound || status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden) {
 		return false, nil

@@ -20,10 +20,10 @@ func (w *week) visitor() {
 		{"/", ""},
 	}
 	landing := landings[w.r.IntN(len(landings))]
-	w.add(page(c, w.id("page"), landing.path, landing.referrer, at))
+	w.add(c.opens(happening{w.id("page"), at}, landing.path, landing.referrer))
 	for range w.r.IntN(3) {
 		at = w.within(at, 3*time.Minute)
-		w.add(page(c, w.id("page"), products()[w.r.IntN(3)].path, site+"/", at))
+		w.add(c.opens(happening{w.id("page"), at}, products()[w.r.IntN(3)].path, site+"/"))
 	}
 	if w.chance(22) {
 		w.purchase(c, w.within(at, 10*time.Minute))
@@ -34,7 +34,7 @@ func (w *week) visitor() {
 func (w *week) fromAd() {
 	c := anyone(w.r)
 	at := w.end.Add(-time.Duration(w.r.Int64N(int64(6 * 24 * time.Hour))))
-	hello := inbound(c, "wamid."+w.id("inbound"), "text", object{"body": "Hei, jeg så annonsen deres"}, at)
+	hello := c.writes(happening{w.id("inbound"), at}, "text", object{"body": "Hei, jeg så annonsen deres"})
 	hello.Body["referral"] = object{
 		"source_type": "ad", "source_id": "120200000000000042", "source_url": "https://fb.me/demo",
 		"headline": "Lys i mørketiden", "body": "20 % på alle lamper", "ctwa_clid": "demo-ctwa",
@@ -51,7 +51,7 @@ func (w *week) chats() {
 	for range 12 {
 		c := anyone(w.r)
 		at := w.end.Add(-time.Duration(w.r.Int64N(int64(5 * 24 * time.Hour))))
-		w.add(inbound(c, "wamid."+w.id("inbound"), "text", object{"body": "Er butikken åpen på lørdag?"}, at))
+		w.add(c.writes(happening{w.id("inbound"), at}, "text", object{"body": "Er butikken åpen på lørdag?"}))
 		answer := message{id: "wamid." + w.id("message"), at: at.Add(90 * time.Second)}
 		w.add(answer.registration(c), answer.status(c, "sent", answer.at), answer.status(c, "delivered", answer.at.Add(2*time.Second)))
 	}
@@ -108,15 +108,15 @@ func Visit(r *rand.Rand, start time.Time, number int64) []Hit {
 	hits = append(hits, m.status(c, "read", after(6+r.IntN(20))))
 	switch n := r.IntN(100); {
 	case n < 45:
-		hits = append(hits, page(c, id+"-1", "/?mt="+m.token, "", after(30)), page(c, id+"-2", products()[r.IntN(3)].path, site+"/", after(38)))
+		hits = append(hits, c.opens(happening{id + "-1", after(30)}, "/?mt="+m.token, ""), c.opens(happening{id + "-2", after(38)}, products()[r.IntN(3)].path, site+"/"))
 		if n < 18 {
 			o := order{id: id + "-order", value: products()[r.IntN(3)].price, at: after(60 + r.IntN(20))}
 			hits = append(hits, o.inBrowser(c), o.inShop(c))
 		}
 	case n < 60:
-		hits = append(hits, inbound(c, "wamid."+id+"-in", "button", object{"payload": "show-offers", "text": "Vis tilbud"}, after(30)).answering(m))
+		hits = append(hits, c.writes(happening{id + "-in", after(30)}, "button", object{"payload": "show-offers", "text": "Vis tilbud"}).answering(m))
 	case n < 66:
-		hits = append(hits, inbound(c, "wamid."+id+"-in", "order", chatOrder(r.IntN), after(45)).answering(m))
+		hits = append(hits, c.writes(happening{id + "-in", after(45)}, "order", chatOrder(r.IntN)).answering(m))
 	}
 	return hits
 }

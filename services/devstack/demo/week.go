@@ -98,10 +98,10 @@ func (w *week) reaction(c customer, m message) {
 // click opens the shop through the message's link, and perhaps buys or leaves a
 // cart behind.
 func (w *week) click(c customer, m message, at time.Time) {
-	w.add(page(c, w.id("page"), "/?mt="+m.token, "", at))
+	w.add(c.opens(happening{w.id("page"), at}, "/?mt="+m.token, ""))
 	p := products()[w.r.IntN(3)]
 	at = w.within(at, 4*time.Minute)
-	w.add(page(c, w.id("page"), p.path, site+"/", at))
+	w.add(c.opens(happening{w.id("page"), at}, p.path, site+"/"))
 	switch {
 	case w.chance(38):
 		w.purchase(c, w.within(at, 25*time.Minute))
@@ -124,7 +124,7 @@ func (w *week) abandonedCart(c customer, at time.Time) {
 	w.add(m.status(c, "read", read))
 	if w.chance(50) {
 		opened := w.within(read, 2*time.Minute)
-		w.add(page(c, w.id("page"), "/?cart=1&mt="+m.token, "", opened))
+		w.add(c.opens(happening{w.id("page"), opened}, "/?cart=1&mt="+m.token, ""))
 		if w.chance(60) {
 			w.purchase(c, w.within(opened, 15*time.Minute))
 		}
@@ -133,20 +133,20 @@ func (w *week) abandonedCart(c customer, at time.Time) {
 
 // reply answers in the chat: a button, a question, a cart, a Flow or a stop.
 func (w *week) reply(c customer, m message, at time.Time) {
-	id := "wamid." + w.id("inbound")
-	text := func(body string) Hit { return inbound(c, id, "text", object{"body": body}, at) }
+	h := happening{w.id("inbound"), at}
+	text := func(body string) Hit { return c.writes(h, "text", object{"body": body}) }
 	switch n := w.r.IntN(10); {
 	case n < 3:
-		w.add(inbound(c, id, "button", object{"payload": "show-offers", "text": "Vis tilbud"}, at).answering(m))
+		w.add(c.writes(h, "button", object{"payload": "show-offers", "text": "Vis tilbud"}).answering(m))
 	case n < 5:
 		w.add(text("Hei! Har dere lampen på lager?")) // no context: answers by time alone
 		if w.chance(50) {
 			w.purchase(c, w.within(at, 5*time.Hour))
 		}
 	case n < 7:
-		w.add(inbound(c, id, "order", chatOrder(w.r.IntN), at).answering(m))
+		w.add(c.writes(h, "order", chatOrder(w.r.IntN)).answering(m))
 	case n < 8:
-		w.add(inbound(c, id, "interactive", flowAnswer("living room"), at).answering(m))
+		w.add(c.writes(h, "interactive", flowAnswer("living room")).answering(m))
 	case n < 9:
 		w.add(text("Ja takk, send meg et tilbud").answering(m))
 	default:
@@ -161,7 +161,7 @@ func (w *week) purchase(c customer, at time.Time) {
 	}
 	p := products()[w.r.IntN(3)]
 	o := order{id: w.id("order"), value: p.price * (1 + w.r.IntN(2)), at: at}
-	w.add(page(c, w.id("page"), "/?checkout=1", site+p.path, at.Add(-50*time.Second)))
+	w.add(c.opens(happening{w.id("page"), at.Add(-50 * time.Second)}, "/?checkout=1", site+p.path))
 	if w.chance(70) {
 		w.add(identify(c, w.id("identify"), at.Add(-10*time.Second)))
 	}

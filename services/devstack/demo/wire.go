@@ -49,11 +49,17 @@ func (m message) status(c customer, state string, at time.Time) Hit {
 	return Hit{At: at, Door: WhatsApp, Body: body}
 }
 
-// inbound is one element of the Cloud API's messages, of the given type, with
-// the content under the type's own name.
-func inbound(c customer, id, kind string, content object, at time.Time) Hit {
-	return Hit{At: at, Door: WhatsApp, Body: object{
-		"from": c.waID(), "id": id, "timestamp": seconds(at), "type": kind, kind: content,
+// happening is what each thing a customer does has: an id of its own and a time.
+type happening struct {
+	id string
+	at time.Time
+}
+
+// writes is one element of the Cloud API's messages, of the given type, with the
+// content under the type's own name.
+func (c customer) writes(h happening, kind string, content object) Hit {
+	return Hit{At: h.at, Door: WhatsApp, Body: object{
+		"from": c.waID(), "id": "wamid." + h.id, "timestamp": seconds(h.at), "type": kind, kind: content,
 	}}
 }
 
@@ -63,10 +69,10 @@ func (h Hit) answering(m message) Hit {
 	return h
 }
 
-// page is a page view in the browser.
-func page(c customer, id, path, referrer string, at time.Time) Hit {
-	return Hit{At: at, Door: Pixel, Body: object{
-		"type": "page", "messageId": id, "anonymousId": c.device, "timestamp": stamp(at),
+// opens is a page view in the browser.
+func (c customer) opens(h happening, path, referrer string) Hit {
+	return Hit{At: h.at, Door: Pixel, Body: object{
+		"type": "page", "messageId": h.id, "anonymousId": c.device, "timestamp": stamp(h.at),
 		"properties": object{"url": site + path, "referrer": referrer, "title": "Demo shop"},
 	}}
 }
