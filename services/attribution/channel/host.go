@@ -44,8 +44,10 @@ func hostOf(raw string) string {
 			return ""
 		}
 		rest = after
-	} else {
-		rest = strings.TrimPrefix(rest, "//")
+	} else if after, found := strings.CutPrefix(rest, "//"); found {
+		rest = after
+	} else if head, _, _ := strings.Cut(rest, "/"); strings.ContainsAny(head, ":@") || !strings.Contains(head, ".") {
+		return "" // about:blank, mailto:a@shop.example, a path or a word
 	}
 	if end := strings.IndexAny(rest, `/?#\`); end >= 0 {
 		rest = rest[:end]
