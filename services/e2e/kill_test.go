@@ -1,0 +1,90 @@
+package e2e_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/touchline/touchline/services/e2e/stack"
+)
+
+// A worker that dies in the middle of its work, again and again, changes nothing
+// in the table or the books: run.py compares both for every world.
+func TestKillWorker(t *testing.T) {
+	t.Parallel()
+	needPython(t)
+	s := stack.New(bin, stackDir(t))
+	if err := s.Start(t.Context(), "--no-demo"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
+
+	played := make(chan bool)
+	go func() {
+		defer close(played)
+		conformance(t, s, allWorlds(t), "--shuffle", "7", "--repeat", "0.5")
+	}()
+	kills := 0
+	for {
+		select {
+		case <-played:
+			if kills < 2 {
+				t.Errorf("the worker was killed %d times while worlds were played, want at least twice", kills)
+			}
+			return
+		case <-time.After(1500 * time.Millisecond):
+			if err := s.KillChild(t.Context(), "worker"); err != nil {
+				t.Errorf("kill the worker: %v", err)
+			}
+			kills++
+		}
+	}
+}
+
+// The same at the worst moments: a failpoint ends the worker at its n-th pass
+// there, each time it has been started anew.
+func TestKillWorkerAtFailpoints(t *testing.T) {
+	t.Parallel()
+	needPython(t)
+	for _, point := range []string{"after_read:3", "before_commit:3", "after_commit:3", "after_settle:3"} {
+		t.Run(point, func(t *testing.T) {
+			s := stack.New(bin, stackDir(t), "TOUCHLINE_FAILPOINT="+point)
+			if err := s.Start(t.Context(), "--no-demo"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = s.Stop() })
+			conformance(t, s, firstWorlds(t), "--shuffle", "5", "--repeat", "0.5")
+			if deaths := strings.Count(s.Output(), "worker"); deaths < 2 {
+				t.Errorf("the worker died less than twice at %s:\n%s", point, s.Output())
+			}
+		})
+	}
+}
+
+// devstack itself dies; the next start goes on where it was.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	s := stack.New(bin, stackDir(t))
+	if err := s.Start(t.Context(), "--no-demo"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
+	w := newWorkspace(t, s)
+	w.register(t, "wamid.before", "+4791234503", "token-before")
+	w.settle(t)
+	before := s.Credentials
+
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context(), "--no-demo"); err != nil {
+		t.Fatal(err)
+	}
+	if s.WorkspaceID != before.WorkspaceID || s.TrackingURL != before.TrackingURL || s.WriteKey != before.WriteKey {
+		t.Errorf("the second start has %+v, want %+v", s.Credentials, before)
+	}
+	w.register(t, "wamid.after", "+4791234503", "token-after")
+	if b := w.settle(t); b.Stored != 2 {
+		t.Errorf("books after a crash and one more hit: %+v, want 2 stored", b)
+	}
+}

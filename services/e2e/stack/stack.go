@@ -1,0 +1,241 @@
+// Package stack runs the whole of Touchline as its users do, for tests: the
+// binaries of this checkout, started by devstack, with servers, data and ports of
+// their own. Only tests import it.
+package stack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Credentials is what devstack writes to credentials.json (see api.md of the
+// project's design).
+type Credentials struct {
+	TrackingURL    string `json:"tracking_url"`
+	APIURL         string `json:"api_url"`
+	DashboardURL   string `json:"dashboard_url"`
+	AdminToken     string `json:"admin_token"`
+	WorkspaceID    string `json:"workspace_id"`
+	WorkspaceToken string `json:"workspace_token"`
+	WriteKey       string `json:"write_key"`
+	ServerKey      string `json:"server_key"`
+}
+
+// Stack is one running devstack.
+type Stack struct {
+	Credentials
+	Dir    string // its data; credentials.json lies here
+	bin    string
+	env    []string
+	cmd    *exec.Cmd
+	output *output
+}
+
+// Build compiles the three binaries into dir.
+func Build(ctx context.Context, dir string) error {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	for name, pkg := range map[string]string{
+		"tracking":    "./services/tracking/cmd/tracking",
+		"attribution": "./services/attribution/cmd/attribution",
+		"devstack":    "./services/devstack/cmd/devstack",
+	} {
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, name), pkg)
+		build.Dir = root
+		if text, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", name, err, text)
+		}
+	}
+	return nil
+}
+
+// New describes a stack with the binaries in bin and its data in dir. Extra
+// environment, like a failpoint, goes to all its processes.
+func New(bin, dir string, env ...string) *Stack {
+	return &Stack{Dir: dir, bin: bin, env: env}
+}
+
+// Start runs it and waits until it says that it is ready, up to two minutes.
+func (s *Stack) Start(ctx context.Context, args ...string) error {
+	s.output = &output{}
+	s.cmd = exec.Command(filepath.Join(s.bin, "devstack"), append([]string{"run", "--dir", s.Dir, "--bin", s.bin}, args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = s.output, s.output
+	s.cmd.Env = append(withoutServers(os.Environ()), s.env...)
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	ready := func() bool { return strings.Contains(s.output.String(), "Ready.") }
+	if err := Until(ctx, ready); err != nil {
+		return fmt.Errorf("devstack is not ready: %w\n%s", err, s.output.String())
+	}
+	text, err := os.ReadFile(filepath.Join(s.Dir, "credentials.json"))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &s.Credentials)
+}
+
+// withoutServers leaves the choice of servers to devstack: each stack has its own.
+func withoutServers(env []string) []string {
+	var kept []string
+	for _, line := range env {
+		name, _, _ := strings.Cut(line, "=")
+		switch name {
+		case "DATABASE_URL", "REDIS_URL", "TOUCHLINE_TEST_DATABASE_URL", "TOUCHLINE_TEST_REDIS_URL":
+		default:
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}
+
+// Output is everything that devstack printed so far.
+func (s *Stack) Output() string { return s.output.String() }
+
+// Stop ends it as Ctrl-C does and returns its exit error.
+func (s *Stack) Stop() error {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return nil
+	}
+	_ = s.cmd.Process.Signal(os.Interrupt)
+	return s.cmd.Wait()
+}
+
+// Kill ends devstack itself at once, as a crash does.
+func (s *Stack) Kill() error {
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	_ = s.cmd.Wait() // always says that it was killed
+	return nil
+}
+
+// Child returns the process id of a service: "tracking", "worker" or "api".
+func (s *Stack) Child(name string) (int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		line, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline")) // gone meanwhile: not it
+		args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
+		if !strings.HasPrefix(args[0], s.bin) || !s.owns(pid) {
+			continue
+		}
+		if filepath.Base(args[0]) == name || args[len(args)-1] == name {
+			return pid, nil
+		}
+	}
+	return 0, fmt.Errorf("no process of %s runs", name)
+}
+
+// owns says whether pid is a child of this devstack: several may run.
+func (s *Stack) owns(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := bytes.Cut(stat, []byte(") "))
+	fields := strings.Fields(string(rest))
+	return len(fields) > 1 && fields[1] == strconv.Itoa(s.cmd.Process.Pid)
+}
+
+// KillChild ends a service with SIGKILL and waits until devstack has started it
+// again.
+func (s *Stack) KillChild(ctx context.Context, name string) error {
+	pid, err := s.Child(name)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return err
+	}
+	return Until(ctx, func() bool {
+		again, err := s.Child(name)
+		return err == nil && again != pid
+	})
+}
+
+// Until polls a condition until it holds or ctx ends.
+func Until(ctx context.Context, holds func() bool) error {
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// Client calls the API with a token.
+type Client struct {
+	URL, Token string
+}
+
+// API is the demo workspace's admin.
+func (s *Stack) API() Client { return Client{URL: s.APIURL, Token: s.WorkspaceToken} }
+
+// Call sends in as JSON (nil: no body), reads the answer into out (nil: ignored)
+// and fails the test unless it is a success.
+func (c Client) Call(t testing.TB, method, path string, in, out any) {
+	t.Helper()
+	status, body := c.Do(t, method, path, in)
+	if status < 200 || status > 299 {
+		t.Fatalf("%s %s answered %d: %s", method, path, status, body)
+	}
+	if out != nil {
+		if err := json.Unmarshal(body, out); err != nil {
+			t.Fatalf("%s %s: %v in %s", method, path, err, body)
+		}
+	}
+}
+
+// Do is Call for any status.
+func (c Client) Do(t testing.TB, method, path string, in any) (int, []byte) {
+	t.Helper()
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, c.URL+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+c.Token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, text
+}

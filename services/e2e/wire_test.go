@@ -1,0 +1,72 @@
+package e2e_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"testing"
+)
+
+// answer is a response of the tracking service.
+type answer struct {
+	status  int
+	header  http.Header
+	body    []byte
+	request string
+}
+
+// post sends a body as it is.
+func post(t *testing.T, url string, body []byte, header map[string]string) answer {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, text, url}
+}
+
+// send posts JSON with a key as the user of Basic and fails unless it is taken
+// whole.
+func send(t *testing.T, w workspace, path, key string, body any) answer {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.tracking.URL+path, bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.SetBasicAuth(key, "")
+	got := post(t, w.tracking.URL+path, text, map[string]string{"Authorization": request.Header.Get("Authorization"), "Content-Type": "application/json"})
+	if got.status != http.StatusOK || got.header.Get("Receipt") == "" || bytes.Contains(got.body, []byte(`"rejected"`)) {
+		t.Fatalf("POST %s answered %d, receipt %q: %s", path, got.status, got.header.Get("Receipt"), got.body)
+	}
+	return got
+}
+
+// callback signs body as Meta does and delivers it.
+func (w workspace) callback(t *testing.T, body []byte) answer {
+	t.Helper()
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	return post(t, w.tracking.URL+w.sources["whatsapp"].WebhookPath, body, map[string]string{
+		"Content-Type": "application/json", "X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+	})
+}
