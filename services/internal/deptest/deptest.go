@@ -65,7 +65,7 @@ func list(t testing.TB, dir string, reached bool) []string {
 	if reached {
 		args = []string{"list", "-deps", "-f", `{{if not .Standard}}{{.ImportPath}}{{end}}`, dir}
 	}
-	out, err := exec.Command("go", args...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

@@ -122,9 +122,7 @@ func hexDigit(c byte) (byte, bool) {
 }
 
 // character writes one character as RFC 8785 section 3.2.2.2 spells it.
-func (p *canonicaliser) character(r rune) {
-	p.out = appendCharacter(p.out, r)
-}
+func (p *canonicaliser) character(r rune) { p.out = appendCharacter(p.out, r) }
 
 func appendCharacter(dst []byte, r rune) []byte {
 	const digits = "0123456789abcdef"
@@ -148,13 +146,4 @@ func appendCharacter(dst []byte, r rune) []byte {
 		return append(dst, '\\', 'u', '0', '0', digits[r>>4], digits[r&15])
 	}
 	return utf8.AppendRune(dst, r)
-}
-
-// appendText appends s as a canonical JSON string.
-func appendText(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for _, r := range s {
-		dst = appendCharacter(dst, r)
-	}
-	return append(dst, '"')
 }
