@@ -108,6 +108,24 @@ func (e WorkspaceRole) Valid() bool {
 	}
 }
 
+// Defines values for ListAttributionsParamsOrder.
+const (
+	Asc  ListAttributionsParamsOrder = "asc"
+	Desc ListAttributionsParamsOrder = "desc"
+)
+
+// Valid indicates whether the value is a known member of the ListAttributionsParamsOrder enum.
+func (e ListAttributionsParamsOrder) Valid() bool {
+	switch e {
+	case Asc:
+		return true
+	case Desc:
+		return true
+	default:
+		return false
+	}
+}
+
 // Attribution defines model for Attribution.
 type Attribution = row.Row
 
@@ -498,6 +516,9 @@ type ListAttributionsParams struct {
 	// To Latest time, exclusive, RFC 3339.
 	To *To `form:"to,omitempty" json:"to,omitempty"`
 
+	// Order By the conversion's time, the earliest or the latest first. Streams are always `asc`.
+	Order *ListAttributionsParamsOrder `form:"order,omitempty" json:"order,omitempty"`
+
 	// Limit Rows of a page.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -513,6 +534,9 @@ type ListAttributionsParams struct {
 	// it; naming another workspace than their own answers 404.
 	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
 }
+
+// ListAttributionsParamsOrder defines parameters for ListAttributions.
+type ListAttributionsParamsOrder string
 
 // GetDiagnosticsParams defines parameters for GetDiagnostics.
 type GetDiagnosticsParams struct {
@@ -712,6 +736,13 @@ func (w *ServerInterfaceWrapper) ListAttributions(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "order" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "order", ctx.QueryParams(), &params.Order, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter order: %s", err))
 	}
 
 	// ------------- Optional query parameter "limit" -------------

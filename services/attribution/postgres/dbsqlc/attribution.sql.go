@@ -169,6 +169,159 @@ func (q *Queries) AttributionPage(ctx context.Context, arg AttributionPageParams
 	return items, nil
 }
 
+const attributionPageBack = `-- name: AttributionPageBack :many
+select
+  c.definition, c.conversion_id, c.event_id, c.event_name, c.in_thread, c.event_at, c.order_id,
+  coalesce(c.value::text, '')::text as value, c.currency, c.person_id,
+  m.model::text as model, m.ordinal::int as ordinal, k.weights[m.ordinal]::bigint as weight, coalesce((k.credited[m.ordinal])::text, '')::text as credited,
+  k.rank, k.channel, k.tier, k.touch_key, k.touch_at, k.window_seconds, k.lag_us,
+  k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant,
+  s.sent_at, s.delivered_at, s.read_at, s.clicked_at, s.replied_at, s.failed_at
+from conversion c
+join credit k using (workspace_id, version, definition, conversion_id, revision)
+cross join lateral unnest(c.models) with ordinality as m (model, ordinal)
+left join message s on s.workspace_id = k.workspace_id and s.version = k.version
+  and s.channel = k.message_channel and s.message_id = k.message_id
+where c.workspace_id = $1 and c.version = $2 and c.superseded_at is null
+  and k.weights[m.ordinal] <> 0
+  and c.event_at >= $3 and c.event_at < $4
+  and (c.event_at, c.definition, c.conversion_id) <= ($5::timestamptz, $6::text, $7::text)
+  and (c.event_at, c.definition, c.conversion_id, m.ordinal, k.rank)
+      < ($5::timestamptz, $6::text, $7::text, $8::bigint, $9::int)
+  and ($10::text is null or c.definition = $10)
+  and ($11::text is null or m.model = $11)
+  and ($12::text is null or k.campaign = $12)
+  and ($13::text is null or k.template_name = $13)
+  and ($14::text is null or k.channel = $14)
+order by c.event_at desc, c.definition desc, c.conversion_id desc, m.ordinal desc, k.rank desc
+limit $15
+`
+
+type AttributionPageBackParams struct {
+	WorkspaceID     uuid.UUID
+	Version         int32
+	FromAt          time.Time
+	ToAt            time.Time
+	AfterAt         time.Time
+	AfterDefinition string
+	AfterConversion string
+	AfterOrdinal    int64
+	AfterRank       int32
+	Definition      *string
+	Model           *string
+	Campaign        *string
+	Template        *string
+	Channel         *string
+	Most            int32
+}
+
+type AttributionPageBackRow struct {
+	Definition       string
+	ConversionID     string
+	EventID          string
+	EventName        string
+	InThread         bool
+	EventAt          time.Time
+	OrderID          *string
+	Value            string
+	Currency         *string
+	PersonID         *uuid.UUID
+	Model            string
+	Ordinal          int32
+	Weight           int64
+	Credited         string
+	Rank             int32
+	Channel          string
+	Tier             *string
+	TouchKey         string
+	TouchAt          *time.Time
+	WindowSeconds    *int64
+	LagUs            *int64
+	MessageChannel   *string
+	MessageID        *string
+	TemplateName     *string
+	TemplateLanguage *string
+	Campaign         *string
+	Variant          *string
+	SentAt           *time.Time
+	DeliveredAt      *time.Time
+	ReadAt           *time.Time
+	ClickedAt        *time.Time
+	RepliedAt        *time.Time
+	FailedAt         *time.Time
+}
+
+// The same in the opposite order, before the given position.
+func (q *Queries) AttributionPageBack(ctx context.Context, arg AttributionPageBackParams) ([]AttributionPageBackRow, error) {
+	rows, err := q.db.Query(ctx, attributionPageBack,
+		arg.WorkspaceID,
+		arg.Version,
+		arg.FromAt,
+		arg.ToAt,
+		arg.AfterAt,
+		arg.AfterDefinition,
+		arg.AfterConversion,
+		arg.AfterOrdinal,
+		arg.AfterRank,
+		arg.Definition,
+		arg.Model,
+		arg.Campaign,
+		arg.Template,
+		arg.Channel,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AttributionPageBackRow{}
+	for rows.Next() {
+		var i AttributionPageBackRow
+		if err := rows.Scan(
+			&i.Definition,
+			&i.ConversionID,
+			&i.EventID,
+			&i.EventName,
+			&i.InThread,
+			&i.EventAt,
+			&i.OrderID,
+			&i.Value,
+			&i.Currency,
+			&i.PersonID,
+			&i.Model,
+			&i.Ordinal,
+			&i.Weight,
+			&i.Credited,
+			&i.Rank,
+			&i.Channel,
+			&i.Tier,
+			&i.TouchKey,
+			&i.TouchAt,
+			&i.WindowSeconds,
+			&i.LagUs,
+			&i.MessageChannel,
+			&i.MessageID,
+			&i.TemplateName,
+			&i.TemplateLanguage,
+			&i.Campaign,
+			&i.Variant,
+			&i.SentAt,
+			&i.DeliveredAt,
+			&i.ReadAt,
+			&i.ClickedAt,
+			&i.RepliedAt,
+			&i.FailedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const attributionPhones = `-- name: AttributionPhones :many
 select distinct on (p.person_id) p.person_id, i.ciphertext, i.key_id, i.digest
 from identifier_person p

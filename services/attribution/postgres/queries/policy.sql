@@ -1,15 +1,15 @@
 -- name: PolicyLive :one
-select version, document, identity_version, state, build_total, build_done, created_at, created_by, published_at, superseded_at
+select policy.*
 from policy
 where workspace_id = @workspace_id and state = 'live';
 
 -- name: PolicyGet :one
-select version, document, identity_version, state, build_total, build_done, created_at, created_by, published_at, superseded_at
+select policy.*
 from policy
 where workspace_id = @workspace_id and version = @version;
 
 -- name: PolicyList :many
-select version, document, identity_version, state, build_total, build_done, created_at, created_by, published_at, superseded_at
+select policy.*
 from policy
 where workspace_id = @workspace_id
 order by version desc;

@@ -1,0 +1,147 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/api/gen"
+	"github.com/touchline/touchline/services/attribution/api/row"
+	"github.com/touchline/touchline/services/attribution/postgres"
+	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/internal/stream"
+)
+
+// GetIngestion answers GET /v1/ingestion. Redis is read first and then, in one
+// snapshot, exactly the batches of Postgres that Redis had settled by then. So a hit
+// that a worker stores in between is still in flight in the sum and in nothing else.
+func (s *Server) GetIngestion(ctx context.Context, _ gen.GetIngestionRequestObject) (gen.GetIngestionResponseObject, error) {
+	workspace := sessionOf(ctx).workspace
+	shards, err := s.cfg.Books(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errBooks, err)
+	}
+	var terms []dbsqlc.IngestionTermsRow
+	var rest int64
+	err = s.cfg.Store.InSnapshot(ctx, workspace, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if _, err = tx.WorkspaceGet(ctx, workspace); err != nil {
+			return err
+		}
+		if terms, err = tx.IngestionTerms(ctx, settled(workspace, shards)); err != nil {
+			return err
+		}
+		rest, err = tx.IngestionBuild(ctx, workspace)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the books: %w", err)
+	}
+	return gen.GetIngestion200JSONResponse(balance(workspace, shards, terms, rest)), nil
+}
+
+// settled is the last batch that Redis had settled, of each consumer and shard.
+func settled(workspace uuid.UUID, shards []stream.ShardBooks) dbsqlc.IngestionTermsParams {
+	asked := dbsqlc.IngestionTermsParams{WorkspaceID: workspace, Consumers: []uuid.UUID{}, Shards: []int32{}, Batches: []int64{}}
+	for _, shard := range shards {
+		for consumer, batch := range shard.Settled {
+			asked.Consumers = append(asked.Consumers, consumer)
+			asked.Shards = append(asked.Shards, int32(shard.Shard))
+			asked.Batches = append(asked.Batches, batch)
+		}
+	}
+	return asked
+}
+
+// balance puts the two sides together. rest is what a build has still to walk: so
+// many of the stored facts are shown as pending, at most all of them.
+func balance(workspace uuid.UUID, shards []stream.ShardBooks, terms []dbsqlc.IngestionTermsRow, rest int64) gen.Ingestion {
+	sources := map[uuid.UUID]*gen.SourceBooks{}
+	of := func(id uuid.UUID) *gen.SourceBooks {
+		if sources[id] == nil {
+			sources[id] = &gen.SourceBooks{SourceId: id}
+		}
+		return sources[id]
+	}
+	for _, shard := range shards {
+		for field, n := range shard.Accepted {
+			if id, ours := sourceOf(workspace, field); ours {
+				of(id).Accepted += n
+			}
+		}
+		for field, n := range shard.InFlight {
+			if id, ours := sourceOf(workspace, field); ours {
+				of(id).Pending += n
+			}
+		}
+	}
+	for _, t := range terms {
+		b := of(t.SourceID)
+		b.Stored += t.Stored
+		b.Duplicate += t.Duplicate
+		b.Conflict += t.Conflict
+		b.Rejected += t.Rejected
+		b.Pending += t.Waiting
+	}
+	all := gen.Ingestion{BySource: []gen.SourceBooks{}}
+	for _, b := range sources {
+		all.Accepted += b.Accepted
+		all.Stored += b.Stored
+		all.Duplicate += b.Duplicate
+		all.Conflict += b.Conflict
+		all.Rejected += b.Rejected
+		all.Pending += b.Pending
+		all.BySource = append(all.BySource, *b)
+	}
+	slices.SortFunc(all.BySource, func(a, b gen.SourceBooks) int { return bytes.Compare(a.SourceId[:], b.SourceId[:]) })
+	shift := min(all.Stored, rest)
+	all.Stored -= shift
+	all.Pending += shift
+	return all
+}
+
+// sourceOf reads a field of the books, "workspace/source".
+func sourceOf(workspace uuid.UUID, field string) (uuid.UUID, bool) {
+	ws, source, found := strings.Cut(field, "/")
+	if !found || ws != workspace.String() {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(source)
+	return id, err == nil
+}
+
+// ListQuarantine answers GET /v1/quarantine.
+func (s *Server) ListQuarantine(ctx context.Context, request gen.ListQuarantineRequestObject) (gen.ListQuarantineResponseObject, error) {
+	workspace := sessionOf(ctx).workspace
+	asked := dbsqlc.ReasonRefusedParams{WorkspaceID: workspace, Reason: request.Params.Reason, Most: int32(limitOf(request.Params.Limit))}
+	var refused []dbsqlc.ReasonRefusedRow
+	err := s.cfg.Store.InWorkspace(ctx, workspace, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if _, err = tx.WorkspaceGet(ctx, workspace); err != nil {
+			return err
+		}
+		refused, err = tx.ReasonRefused(ctx, asked)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read quarantine: %w", err)
+	}
+	answer := gen.ListQuarantine200JSONResponse{Data: make([]gen.Refused, len(refused))}
+	for i, r := range refused {
+		answer.Data[i] = gen.Refused{
+			Id: r.QuarantineID, SourceId: r.SourceID, Reason: r.Reason, Detail: r.Detail, Tries: int(r.Tries),
+			ReceivedAt: row.InstantOf(r.ReceivedAt), ReplayedAt: row.MaybeInstant(r.ReplayedAt),
+		}
+	}
+	return answer, nil
+}
+
+// limitOf is the size of a page; the schema has seen to its bounds.
+func limitOf(asked *int) int {
+	if asked == nil {
+		return 100
+	}
+	return *asked
+}
