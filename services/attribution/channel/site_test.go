@@ -32,21 +32,10 @@ func TestSites_Lists(t *testing.T) {
 	seen := map[string]string{}
 	for name, list := range map[string]string{"search": searchList, "social": socialList, "shopping": shoppingList, "video": videoList} {
 		for line := range strings.Lines(list) {
-			line = strings.TrimSpace(line)
-			if line == "" || line[0] == '#' {
+			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 				continue
 			}
-			names, hosts, found := strings.Cut(line, ":")
-			if !found || strings.TrimSpace(names) == "" || strings.TrimSpace(hosts) == "" || strings.ToLower(line) != line {
-				t.Errorf("%s: %q is no entry", name, line)
-			}
-			for _, host := range strings.Fields(hosts) {
-				if bare := strings.Replace(strings.TrimPrefix(host, "."), ".*", ".com", 1); hostOf(bare) != bare || strings.HasPrefix(host, "www.") {
-					t.Errorf("%s: %q is no host", name, host)
-				}
-			}
-			// A name may be spelled like one of its own hosts, so they are kept apart.
-			for _, entry := range append(strings.Fields(hosts), strings.Fields("name:"+strings.ReplaceAll(names, " ", " name:"))...) {
+			for _, entry := range entriesOf(t, line) {
 				if before, twice := seen[entry]; twice {
 					t.Errorf("%q is in %s and in %s", entry, before, name)
 				}
@@ -57,6 +46,26 @@ func TestSites_Lists(t *testing.T) {
 	if len(seen) < 300 {
 		t.Errorf("only %d names and hosts", len(seen))
 	}
+}
+
+// entriesOf returns the hosts and names of a line. A name may be spelled like one of
+// its own hosts, so the two are kept apart.
+func entriesOf(t *testing.T, line string) []string {
+	t.Helper()
+	names, hosts, found := strings.Cut(line, ":")
+	if !found || strings.TrimSpace(names) == "" || strings.TrimSpace(hosts) == "" || strings.ToLower(line) != line {
+		t.Errorf("%q is no entry", line)
+	}
+	entries := strings.Fields(hosts)
+	for _, host := range entries {
+		if bare := strings.Replace(strings.TrimPrefix(host, "."), ".*", ".com", 1); hostOf(bare) != bare || strings.HasPrefix(host, "www.") {
+			t.Errorf("%q is no host", host)
+		}
+	}
+	for _, name := range strings.Fields(names) {
+		entries = append(entries, "name "+name)
+	}
+	return entries
 }
 
 func TestCategoryOfSource(t *testing.T) {
