@@ -26,8 +26,10 @@ create table fact_conflict (
   fact_id      uuid        not null,
   content      uuid        not null,
   body         bytea       not null,
-  source_id    uuid        not null,
+  source_id    uuid        not null, -- from here: of its earliest statement
+  trust        smallint    not null,
   occurred_at  timestamptz not null,
+  whole_second boolean     not null,
   received_at  timestamptz not null,
   primary key (workspace_id, fact_id, content)
 );

@@ -157,14 +157,17 @@ func (w *writer) load(present []*merger) error {
 	}
 	found := make(map[factKey]*record, len(facts))
 	for _, f := range facts {
-		found[factKey{f.WorkspaceID, f.FactID}] = &record{exists: true, others: make(map[uuid.UUID]other), current: statement{
+		found[factKey{f.WorkspaceID, f.FactID}] = &record{exists: true, others: make(map[uuid.UUID]statement), current: statement{
 			source: f.SourceID, trust: f.Trust, at: hit.InstantOf(f.OccurredAt), wholeSecond: f.WholeSecond,
 			receivedAt: hit.InstantOf(f.ReceivedAt), flags: f.Flags, content: f.Content, body: f.Body,
 		}}
 	}
 	for _, c := range conflicts {
 		if r := found[factKey{c.WorkspaceID, c.FactID}]; r != nil {
-			r.others[c.Content] = other{source: c.SourceID, at: hit.InstantOf(c.OccurredAt), receivedAt: hit.InstantOf(c.ReceivedAt)}
+			r.others[c.Content] = statement{
+				source: c.SourceID, trust: c.Trust, at: hit.InstantOf(c.OccurredAt), wholeSecond: c.WholeSecond,
+				receivedAt: hit.InstantOf(c.ReceivedAt), content: c.Content,
+			}
 		}
 	}
 	for _, m := range present {
@@ -225,7 +228,7 @@ func (w *writer) conflicts(mergers []*merger) error {
 	var gone dbsqlc.FactConflictDeleteParams
 	var rows dbsqlc.FactConflictUpsertParams
 	for _, m := range mergers {
-		var before map[uuid.UUID]other
+		var before map[uuid.UUID]statement
 		if m.found != nil {
 			before = m.found.others
 		}
@@ -245,7 +248,9 @@ func (w *writer) conflicts(mergers []*merger) error {
 			rows.Contents = append(rows.Contents, content)
 			rows.Bodies = append(rows.Bodies, o.body)
 			rows.SourceIds = append(rows.SourceIds, o.source)
+			rows.Trusts = append(rows.Trusts, o.trust)
 			rows.OccurredAts = append(rows.OccurredAts, o.at.Time())
+			rows.WholeSeconds = append(rows.WholeSeconds, o.wholeSecond)
 			rows.ReceivedAts = append(rows.ReceivedAts, o.receivedAt.Time())
 		}
 	}

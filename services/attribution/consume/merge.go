@@ -39,9 +39,13 @@ type statement struct {
 // section 1: the earliest, then the smallest canonical JSON. The rest decides
 // between copies that say the same at the same time.)
 func compare(a, b *statement) int {
+	return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.body, b.body), compareAlike(a, b))
+}
+
+// compareAlike orders copies of one content.
+func compareAlike(a, b *statement) int {
 	return cmp.Or(
 		cmp.Compare(a.at, b.at),
-		bytes.Compare(a.body, b.body),
 		compareBool(a.wholeSecond, b.wholeSecond),
 		cmp.Compare(b.trust, a.trust),
 		bytes.Compare(a.source[:], b.source[:]),
@@ -58,15 +62,6 @@ func compareBool(a, b bool) int {
 	return 1
 }
 
-// other is a content that copies stated and that is not in force, with the earliest
-// of them.
-type other struct {
-	source     uuid.UUID
-	at         hit.Instant
-	receivedAt hit.Instant
-	body       []byte // nil when read from the database
-}
-
 // record is a fact: the copy in force and all other contents that were stated. The
 // zero record is a fact that nobody has stated.
 //
@@ -76,7 +71,7 @@ type other struct {
 type record struct {
 	exists  bool
 	current statement
-	others  map[uuid.UUID]other
+	others  map[uuid.UUID]statement // by content, the earliest of each; without body as long as it is as found in the database
 }
 
 // merge adds a copy. It returns what the copy counts as, and whether the copy in
@@ -84,7 +79,7 @@ type record struct {
 // further content is a conflict, whatever their order.
 func (r *record) merge(s statement) (counts term, changed bool) {
 	if !r.exists {
-		r.exists, r.current, r.others = true, s, make(map[uuid.UUID]other)
+		r.exists, r.current, r.others = true, s, make(map[uuid.UUID]statement)
 		return termStored, true
 	}
 	counts = termDuplicate
@@ -113,7 +108,7 @@ func (r *record) displace(content uuid.UUID) {
 		return
 	}
 	delete(r.others, content)
-	r.others[r.current.content] = otherOf(&r.current)
+	r.others[r.current.content] = r.current
 }
 
 // add notes a copy that is not in force.
@@ -122,30 +117,25 @@ func (r *record) add(s statement) {
 		return
 	}
 	known, ok := r.others[s.content]
-	if !ok {
-		r.others[s.content] = otherOf(&s)
-		return
-	}
-	earlier := cmp.Or(cmp.Compare(s.at, known.at), bytes.Compare(s.source[:], known.source[:])) < 0
+	earlier := !ok || compareAlike(&s, &known) < 0
 	if !earlier && s.receivedAt >= known.receivedAt {
 		return // nothing to write
 	}
+	best := known
 	if earlier {
-		known.at, known.source = s.at, s.source
+		best = s
 	}
-	known.receivedAt = min(known.receivedAt, s.receivedAt)
-	known.body = s.body
-	r.others[s.content] = known
-}
-
-func otherOf(s *statement) other {
-	return other{source: s.source, at: s.at, receivedAt: s.receivedAt, body: s.body}
+	if ok {
+		best.receivedAt = min(s.receivedAt, known.receivedAt)
+	}
+	best.body = s.body
+	r.others[s.content] = best
 }
 
 // clone returns a copy whose merges leave r alone.
 func (r *record) clone() *record {
 	c := *r
-	c.others = make(map[uuid.UUID]other, len(r.others))
+	c.others = make(map[uuid.UUID]statement, len(r.others))
 	for content, o := range r.others {
 		c.others[content] = o
 	}

@@ -29,7 +29,7 @@ func (q *Queries) FactConflictDelete(ctx context.Context, arg FactConflictDelete
 }
 
 const factConflictList = `-- name: FactConflictList :many
-select c.workspace_id, c.fact_id, c.content, c.source_id, c.occurred_at, c.received_at
+select c.workspace_id, c.fact_id, c.content, c.source_id, c.trust, c.occurred_at, c.whole_second, c.received_at
 from fact_conflict c
 where (c.workspace_id, c.fact_id) in (select unnest($1::uuid[]), unnest($2::uuid[]))
 `
@@ -39,7 +39,9 @@ type FactConflictListRow struct {
 	FactID      uuid.UUID
 	Content     uuid.UUID
 	SourceID    uuid.UUID
+	Trust       int16
 	OccurredAt  time.Time
+	WholeSecond bool
 	ReceivedAt  time.Time
 }
 
@@ -57,7 +59,9 @@ func (q *Queries) FactConflictList(ctx context.Context, workspaceIds []uuid.UUID
 			&i.FactID,
 			&i.Content,
 			&i.SourceID,
+			&i.Trust,
 			&i.OccurredAt,
+			&i.WholeSecond,
 			&i.ReceivedAt,
 		); err != nil {
 			return nil, err
@@ -71,11 +75,13 @@ func (q *Queries) FactConflictList(ctx context.Context, workspaceIds []uuid.UUID
 }
 
 const factConflictUpsert = `-- name: FactConflictUpsert :exec
-insert into fact_conflict (workspace_id, fact_id, content, body, source_id, occurred_at, received_at)
+insert into fact_conflict (workspace_id, fact_id, content, body, source_id, trust, occurred_at, whole_second, received_at)
 select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::bytea[]),
-  unnest($5::uuid[]), unnest($6::timestamptz[]), unnest($7::timestamptz[])
+  unnest($5::uuid[]), unnest($6::smallint[]), unnest($7::timestamptz[]), unnest($8::boolean[]),
+  unnest($9::timestamptz[])
 on conflict (workspace_id, fact_id, content) do update
-set source_id = excluded.source_id, occurred_at = excluded.occurred_at, received_at = excluded.received_at
+set source_id = excluded.source_id, trust = excluded.trust, occurred_at = excluded.occurred_at,
+  whole_second = excluded.whole_second, received_at = excluded.received_at
 `
 
 type FactConflictUpsertParams struct {
@@ -84,7 +90,9 @@ type FactConflictUpsertParams struct {
 	Contents     []uuid.UUID
 	Bodies       [][]byte
 	SourceIds    []uuid.UUID
+	Trusts       []int16
 	OccurredAts  []time.Time
+	WholeSeconds []bool
 	ReceivedAts  []time.Time
 }
 
@@ -96,7 +104,9 @@ func (q *Queries) FactConflictUpsert(ctx context.Context, arg FactConflictUpsert
 		arg.Contents,
 		arg.Bodies,
 		arg.SourceIds,
+		arg.Trusts,
 		arg.OccurredAts,
+		arg.WholeSeconds,
 		arg.ReceivedAts,
 	)
 	return err

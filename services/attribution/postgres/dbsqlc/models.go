@@ -138,7 +138,9 @@ type FactConflict struct {
 	Content     uuid.UUID
 	Body        []byte
 	SourceID    uuid.UUID
+	Trust       int16
 	OccurredAt  time.Time
+	WholeSecond bool
 	ReceivedAt  time.Time
 }
 

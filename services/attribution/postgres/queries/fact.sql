@@ -28,7 +28,7 @@ from (
 where f.workspace_id = n.workspace_id and f.fact_id = n.fact_id;
 
 -- name: FactConflictList :many
-select c.workspace_id, c.fact_id, c.content, c.source_id, c.occurred_at, c.received_at
+select c.workspace_id, c.fact_id, c.content, c.source_id, c.trust, c.occurred_at, c.whole_second, c.received_at
 from fact_conflict c
 where (c.workspace_id, c.fact_id) in (select unnest(@workspace_ids::uuid[]), unnest(@fact_ids::uuid[]));
 
@@ -38,11 +38,13 @@ where (c.workspace_id, c.fact_id, c.content) in (select unnest(@workspace_ids::u
 
 -- name: FactConflictUpsert :exec
 -- The fact's row is held, so nobody else writes its conflicts.
-insert into fact_conflict (workspace_id, fact_id, content, body, source_id, occurred_at, received_at)
+insert into fact_conflict (workspace_id, fact_id, content, body, source_id, trust, occurred_at, whole_second, received_at)
 select unnest(@workspace_ids::uuid[]), unnest(@fact_ids::uuid[]), unnest(@contents::uuid[]), unnest(@bodies::bytea[]),
-  unnest(@source_ids::uuid[]), unnest(@occurred_ats::timestamptz[]), unnest(@received_ats::timestamptz[])
+  unnest(@source_ids::uuid[]), unnest(@trusts::smallint[]), unnest(@occurred_ats::timestamptz[]), unnest(@whole_seconds::boolean[]),
+  unnest(@received_ats::timestamptz[])
 on conflict (workspace_id, fact_id, content) do update
-set source_id = excluded.source_id, occurred_at = excluded.occurred_at, received_at = excluded.received_at;
+set source_id = excluded.source_id, trust = excluded.trust, occurred_at = excluded.occurred_at,
+  whole_second = excluded.whole_second, received_at = excluded.received_at;
 
 -- name: FactRefDelete :many
 -- What replaced copies withdraw; the caller writes the new references.
