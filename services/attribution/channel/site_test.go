@@ -36,11 +36,13 @@ func TestSites_Lists(t *testing.T) {
 				continue
 			}
 			for _, entry := range entriesOf(t, line) {
-				if before, twice := seen[entry]; twice {
-					t.Errorf("%q is in %s and in %s", entry, before, name)
-				}
-				seen[entry] = name
+				seen[entry] += " " + name
 			}
+		}
+	}
+	for entry, lists := range seen {
+		if strings.Count(lists, " ") > 1 {
+			t.Errorf("%q is in%s", entry, lists)
 		}
 	}
 	if len(seen) < 300 {
