@@ -91,11 +91,7 @@ func TestRendered(t *testing.T) {
 				objects := render(t, release, file)
 				checkNames(t, objects)
 				checkSelectors(t, objects)
-				for _, object := range objects {
-					if pod := podOf(object); pod != nil {
-						checkRestricted(t, object.GetName(), pod.Spec)
-					}
-				}
+				checkPods(t, objects)
 			})
 		}
 	}
@@ -168,6 +164,15 @@ func podOf(object metav1.Object) *corev1.PodTemplateSpec {
 	}
 }
 
+func checkPods(t *testing.T, objects []metav1.Object) {
+	t.Helper()
+	for _, object := range objects {
+		if pod := podOf(object); pod != nil {
+			checkRestricted(t, object.GetName(), pod.Spec)
+		}
+	}
+}
+
 // checkRestricted asks for the restricted pod security profile, and for what it
 // leaves out: a read-only file system, limits, no token of the cluster.
 func checkRestricted(t *testing.T, name string, pod corev1.PodSpec) {
@@ -218,6 +223,49 @@ func TestRendered_SecretsByNeed(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("secrets by process = %v, want %v", got, want)
 	}
+}
+
+// A variable that no process reads is a setting that silently does nothing.
+func TestRendered_VariablesAreRead(t *testing.T) {
+	t.Parallel()
+	read := map[string]bool{}
+	sources, err := filepath.Glob("../../services/*/app/config.go")
+	if err != nil || len(sources) == 0 {
+		t.Fatalf("find the services' settings: %d files, error %v", len(sources), err)
+	}
+	tag := regexp.MustCompile("env:\"([A-Z_]+)")
+	for _, source := range sources {
+		text, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range tag.FindAllStringSubmatch(string(text), -1) {
+			read[match[1]] = true
+		}
+	}
+	for _, name := range variables(render(t, "touchline", chartFolder+"/ci/everything-values.yaml")) {
+		if !read[name] {
+			t.Errorf("the chart sets %s, which no app/config.go reads", name)
+		}
+	}
+}
+
+// variables lists the names of all environment variables that objects set.
+func variables(objects []metav1.Object) []string {
+	var names []string
+	for _, object := range objects {
+		if settings, ok := object.(*corev1.ConfigMap); ok {
+			names = slices.AppendSeq(names, maps.Keys(settings.Data))
+		}
+		pod := podOf(object)
+		if pod == nil {
+			continue
+		}
+		for _, variable := range pod.Spec.Containers[0].Env {
+			names = append(names, variable.Name)
+		}
+	}
+	return names
 }
 
 func TestRendered_GeneratedKeysAreKeys(t *testing.T) {

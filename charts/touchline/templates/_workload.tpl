@@ -67,6 +67,11 @@ spec:
             {{- end }}
             - name: "TOUCHLINE_ADMIN_ADDR"
               value: ":9090"
+            {{- if eq .component "tracking" }}
+            # A sealed copy of the sources, so that the edge restarts while Redis is away.
+            - name: "TOUCHLINE_REGISTRY_SNAPSHOT"
+              value: "/var/lib/touchline/registry"
+            {{- end }}
             {{- range .secrets }}
             {{- include "touchline.secretEnv" (dict "secret" (include "touchline.secretName" $root) "key" .) | nindent 12 }}
             {{- end }}

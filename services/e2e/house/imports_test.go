@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,11 @@ type packageInfo struct {
 	Imports      []string // by files that reach a binary
 	TestImports  []string // by _test.go files of the package
 	XTestImports []string // by _test.go files of the package of its tests
+}
+
+// all is every import of the package, of its tests too.
+func (p packageInfo) all() []string {
+	return slices.Concat(p.Imports, p.TestImports, p.XTestImports)
 }
 
 // rule forbids an import, except to some packages. A path stands for itself and all
@@ -100,16 +106,20 @@ var rules = []rule{
 	{
 		name:    "test support",
 		reason:  "helpers of tests would bring their dependencies, and their short cuts, into the binaries",
-		imports: []string{"services/internal/redistest", "services/internal/deptest", "sql/sqltest"},
-		except:  []string{"services/e2e", "services/internal/redistest", "services/internal/deptest", "sql/sqltest"},
+		imports: testSupport,
+		except:  append([]string{"services/e2e"}, testSupport...),
+		used:    true,
 	},
 	{
 		name:    "testing",
-		reason:  "the testing package registers flags in the binary that imports it",
+		reason:  "the testing package registers flags in the binary that imports it; support of tests is a package called ...test",
 		imports: []string{"testing"},
-		except:  []string{"services/e2e", "services/internal/redistest", "services/internal/deptest", "sql/sqltest"},
+		except:  append([]string{"services/e2e"}, testSupport...),
 	},
 }
+
+// testSupport are the packages that exist for the tests of others: their names end in test.
+var testSupport = []string{"sql/*test", "services/*/*test", "services/*/*/*test"}
 
 func TestImports(t *testing.T) {
 	t.Parallel()
@@ -120,7 +130,7 @@ func TestImports(t *testing.T) {
 			for _, fault := range r.judge(packages) {
 				t.Error(fault)
 			}
-			if r.used && !slices.ContainsFunc(packages, func(p packageInfo) bool { return len(r.broken(p.Imports)) > 0 }) {
+			if r.used && !slices.ContainsFunc(packages, func(p packageInfo) bool { return len(r.broken(p.all())) > 0 }) {
 				t.Errorf("nothing imports %v any more: the rule guards a wrong path", r.imports)
 			}
 		})
@@ -137,10 +147,10 @@ func (r rule) judge(packages []packageInfo) []string {
 		}
 		imports := p.Imports
 		if r.tests {
-			imports = slices.Concat(imports, p.TestImports, p.XTestImports)
+			imports = p.all()
 		}
-		for _, path := range r.broken(imports) {
-			faults = append(faults, fmt.Sprintf("%s imports %s: %s", importer, path, r.reason))
+		for _, imported := range r.broken(imports) {
+			faults = append(faults, fmt.Sprintf("%s imports %s: %s", importer, imported, r.reason))
 		}
 	}
 	return faults
@@ -149,23 +159,23 @@ func (r rule) judge(packages []packageInfo) []string {
 // broken picks the restricted ones out of imports.
 func (r rule) broken(imports []string) []string {
 	var found []string
-	for _, path := range imports {
-		if below(strings.TrimPrefix(path, root), r.imports) {
-			found = append(found, path)
+	for _, imported := range imports {
+		if below(strings.TrimPrefix(imported, root), r.imports) {
+			found = append(found, imported)
 		}
 	}
 	return found
 }
 
-// below tells whether path is one of the patterns or below one.
-func below(path string, patterns []string) bool {
+// below tells whether name is one of the patterns or below one.
+func below(name string, patterns []string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		elements, want := strings.Split(path, "/"), strings.Split(pattern, "/")
+		elements, want := strings.Split(name, "/"), strings.Split(pattern, "/")
 		if len(elements) < len(want) {
 			return false
 		}
 		for i, element := range want {
-			if element != "*" && element != elements[i] {
+			if ok, err := path.Match(element, elements[i]); err != nil || !ok {
 				return false
 			}
 		}
