@@ -43,7 +43,6 @@ type Directory struct {
 // snapshot is the registry at one version. It is never changed, except for unknown.
 type snapshot struct {
 	version string
-	sealed  map[string]string // as in Redis
 	byKey   map[[sha256.Size]byte]*Source
 	byID    map[uuid.UUID]*Source
 	damaged int // sources that could not be opened
@@ -74,7 +73,9 @@ func NewDirectory(client redis.UniversalClient, prefix string, key []byte, snaps
 // Load fills the directory from Redis, or from the file when Redis is away or empty. An
 // error means that it has no sources yet; [Directory.Run] goes on trying.
 func (d *Directory) Load(ctx context.Context) error {
-	err := d.refresh(ctx)
+	limited, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err := d.refresh(limited)
 	if err == nil {
 		return nil
 	}
