@@ -40,7 +40,8 @@ types() {
         echo "skipped: the type check of the pixel needs npm, which is not installed"
         return 0
     fi
-    (cd pixel && npm ci --silent --no-audit --no-fund && npm run --silent check)
+    (cd pixel && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --silent --no-audit --no-fund; } &&
+        npm run --silent check)
 }
 
 .tools/install.sh gofumpt golangci-lint || exit 1

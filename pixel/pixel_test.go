@@ -3,7 +3,9 @@ package pixel_test
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"testing"
 
@@ -19,6 +21,28 @@ func TestScript_StaysUnderTwoKilobytes(t *testing.T) {
 		t.Errorf("p.js is %d bytes in gzip, at most %d are allowed: size is a feature", n, maxGzip)
 	}
 	t.Logf("p.js: %d bytes, %d in gzip", len(pixel.Script), len(pixel.ScriptGzip))
+}
+
+// The README boasts of the size, so it has to be right.
+func TestReadme_TellsTheSize(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		thousands(len(pixel.ScriptGzip)) + " bytes in gzip",
+		thousands(len(pixel.Script)) + " bytes minified",
+	} {
+		if !bytes.Contains(readme, []byte(want)) {
+			t.Errorf("README.md does not say %q", want)
+		}
+	}
+}
+
+// thousands writes n, which is below a million, with a comma.
+func thousands(n int) string {
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 }
 
 func TestScriptGzip_IsTheScript(t *testing.T) {
