@@ -99,3 +99,31 @@ func decoded(t *testing.T, text []byte) any {
 	}
 	return value
 }
+
+// Check holds what must be true of any item whatever was sent: it becomes a hit that
+// can be encoded, read again and stored, or a rejection with one of the reasons.
+func Check(t *testing.T, items []intake.Item) {
+	t.Helper()
+	for _, item := range items {
+		h, refusal := intake.Run(item, Env(hit.TrustBrowser))
+		encoded, err := hit.Encode(nil, &h)
+		if err != nil {
+			t.Fatalf("encode: %v", err)
+		}
+		if _, err := hit.Decode(encoded); err != nil {
+			t.Fatalf("decode: %v", err)
+		}
+		if (refusal != nil) != (h.Rejection != nil) {
+			t.Fatal("a refusal without a rejection, or the reverse")
+		}
+		if refusal != nil {
+			continue
+		}
+		if h.Fact.At == 0 || h.Fact.ID == "" || h.Fact.Kind == "" {
+			t.Fatalf("an incomplete fact: %+v", h.Fact)
+		}
+		if _, _, err := hit.Content(&h.Fact); err != nil {
+			t.Fatalf("content: %v", err)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package whatsapp
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/touchline/touchline/services/internal/hit"
@@ -12,5 +14,86 @@ func TestDecode(t *testing.T) {
 	t.Parallel()
 	edgetest.Payloads(t, edgetest.Env(hit.TrustWebhook), func(_ *testing.T, _ string, body []byte) []intake.Item {
 		return Decode(body)
+	})
+}
+
+func TestDecode_EscapedBodyIsReadAsWritten(t *testing.T) {
+	t.Parallel()
+	items := Decode([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"messages","value":{"messages":[{"from":"16505551234","id":"wamid.X","timestamp":"1749416383","type":"text","text":{"body":"\u00e4\u00f6\u00e5"}}]}}]}]}`))
+	if len(items) != 1 || items[0].Fact.Inbound.Text != "äöå" {
+		t.Errorf("got %+v", items)
+	}
+}
+
+func TestQuotient(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ value, offset, want string }{
+		{"21000", "100", "210"},
+		{"1", "1000", "0.001"},
+		{"12.5", "", "12.5"},
+		{"-5", "10", "-0.5"},
+		{"1", "3", ""}, // no end
+		{"1", "0", ""},
+		{"1e9", "1", ""},
+		{"", "100", ""},
+		{"99999999999999999999", "1", ""},
+	} {
+		if got := quotient(c.value, c.offset); got != c.want {
+			t.Errorf("%s / %s = %q, want %q", c.value, c.offset, got, c.want)
+		}
+	}
+}
+
+func TestTotal(t *testing.T) {
+	t.Parallel()
+	for items, want := range map[string]string{
+		`[{"item_price":30,"quantity":3,"currency":"ILS"},{"item_price":"10.10","quantity":2,"currency":"ils"}]`: "110.2 ILS",
+		`[{"item_price":0.1,"quantity":3}]`: "0.3 ",
+		`[]`:                                "none",
+		`[{"item_price":"ITEM_PRICE","quantity":1}]`:                                     "none",
+		`[{"item_price":1,"quantity":1,"currency":"NOK"},{"item_price":1,"quantity":1}]`: "none",
+		`{"item_price":1}`: "none",
+	} {
+		got := "none"
+		if sum := total([]byte(items)); sum != nil {
+			got = sum.Amount + " " + sum.Currency
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", items, got, want)
+		}
+	}
+}
+
+func TestCutToken(t *testing.T) {
+	t.Parallel()
+	for payload, want := range map[string][2]string{
+		"BUY":            {"BUY", ""},
+		"BUY;mt=tk":      {"BUY", "tk"},
+		";mt=tk":         {"", "tk"},
+		"a;mt=x;b;mt=y":  {"a;mt=x;b", "y"},
+		"BUY;mt=":        {"BUY", ""},
+		"BUY;MT=tk":      {"BUY;MT=tk", ""},
+		"BUY;mt=tk more": {"BUY", "tk more"},
+	} {
+		rest, token := CutToken(payload)
+		if rest != want[0] || token != want[1] {
+			t.Errorf("%q: %q and %q, want %q", payload, rest, token, want)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	names, _ := filepath.Glob("testdata/*.json")
+	for _, name := range names {
+		if body, err := os.ReadFile(name); err == nil {
+			f.Add(body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		items := Decode(body)
+		if len(items) == 0 {
+			t.Fatal("a signed body left nothing")
+		}
+		edgetest.Check(t, items)
 	})
 }

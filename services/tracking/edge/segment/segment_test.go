@@ -1,0 +1,91 @@
+package segment
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/tracking/edge/edgetest"
+	"github.com/touchline/touchline/services/tracking/intake"
+)
+
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	edgetest.Payloads(t, edgetest.Env(hit.TrustBrowser), func(t *testing.T, name string, body []byte) []intake.Item {
+		call, _, _ := strings.Cut(strings.TrimSuffix(name, ".json"), "_")
+		r, err := Decode(body, Call(call), Meta{ReceivedAt: edgetest.ReceivedAt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Items
+	})
+}
+
+func TestDecode_Unreadable(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{``, `{`, `[]`, `"x"`, `{} {}`, `{"batch":{}}`, `{"userId":"u"}`, `{"batch":null}`} {
+		if _, err := Decode([]byte(body), Batch, Meta{}); err == nil {
+			t.Errorf("%s was read as a batch", body)
+		}
+	}
+	if r, err := Decode([]byte(`{"batch":[]}`), Batch, Meta{}); err != nil || len(r.Items) != 0 {
+		t.Errorf("an empty batch: %d items, %v", len(r.Items), err)
+	}
+}
+
+func TestDecode_SentAtHeader(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"messageId":"m","userId":"u","event":"E","originalTimestamp":"2026-09-01T10:00:00.000Z"}`)
+	r, err := Decode(body, Track, Meta{SentAt: "2026-09-01T10:00:05.000Z", ReceivedAt: edgetest.ReceivedAt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, _ := intake.Run(r.Items[0], edgetest.Env(hit.TrustBrowser))
+	if want := edgetest.ReceivedAt - 5_000_000; h.Fact.At != want {
+		t.Errorf("at %s, want 5 s before the receipt", h.Fact.At.Time())
+	}
+}
+
+func TestDecode_MadeID(t *testing.T) {
+	t.Parallel()
+	id := func(body string, at hit.Instant) string {
+		r, err := Decode([]byte(body), Track, Meta{ReceivedAt: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Items[0].Fact.ID
+	}
+	timed := `{"userId":"u","event":"E","timestamp":"2026-09-01T10:00:00Z","sentAt":"A"}`
+	if id(timed, 1) != id(strings.Replace(timed, `"A"`, `"B"`, 1), 2) {
+		t.Error("a retry with a new sentAt must be the same fact")
+	}
+	if id(timed, 1) == id(strings.Replace(timed, `"E"`, `"F"`, 1), 1) {
+		t.Error("another event must be another fact")
+	}
+	untimed := `{"userId":"u","event":"E"}`
+	if id(untimed, 1) == id(untimed, 2) {
+		t.Error("two calls without id and time must be two facts")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		`{"batch":[{"type":"track","event":"E","userId":"u","properties":{"a":[1,{"b":null}]}}],"sentAt":"2026-09-01T10:00:00Z"}`,
+		`{"type":"alias","userId":1,"previousId":"x","context":{"page":{"url":"u"},"traits":{"phone":"+47 1"}}}`,
+		`{"batch":[[],1,null,{"type":"identify","traits":{"address":{"country":"xx"}}}]}`,
+	} {
+		f.Add([]byte(seed), "batch")
+		f.Add([]byte(seed), "identify")
+	}
+	f.Fuzz(func(t *testing.T, body []byte, call string) {
+		before := bytes.Clone(body)
+		r, err := Decode(body, Call(call), Meta{ReceivedAt: edgetest.ReceivedAt})
+		if err == nil {
+			edgetest.Check(t, r.Items)
+		}
+		if !bytes.Equal(before, body) {
+			t.Fatal("the body was changed")
+		}
+	})
+}
