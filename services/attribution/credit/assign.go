@@ -53,7 +53,7 @@ func eligible(p *policy.Policy, x *Touches, definition string, person uuid.UUID,
 			found[i] = c
 		}
 	}
-	slices.SortFunc(found, func(a, b counted) int {
+	slices.SortStableFunc(found, func(a, b counted) int {
 		return cmp.Or(cmp.Compare(a.engagement.At, b.engagement.At), cmp.Compare(a.touch.Key, b.touch.Key),
 			cmp.Compare(a.touch.Channel, b.touch.Channel))
 	})

@@ -94,7 +94,8 @@ type entry struct {
 	engagement touch.Engagement
 }
 
-// NewTouches indexes touchpoints for a policy.
+// NewTouches indexes touchpoints for a policy. Touchpoints that agree in time,
+// channel and key keep their order.
 func NewTouches(p *policy.Policy, touches []touch.Touch) *Touches {
 	x := &Touches{all: map[uuid.UUID][]entry{}}
 	for _, w := range p.Windows {
@@ -107,7 +108,7 @@ func NewTouches(p *policy.Policy, touches []touch.Touch) *Touches {
 		}
 	}
 	for _, entries := range x.all {
-		slices.SortFunc(entries, func(a, b entry) int {
+		slices.SortStableFunc(entries, func(a, b entry) int {
 			return cmp.Or(cmp.Compare(a.engagement.At, b.engagement.At), cmp.Compare(a.touch.Key, b.touch.Key),
 				cmp.Compare(a.touch.Channel, b.touch.Channel), cmp.Compare(touch.Rank(a.engagement.Tier), touch.Rank(b.engagement.Tier)),
 				cmp.Compare(a.engagement.Tier, b.engagement.Tier), cmp.Compare(a.engagement.Fact, b.engagement.Fact))

@@ -149,7 +149,8 @@ func (d *Devices) Claim(device hit.Identifier, at hit.Instant) (Claim, bool) {
 	return claims[after-1], true
 }
 
-// Claims lists all claims that stand, by device, time, strongest first.
+// Claims lists all claims that stand, by device, time, strongest first. Of claims
+// that differ in the holder alone only the strongest is there: the others never hold.
 func (d *Devices) Claims() []Claim {
 	var all []Claim
 	for _, claims := range d.claims {
@@ -158,5 +159,8 @@ func (d *Devices) Claims() []Claim {
 	slices.SortFunc(all, func(a, b Claim) int {
 		return cmp.Or(Compare(a.Device, b.Device), cmp.Compare(a.At, b.At), strength(a, b))
 	})
-	return all
+	return slices.CompactFunc(all, func(a, b Claim) bool {
+		a.Holder = b.Holder
+		return a == b
+	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/attribution/fact"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -119,10 +120,11 @@ func (p *People) assign(stated []Statement, u *union, shared map[hit.Identifier]
 	slices.SortFunc(p.assignments, func(a, b Assignment) int { return Compare(a.Identifier, b.Identifier) })
 }
 
-// name is the id of the person whose earliest stated identifier is id. Values are
-// digests over kind and value in stored facts; the kind keeps plain ones apart.
+// name is the id of the person whose earliest stated identifier is id: by its
+// digest, which covers the kind.
 func (p *People) name(id hit.Identifier) uuid.UUID {
-	return uuid.NewSHA1(p.workspace, []byte(string(id.Kind)+"\x00"+id.Value))
+	digest := fact.IdentifierRef(id).Value
+	return uuid.NewSHA1(p.workspace, digest[:])
 }
 
 // Person returns the person of a strong identifier; [uuid.Nil] when nothing stated

@@ -1,7 +1,11 @@
 package timeline
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/touch"
 	"github.com/touchline/touchline/services/internal/hit"
@@ -26,17 +30,25 @@ func (w *world) touches() []touch.Touch {
 			}
 		}
 	}
-	for _, sessions := range w.sessions {
-		for i := range sessions {
-			if visit, ok := sessions[i].Visit(w.rules.ignored); ok {
-				visit.Person, _ = w.devices.Holder(sessions[i].Device, sessions[i].First.At)
-				all = append(all, visit)
-			}
-		}
-	}
+	all = append(all, w.visits()...)
 	for _, r := range w.book.Records() {
 		if t, ok := r.Touch(w.policy); ok {
 			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// visits returns the sessions that are touchpoints, by device and time.
+func (w *world) visits() []touch.Touch {
+	var all []touch.Touch
+	for _, device := range slices.SortedFunc(maps.Keys(w.sessions), identity.Compare) {
+		sessions := w.sessions[device]
+		for i := range sessions {
+			if visit, ok := sessions[i].Visit(w.rules.ignored); ok {
+				visit.Person, _ = w.devices.Holder(device, sessions[i].First.At)
+				all = append(all, visit)
+			}
 		}
 	}
 	return all
