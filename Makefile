@@ -61,5 +61,5 @@ e2e: build ## Play the conformance worlds against a fresh `make run`, in order a
 
 .PHONY: clean
 clean: ## Remove what make run and the builds left in .local (the demo's data too)
-	@if [ -e .local/devstack.lock ] && ! flock -n .local/devstack.lock true 2>/dev/null; then echo "make run still runs: stop it first" >&2; exit 1; fi
-	@rm -rf .local
+	@if ps -o command= -p "$$(cat .local/devstack.lock 2>/dev/null || echo 0)" 2>/dev/null | grep -q devstack; then echo "make run still runs: stop it first" >&2; exit 1; fi
+	@elsewhere=$$(sed -n 's|.*"elsewhere": "\(/[a-z/]*/touchline-[0-9]*\)".*|\1|p' .local/servers.json 2>/dev/null || true); rm -rf $${elsewhere:+"$$elsewhere"} .local

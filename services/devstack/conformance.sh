@@ -26,7 +26,8 @@ for ((i = 0; ; i++)); do
 	sleep 0.1
 done
 
-mapfile -t worlds < <(sed "s|.*|$suite/worlds/&.json|" "$suite/first.txt")
+worlds=()
+while read -r world; do worlds+=("$suite/worlds/$world.json"); done <"$suite/first.txt"
 passed=0 failed=0 status=0
 for order in "" "--shuffle 1" "--shuffle 2" "--shuffle 3"; do
 	echo "conformance: ${#worlds[@]} worlds ${order:-in order}"

@@ -102,6 +102,9 @@ func (r *run) recall() (err error) {
 	if err := load(r.opts.path("state.json"), &r.state); err != nil {
 		return err
 	}
+	if err := endStale(r.opts); err != nil {
+		return err
+	}
 	if err := r.state.Ports.choose(); err != nil {
 		return err
 	}

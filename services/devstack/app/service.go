@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/touchline/touchline/services/devstack/child"
@@ -26,6 +27,22 @@ type services struct {
 	screen  *screen
 
 	children []*child.Child // in order of starting
+}
+
+// processes names the processes and the binary that each is.
+func processes() map[string]string {
+	return map[string]string{"worker": "attribution", "api": "attribution", "tracking": "tracking"}
+}
+
+// endStale ends processes that an earlier, killed devstack left behind, so that
+// their ports are free again.
+func endStale(opts Options) error {
+	for name, binary := range processes() {
+		if err := child.EndStale(opts.path(name+".pid"), binary, syscall.SIGTERM); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // migrate brings the schema up to date.
@@ -51,17 +68,18 @@ func (s *services) attribution(ctx context.Context, args ...string) (string, err
 // also after an error.
 func (s *services) start(ctx context.Context) error {
 	for _, one := range []struct {
-		name, binary string
-		args         []string
-		port, admin  int
+		name        string
+		args        []string
+		port, admin int
 	}{
-		{"tracking", "tracking", nil, s.ports.Tracking, s.ports.TrackingAdmin},
-		{"worker", "attribution", []string{"worker"}, 0, s.ports.Worker},
-		{"api", "attribution", []string{"api"}, s.ports.API, s.ports.APIAdmin},
+		{"worker", []string{"worker"}, 0, s.ports.Worker},
+		{"api", []string{"api"}, s.ports.API, s.ports.APIAdmin},
+		// Last: it is ready once attribution has published who may send.
+		{"tracking", nil, s.ports.Tracking, s.ports.TrackingAdmin},
 	} {
 		c, err := child.Start(ctx, child.Spec{
-			Name: one.name, Path: s.binary(one.binary), Args: one.args, Env: s.environment(one.port, one.admin),
-			Log: filepath.Join(s.opts.path("logs"), one.name+".log"), Grace: 10 * time.Second,
+			Name: one.name, Path: s.binary(processes()[one.name]), Args: one.args, Env: s.environment(one.port, one.admin),
+			Log: filepath.Join(s.opts.path("logs"), one.name+".log"), PID: s.opts.path(one.name + ".pid"), Grace: 10 * time.Second,
 			Ready: ready(origin(one.admin) + "/readyz"),
 			Note:  func(line string) { s.screen.say("%s", line) },
 		})

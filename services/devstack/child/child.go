@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -31,6 +32,7 @@ type Spec struct {
 	Env  []string // its whole environment; nil means devstack's
 	Dir  string   // working folder; "" means devstack's
 	Log  string   // file that takes stdout and stderr, appended to
+	PID  string   // file that keeps its process id, for EndStale; "" keeps none
 
 	Account    Account
 	StopSignal syscall.Signal // asks for a clean end; 0 means SIGTERM
@@ -125,6 +127,10 @@ func (c *Child) launch(ctx context.Context) (<-chan error, error) {
 	c.mu.Lock()
 	c.cmd = cmd
 	c.mu.Unlock()
+	if c.spec.PID != "" {
+		// Without the file a later start may have to take another port, no more.
+		_ = os.WriteFile(c.spec.PID, []byte(strconv.Itoa(cmd.Process.Pid)), 0o644)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	if err := c.await(ctx, ended); err != nil {
@@ -134,8 +140,7 @@ func (c *Child) launch(ctx context.Context) (<-chan error, error) {
 	return ended, nil
 }
 
-// await asks Ready until it agrees. An end of the program is put back into
-// ended only by nobody: the caller gives the program up on any error.
+// await asks Ready until it agrees. On an error the caller gives the program up.
 func (c *Child) await(ctx context.Context, ended <-chan error) error {
 	if c.spec.Ready == nil {
 		return nil

@@ -26,7 +26,7 @@ func Week(seed uint64, end time.Time) []Hit {
 	w := &week{r: rand.New(rand.NewPCG(seed, seed)), end: end.UTC().Truncate(time.Second)}
 	w.campaign("spring_sale", 6*24*time.Hour+2*time.Hour, 240)
 	w.campaign("new_arrivals", 3*24*time.Hour+3*time.Hour, 160)
-	for range 110 {
+	for range 170 {
 		w.visitor()
 	}
 	for range 14 {
@@ -86,7 +86,7 @@ func (w *week) reaction(c customer, m message) {
 	read := w.within(delivered, 9*time.Hour)
 	w.add(m.status(c, "read", read))
 	switch {
-	case w.chance(32):
+	case w.chance(40):
 		w.click(c, m, w.within(read, 3*time.Minute))
 	case w.chance(18):
 		w.reply(c, m, w.within(read, 10*time.Minute))

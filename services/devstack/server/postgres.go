@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +75,20 @@ func (s *Stack) startPostgres(ctx context.Context, at place, opts Options) error
 		return fmt.Errorf("create the database: %w", err)
 	}
 	s.DatabaseURL = fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", databaseUser, login.Password, login.Address, databaseName)
+	return nil
+}
+
+// endStalePostgres ends the server whose postmaster.pid lies in the data folder.
+func endStalePostgres(data string) error {
+	pidFile := filepath.Join(data, "postmaster.pid")
+	if err := child.EndStale(pidFile, "postgres", syscall.SIGINT); err != nil {
+		return err
+	}
+	// A pid file of a server that was killed would name a process that is now
+	// somebody else's; PostgreSQL then refuses to start.
+	if err := os.Remove(pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 

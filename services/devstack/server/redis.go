@@ -26,7 +26,7 @@ func (s *Stack) startRedis(ctx context.Context, at place, opts Options) error {
 		return err
 	}
 	pidFile := filepath.Join(data, "redis.pid")
-	if err := endStale(readPID(pidFile), "redis", syscall.SIGTERM); err != nil {
+	if err := child.EndStale(pidFile, filepath.Base(path), syscall.SIGTERM); err != nil {
 		return err
 	}
 	port, err := at.memory.port(&at.memory.RedisPort)

@@ -159,5 +159,5 @@ func lock(path string) (func(), error) {
 	}
 	_ = f.Truncate(0)
 	_, _ = fmt.Fprintf(f, "%d", os.Getpid())
-	return func() { _ = f.Close() }, nil
+	return func() { _ = f.Truncate(0); _ = f.Close() }, nil
 }

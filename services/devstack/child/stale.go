@@ -1,40 +1,28 @@
-package server
+package child
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// A killed devstack can leave a server behind: on Linux for the moment it takes
+// A killed devstack can leave a program behind: on Linux for the moment it takes
 // to shut down (the kernel tells it to), elsewhere for good. It is never taken
 // over but ended and started anew, so that the running program is always the one
 // on disk: a PostgreSQL whose files were upgraded under it breaks on its next
 // library load ("plpgsql.so: undefined symbol").
 
-// endStalePostgres ends the server whose postmaster.pid lies in the data folder.
-func endStalePostgres(data string) error {
-	pidFile := filepath.Join(data, "postmaster.pid")
-	pid := readPID(pidFile)
-	if err := endStale(pid, "postgres", syscall.SIGINT); err != nil {
-		return err
-	}
-	// A pid file of a server that was killed would name a process that is now
-	// somebody else's; PostgreSQL then refuses to start.
-	if err := os.Remove(pidFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+// EndStale ends the process that a pid file names if it is alive and its command
+// says what: politely, then after ten seconds by force.
+func EndStale(pidFile, what string, polite syscall.Signal) error {
+	return endStale(readPID(pidFile), what, polite)
 }
 
-// endStale ends process pid if it is alive and its command says what: politely,
-// then after ten seconds by force.
 func endStale(pid int, what string, polite syscall.Signal) error {
 	if !runs(pid, what) {
 		return nil
