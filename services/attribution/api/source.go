@@ -47,6 +47,9 @@ func (s *Server) addSource(ctx context.Context, source registry.Source, country 
 		return err
 	}
 	err = s.cfg.Store.InWorkspace(ctx, source.Workspace, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := tx.LockRegistry(ctx); err != nil {
+			return err
+		}
 		workspace, err := tx.WorkspaceGet(ctx, source.Workspace)
 		if err != nil {
 			return err

@@ -50,6 +50,9 @@ func (p *Pool) WorkspaceErase(ctx context.Context, workspace uuid.UUID) ([]uuid.
 		if err := tx.lockPatiently(ctx, workspace); err != nil {
 			return err
 		}
+		if err := tx.LockRegistry(ctx); err != nil {
+			return err
+		}
 		rows, err := tx.SourceList(ctx, workspace)
 		if err != nil {
 			return err
