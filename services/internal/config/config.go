@@ -6,13 +6,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 
 	"github.com/caarlos0/env/v11"
 )
 
 // Read fills a T from an environment, usually env.ToMap(os.Environ()), by the tags of
-// github.com/caarlos0/env. The error names every variable that is missing or wrong,
-// and none of their values.
+// github.com/caarlos0/env. The error names every variable that is missing or wrong.
+// It may quote a wrong value: secrets belong into types like [Key] that do not.
 func Read[T any](environ map[string]string) (T, error) {
 	var cfg T
 	err := env.ParseWithOptions(&cfg, env.Options{Environment: environ})
@@ -23,10 +25,36 @@ func Read[T any](environ map[string]string) (T, error) {
 	if !errors.As(err, &all) {
 		return cfg, fmt.Errorf("read the environment: %w", err)
 	}
-	return cfg, fmt.Errorf("read the environment: %w", errors.Join(all.Errors...))
+	names := map[string]string{}
+	variables(reflect.TypeFor[T](), names)
+	faults := make([]error, len(all.Errors))
+	for i, fault := range all.Errors {
+		faults[i] = fault
+		// Of a value that cannot be read env gives the name of the Go field.
+		var parse env.ParseError
+		if errors.As(fault, &parse) && names[parse.Name] != "" {
+			faults[i] = fmt.Errorf("environment variable %q: %w", names[parse.Name], parse.Err)
+		}
+	}
+	return cfg, fmt.Errorf("read the environment: %w", errors.Join(faults...))
 }
 
-// Key is a secret of 32 bytes, written in base64. It prints as nothing.
+// variables collects the variable of each field.
+func variables(t reflect.Type, names map[string]string) {
+	if t.Kind() != reflect.Struct {
+		return
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("env"), ","); name != "" {
+			names[f.Name] = name
+		} else {
+			variables(f.Type, names)
+		}
+	}
+}
+
+// Key is a secret of 32 bytes, written in base64. It does not print.
 type Key struct{ bytes [32]byte }
 
 // Bytes returns a copy of the key.
