@@ -9,6 +9,7 @@
 package httpserver
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -93,8 +94,8 @@ func recoverPanic(log *slog.Logger) echo.MiddlewareFunc {
 				if cause == nil {
 					return
 				}
-				if cause == http.ErrAbortHandler {
-					panic(cause) // net/http's own signal, not a fault
+				if fault, ok := cause.(error); ok && errors.Is(fault, http.ErrAbortHandler) {
+					panic(fault) // net/http's own signal, not a fault
 				}
 				log.Error("panic in a handler", "route", c.Path(), "request_id", RequestID(c),
 					"cause", fmt.Sprint(cause), "stack", string(debug.Stack()))

@@ -136,8 +136,8 @@ func (p *Publisher) formerKey(ctx context.Context, id uuid.UUID) (string, error)
 		return "", fmt.Errorf("read the former one: %w", err)
 	}
 	var former Source
-	if p.seal.open(name, sealed, &former) != nil {
-		return "", nil
+	if p.seal.open(name, sealed, &former) == nil {
+		return keyField(former.WriteKey), nil
 	}
-	return keyField(former.WriteKey), nil
+	return "", nil
 }

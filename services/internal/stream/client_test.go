@@ -52,8 +52,7 @@ func TestCheck(t *testing.T) {
 			if (err != nil) != c.refused {
 				t.Errorf("error %v, want refused %t", err, c.refused)
 			}
-			matches := func(a, part string) bool { return strings.Contains(a, part) }
-			if !slices.EqualFunc(warnings, c.warnings, matches) {
+			if !slices.EqualFunc(warnings, c.warnings, strings.Contains) {
 				t.Errorf("warnings %q, want about %q", warnings, c.warnings)
 			}
 		})
