@@ -10,15 +10,15 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// The types of inbound messages that are notices: kept, but neither replies nor
-// messages.
-var notices = map[string]bool{
-	"system": true, "request_welcome": true, "edit": true, "revoke": true, "reaction_removed": true,
-}
-
 // Notice reports whether an inbound message is a notice of the channel instead of
-// something that a person wrote.
-func Notice(in *hit.Inbound) bool { return notices[in.Type] }
+// something that a person wrote: it is kept, but neither a reply nor a message.
+func Notice(in *hit.Inbound) bool {
+	switch in.Type {
+	case "system", "request_welcome", "edit", "revoke", "reaction_removed":
+		return true
+	}
+	return false
+}
 
 // Explicit returns the message that an inbound message answers by its context or
 // token, nil when that is not known. The second result is false when it names none,

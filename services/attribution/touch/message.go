@@ -207,7 +207,7 @@ func (r *Record) Touch(p *policy.Policy) (Touch, bool) {
 	}
 	t := Touch{
 		Channel: r.Channel, Key: r.ID, Person: r.Person, Campaign: r.Campaign,
-		Message: &r.Message, Engagements: r.engagements,
+		Message: &r.Message, Engagements: slices.Clip(r.engagements),
 	}
 	for _, stage := range []Engagement{
 		{policy.TierRead, r.ReadAt, r.ID},
