@@ -149,6 +149,12 @@ func (l *ledger) appendUntil(stop <-chan struct{}, w *Writer) {
 	}
 }
 
+func (l *ledger) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.ids)
+}
+
 func (l *ledger) check(t *testing.T, s server, w *Writer) {
 	t.Helper()
 	shards := stored(t, s, w.Epoch())
