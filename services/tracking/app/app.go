@@ -28,8 +28,10 @@ const checkEvery = time.Second
 // sources come from the snapshot, if there is one, and writes are answered 503.
 // It does not start, and does not go on, with a Redis that may throw hits away.
 func Run(ctx context.Context, cfg Config) error {
-	log := httpserver.NewLogger(os.Stderr, cfg.LogLevel, "tracking")
-	slog.SetDefault(log)
+	log := cfg.Logger
+	if log == nil {
+		log = NewLogger(cfg)
+	}
 	client, err := stream.NewWriterClient(cfg.RedisURL)
 	if err != nil {
 		return err
@@ -54,6 +56,11 @@ func Run(ctx context.Context, cfg Config) error {
 		Prefix: cfg.StreamPrefix, Shards: cfg.StreamShards, Logger: log, Registerer: metrics,
 	}, epoch)
 	return p.serve(ctx, checked)
+}
+
+// NewLogger returns the service's logger: JSON to standard error.
+func NewLogger(cfg Config) *slog.Logger {
+	return httpserver.NewLogger(os.Stderr, cfg.LogLevel, "tracking")
 }
 
 func closeQuietly(client redis.UniversalClient, log *slog.Logger) {

@@ -63,6 +63,8 @@ type Config struct {
 
 	// Listening, when set, is told the bound addresses once both ports are open.
 	Listening func(public, admin string) `env:"-"`
+	// Logger is where the service logs; default [NewLogger].
+	Logger *slog.Logger `env:"-"`
 }
 
 // FromEnv reads the settings from an environment and checks them. The error names

@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,5 +31,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cfg.Logger = app.NewLogger(cfg)
+	slog.SetDefault(cfg.Logger) // for packages that are not handed one
 	return app.Run(ctx, cfg)
 }
