@@ -115,18 +115,29 @@ func start(t *testing.T, environ map[string]string) running {
 	return running{}
 }
 
-func send(t *testing.T, method, url, body string) *http.Response {
+// answer is a response that has been read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func send(t *testing.T, method, url, body string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.DefaultClient.Do(r)
+	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = answer.Body.Close() })
-	return answer
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
 }
 
 func TestRun(t *testing.T) {
@@ -137,9 +148,9 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := start(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix))
-	answer := send(t, http.MethodPost, p.public+"/v1/batch", `{"writeKey":"key","batch":[{"type":"track","event":"E","userId":"u","messageId":"m1"},{"type":"track","event":"E"}]}`)
-	if answer.StatusCode != http.StatusOK {
-		t.Fatalf("status %d", answer.StatusCode)
+	got := send(t, http.MethodPost, p.public+"/v1/batch", `{"writeKey":"key","batch":[{"type":"track","event":"E","userId":"u","messageId":"m1"},{"type":"track","event":"E"}]}`)
+	if got.status != http.StatusOK {
+		t.Fatalf("status %d", got.status)
 	}
 	entries := readAll(t, newReader(t, prefix), 2)
 	first, err := hit.Decode(entries[0].Payload)
@@ -154,18 +165,17 @@ func TestRun(t *testing.T) {
 		t.Errorf("%+v and %+v", first, second)
 	}
 	r := entries[0].Receipt
-	if want := fmt.Sprintf("%s-%d-%d", r.Epoch, r.Shard, r.Number); answer.Header.Get("Receipt") != want {
-		t.Errorf("receipt %q, the entry has %q", answer.Header.Get("Receipt"), want)
+	if want := fmt.Sprintf("%s-%d-%d", r.Epoch, r.Shard, r.Number); got.header.Get("Receipt") != want {
+		t.Errorf("receipt %q, the entry has %q", got.header.Get("Receipt"), want)
 	}
-	if ready := send(t, http.MethodGet, p.admin+"/readyz", ""); ready.StatusCode != http.StatusOK {
-		t.Errorf("readyz %d", ready.StatusCode)
+	if ready := send(t, http.MethodGet, p.admin+"/readyz", ""); ready.status != http.StatusOK {
+		t.Errorf("readyz %d", ready.status)
 	}
-	metrics, err := io.ReadAll(send(t, http.MethodGet, p.admin+"/metrics", "").Body)
-	if err != nil || !strings.Contains(string(metrics), `touchline_edge_items_total{kind="server",outcome="rejected"} 1`) {
-		t.Errorf("metrics: %v", err)
+	if metrics := send(t, http.MethodGet, p.admin+"/metrics", "").body; !strings.Contains(metrics, `touchline_edge_items_total{kind="server",outcome="rejected"} 1`) {
+		t.Errorf("metrics:\n%s", metrics)
 	}
-	if script := send(t, http.MethodGet, p.public+"/p.js", ""); script.StatusCode != http.StatusOK || script.Header.Get("ETag") == "" {
-		t.Errorf("p.js %d", script.StatusCode)
+	if script := send(t, http.MethodGet, p.public+"/p.js", ""); script.status != http.StatusOK || script.header.Get("ETag") == "" {
+		t.Errorf("p.js %d", script.status)
 	}
 	if err := p.stop(); err != nil {
 		t.Errorf("stop: %v", err)
@@ -204,15 +214,15 @@ func readAll(t *testing.T, reader *stream.Reader, n int) []stream.Entry {
 func TestRun_WithoutRedis(t *testing.T) {
 	t.Parallel()
 	p := start(t, environment("REDIS_URL", "redis://127.0.0.1:1"))
-	if healthy := send(t, http.MethodGet, p.admin+"/healthz", ""); healthy.StatusCode != http.StatusOK {
-		t.Errorf("healthz %d", healthy.StatusCode)
+	if healthy := send(t, http.MethodGet, p.admin+"/healthz", ""); healthy.status != http.StatusOK {
+		t.Errorf("healthz %d", healthy.status)
 	}
-	if ready := send(t, http.MethodGet, p.admin+"/readyz", ""); ready.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("readyz %d", ready.StatusCode)
+	if ready := send(t, http.MethodGet, p.admin+"/readyz", ""); ready.status != http.StatusServiceUnavailable {
+		t.Errorf("readyz %d", ready.status)
 	}
-	answer := send(t, http.MethodPost, p.public+"/v1/track", `{"writeKey":"key","userId":"u","event":"E"}`)
-	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "1" {
-		t.Errorf("status %d, Retry-After %q", answer.StatusCode, answer.Header.Get("Retry-After"))
+	got := send(t, http.MethodPost, p.public+"/v1/track", `{"writeKey":"key","userId":"u","event":"E"}`)
+	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") != "1" {
+		t.Errorf("status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
 	}
 	if err := p.stop(); err != nil {
 		t.Errorf("stop: %v", err)

@@ -274,7 +274,8 @@ func TestContentID(t *testing.T) {
 	if ContentID([]byte("ab"), []byte("c")) == ContentID([]byte("a"), []byte("bc")) {
 		t.Error("parts run into one another")
 	}
-	if ContentID([]byte("a")) != ContentID([]byte("a")) {
+	first, again := ContentID([]byte("a")), ContentID([]byte("a"))
+	if first != again {
 		t.Error("not the same for the same")
 	}
 }

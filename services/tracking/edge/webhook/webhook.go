@@ -3,7 +3,6 @@
 package webhook
 
 import (
-	"encoding/json"
 	"errors"
 
 	"github.com/touchline/touchline/services/internal/hit"
@@ -54,7 +53,7 @@ func Decode(body []byte) ([]intake.Item, error) {
 		Anonymous: true,
 	}
 	if lenient.Kind(o["properties"]) == '{' {
-		item.Fact.Event.Properties = json.RawMessage(o["properties"])
+		item.Fact.Event.Properties = o["properties"]
 	}
 	if item.Fact.ID == "" {
 		item.Fact.ID = intake.ContentID(body)
