@@ -259,3 +259,38 @@ func kill(t *testing.T, r *rig, setting string) {
 		t.Fatalf("the worker ended with %v, not at the failpoint:\n%s", err, output)
 	}
 }
+
+// A commit whose answer was lost: the batch is stored again under another name, and
+// nothing counts twice.
+func TestConsumer_commitWithUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.consumer(t, nil)
+	receipt, err := r.writer.Append(t.Context(), traffic(6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := c.parts.Reader.Read(t.Context(), receipt.Shard, 100, time.Second)
+	if err != nil || len(entries) != 6 {
+		t.Fatalf("read %d entries, %v", len(entries), err)
+	}
+	l := newLane(c, receipt.Shard)
+	var items []*item
+	for _, e := range entries {
+		items = append(items, newItem(e, c.parts.Digests))
+	}
+	if _, err := (store{pool: r.pool, seal: c.parts.Digests}).write(t.Context(), l.name, items[:4]); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	l.persist(ctx, items)
+	if s := r.sums(t); !s.balanced() || s.inflight != 4 {
+		t.Errorf("before the first attempt is settled: %+v", s)
+	}
+	start(t, r.consumer(t, nil))
+	until(t, "the first attempt to be settled", func() bool { return r.sums(t).inflight == 0 })
+	if s := r.sums(t); !s.balanced() || s.accepted != 6 {
+		t.Errorf("at the end: %+v", s)
+	}
+}

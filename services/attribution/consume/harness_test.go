@@ -36,10 +36,10 @@ type database struct {
 	rows *pgxpool.Pool
 }
 
-func newDatabase(t *testing.T) *database {
+func newDatabase(t testing.TB) *database {
 	t.Helper()
 	schema := sqltest.NewSchema(t, sql.Newest)
-	pool, err := postgres.Open(t.Context(), schema.URL, postgres.RoleWorker)
+	pool, err := postgres.Open(context.Background(), schema.URL, postgres.RoleWorker)
 	if err != nil {
 		t.Fatal(err)
 	}

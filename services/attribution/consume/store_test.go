@@ -208,3 +208,38 @@ func uuids(ids ...uuid.UUID) string {
 	slices.Sort(texts)
 	return "{" + strings.Join(texts, ",") + "}"
 }
+
+// An entry whose batch is committed and yet to be settled is left to that; once the
+// batch is gone, whoever gets the entry settles it.
+func TestStore_redeliveryIsLeftToTheSettlingOfItsBatch(t *testing.T) {
+	t.Parallel()
+	d, ring := newDatabase(t), newRing(t)
+	entries := world(t, rand.New(rand.NewPCG(1, 2)), uuid.New())[:2]
+	write := func(entries ...stream.Entry) []string {
+		var items []*item
+		for _, e := range entries {
+			items = append(items, newItem(e, ring))
+		}
+		did, err := store{pool: d.pool, seal: ring}.write(t.Context(), name{consumer: uuid.New(), number: 1}, items)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return did.batch.Entries
+	}
+	if got := write(entries[0]); !slices.Equal(got, []string{"1-0"}) {
+		t.Errorf("the first delivery is to settle %v", got)
+	}
+	if got := write(entries[0], entries[1]); !slices.Equal(got, []string{"2-0"}) {
+		t.Errorf("a redelivery with another entry is to settle %v, want the other one", got)
+	}
+	if got := write(entries[0]); len(got) != 0 {
+		t.Errorf("a redelivery alone is to settle %v", got)
+	}
+	d.scan(t, "with gone as (delete from batch) select true", new(bool))
+	if got := write(entries[0]); !slices.Equal(got, []string{"1-0"}) {
+		t.Errorf("without its batch it is to settle %v", got)
+	}
+	if n := d.number(t, "select (select count(*) from touched) + (select coalesce(sum(stored + duplicate + conflict + rejected), 0)::bigint from ledger_batch)"); n != 2 {
+		t.Errorf("%d terms, want one for each entry", n)
+	}
+}
