@@ -128,7 +128,7 @@ func decayShares(halfLifeSeconds int64, touches []counted) []*big.Int {
 // It is computed in integers, because math.Exp2 differs in its last bits between
 // processors and a credit must not: whole half lives are a shift, the fraction r is
 // exp(-r ln 2) by its series. That costs some 25 multiplications of 128-bit numbers,
-// about 3 microseconds a touchpoint where the float takes 10 nanoseconds; only
+// about 5 microseconds a touchpoint where the float takes 10 nanoseconds; only
 // time_decay pays it.
 func halving(age hit.Instant, halfLife *big.Int) *big.Int {
 	lives, rest := new(big.Int).QuoRem(big.NewInt(int64(age)), halfLife, new(big.Int))
