@@ -20,7 +20,7 @@ func TestServerSDK(t *testing.T) {
 			t.Parallel()
 			w := newWorkspace(t, shared)
 			w.register(t, "wamid.sdk", "+4791234501", "token-sdk")
-			send(t, w, "/v1/messages/statuses", w.sources["server"].WriteKey, map[string]any{"statuses": []any{map[string]any{
+			w.send(t, "/v1/messages/statuses", map[string]any{"statuses": []any{map[string]any{
 				"channel": "whatsapp", "message_id": "wamid.sdk", "status": "read", "at": time.Now().UTC().Add(-time.Second).Format(time.RFC3339Nano),
 			}}})
 			node(t, script, map[string]any{
@@ -28,7 +28,7 @@ func TestServerSDK(t *testing.T) {
 				"orderId": "sdk-1", "value": 123.45, "currency": "NOK",
 			})
 			w.settle(t)
-			creditedTo(t, w.lastTouch(t), "sdk-1", "wamid.sdk", "read", "123.45")
+			creditedTo(t, w.lastTouch(t), "sdk-1", "wamid.sdk read 123.45 NOK")
 		})
 	}
 }
@@ -44,7 +44,7 @@ func TestBrowserSDK(t *testing.T) {
 		"orderId": "next-1", "value": 80.5, "currency": "NOK",
 	})
 	w.settle(t)
-	creditedTo(t, w.lastTouch(t), "next-1", "wamid.next", "click", "80.5")
+	creditedTo(t, w.lastTouch(t), "next-1", "wamid.next click 80.5 NOK")
 }
 
 // The demo shop in a browser: opened through a link with a click token, bought
@@ -80,7 +80,7 @@ func (w workspace) newest(t *testing.T) []row {
 	t.Helper()
 	var page struct{ Data []row }
 	from := url.QueryEscape(time.Now().UTC().Add(-5 * time.Minute).Format(time.RFC3339))
-	w.Call(t, "GET", "/v1/attributions?model=last_touch&limit=1000&from="+from, nil, &page)
+	w.Get(t, "/v1/attributions?model=last_touch&limit=1000&from="+from, &page)
 	return page.Data
 }
 

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -133,7 +132,7 @@ func replay(t *testing.T, body json.RawMessage, headers map[string]string, key s
 
 // headersOf are those that an SDK set itself, its key replaced.
 func headersOf(captured map[string]string, key string) map[string]string {
-	headers := map[string]string{"Authorization": "Basic " + base64.StdEncoding.EncodeToString([]byte(key+":"))}
+	headers := map[string]string{"Authorization": basic(key)}
 	for _, name := range []string{"content-type", "content-encoding", "origin", "anonymousid", "sentat", "user-agent"} {
 		if value, set := captured[name]; set {
 			headers[name] = value

@@ -68,7 +68,7 @@ func newWorkspace(t *testing.T, s *stack.Stack) workspace {
 	t.Helper()
 	var made struct{ ID, Token string }
 	platform := stack.Client{URL: s.APIURL, Token: s.AdminToken}
-	platform.Call(t, "POST", "/v1/workspaces", map[string]any{"name": t.Name(), "currency": "NOK", "timezone": "Europe/Oslo", "country": "NO"}, &made)
+	platform.Post(t, "/v1/workspaces", map[string]any{"name": t.Name(), "currency": "NOK", "timezone": "Europe/Oslo", "country": "NO"}, &made)
 	w := workspace{
 		Client: stack.Client{URL: s.APIURL, Token: made.Token}, tracking: stack.Client{URL: s.TrackingURL},
 		sources: make(map[string]source),
@@ -78,7 +78,7 @@ func newWorkspace(t *testing.T, s *stack.Stack) workspace {
 		"whatsapp": map[string]any{"app_secret": secret, "verify_token": "v"},
 	} {
 		var made source
-		w.Call(t, "POST", "/v1/sources", map[string]any{"kind": kind, "name": kind, "config": config}, &made)
+		w.Post(t, "/v1/sources", map[string]any{"kind": kind, "name": kind, "config": config}, &made)
 		w.sources[kind] = made
 	}
 	return w
@@ -94,7 +94,7 @@ func (w workspace) settle(t *testing.T) books {
 	defer cancel()
 	var b books
 	err := stack.Until(ctx, func() bool {
-		w.Call(t, "GET", "/v1/ingestion", nil, &b)
+		w.Get(t, "/v1/ingestion", &b)
 		if b.Accepted != b.Stored+b.Duplicate+b.Conflict+b.Rejected+b.Pending {
 			t.Fatalf("the books do not balance: %+v", b)
 		}
@@ -124,24 +124,22 @@ type row struct {
 func (w workspace) lastTouch(t *testing.T) []row {
 	t.Helper()
 	var page struct{ Data []row }
-	w.Call(t, "GET", "/v1/attributions?model=last_touch&limit=1000", nil, &page)
+	w.Get(t, "/v1/attributions?model=last_touch&limit=1000", &page)
 	return page.Data
 }
 
-// creditedTo fails unless the order earned its whole value for the message, by a
-// touchpoint of that tier.
-func creditedTo(t *testing.T, rows []row, orderID, message, tier, value string) {
+// creditedTo fails unless the order's whole value went where want says: message,
+// tier, value and currency in one line.
+func creditedTo(t *testing.T, rows []row, orderID, want string) {
 	t.Helper()
-	for _, r := range rows {
-		if text(r.OrderID) == orderID && r.Conversion == "purchase" {
-			got := fmt.Sprintf("%s %s %s %s", text(r.MessageID), text(r.Tier), text(r.CreditedValue), text(r.Currency))
-			if want := fmt.Sprintf("%s %s %s NOK", message, tier, value); got != want {
-				t.Errorf("order %s is credited to %q, want %q", orderID, got, want)
-			}
-			return
-		}
+	r, found := rowOfOrder(rows, orderID)
+	if !found {
+		t.Fatalf("no row of order %s among %d", orderID, len(rows))
 	}
-	t.Errorf("no row of order %s among %d", orderID, len(rows))
+	got := fmt.Sprintf("%s %s %s %s", text(r.MessageID), text(r.Tier), text(r.CreditedValue), text(r.Currency))
+	if got != want {
+		t.Errorf("order %s is credited to %q, want %q", orderID, got, want)
+	}
 }
 
 func text(p *string) string {
@@ -154,7 +152,7 @@ func text(p *string) string {
 // register logs a message to phone with a click token, sent now.
 func (w workspace) register(t *testing.T, id, phone, token string) {
 	t.Helper()
-	send(t, w, "/v1/messages", w.sources["server"].WriteKey, map[string]any{"messages": []any{map[string]any{
+	w.send(t, "/v1/messages", map[string]any{"messages": []any{map[string]any{
 		"channel": "whatsapp", "message_id": id, "to": map[string]any{"phone": phone}, "template": map[string]any{"name": "spring", "language": "nb"},
 		"campaign": "c1", "click_token": token, "sender": "1001", "sent_at": time.Now().UTC().Add(-time.Minute).Format(time.RFC3339Nano),
 	}}})

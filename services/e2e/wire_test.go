@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -13,10 +14,9 @@ import (
 
 // answer is a response of the tracking service.
 type answer struct {
-	status  int
-	header  http.Header
-	body    []byte
-	request string
+	status int
+	header http.Header
+	body   []byte
 }
 
 // post sends a body as it is.
@@ -38,28 +38,24 @@ func post(t *testing.T, url string, body []byte, header map[string]string) answe
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{response.StatusCode, response.Header, text, url}
+	return answer{response.StatusCode, response.Header, text}
 }
 
-// send posts JSON with a key as the user of Basic and fails unless it is taken
-// whole.
-func send(t *testing.T, w workspace, path, key string, body any) answer {
+// send posts JSON with the server key and fails unless it is taken whole.
+func (w workspace) send(t *testing.T, path string, body any) {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.tracking.URL+path, bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.SetBasicAuth(key, "")
-	got := post(t, w.tracking.URL+path, text, map[string]string{"Authorization": request.Header.Get("Authorization"), "Content-Type": "application/json"})
+	got := post(t, w.tracking.URL+path, text, map[string]string{"Authorization": basic(w.sources["server"].WriteKey), "Content-Type": "application/json"})
 	if got.status != http.StatusOK || got.header.Get("Receipt") == "" || bytes.Contains(got.body, []byte(`"rejected"`)) {
 		t.Fatalf("POST %s answered %d, receipt %q: %s", path, got.status, got.header.Get("Receipt"), got.body)
 	}
-	return got
 }
+
+// basic is the Authorization header that has a key as its user.
+func basic(key string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(key+":")) }
 
 // callback signs body as Meta does and delivers it.
 func (w workspace) callback(t *testing.T, body []byte) answer {

@@ -118,17 +118,24 @@ func TestComponents_ShareNothing(t *testing.T) {
 		total := 0
 		for g, group := range groups {
 			total += len(group)
-			for i := range group {
-				for _, r := range fact.Refs(&group[i]) {
-					if other, seen := groupOf[r.Value]; seen && other != g {
-						t.Fatalf("groups %d and %d share %v", other, g, r)
-					}
-					groupOf[r.Value] = g
+			refs, _ := shelf(group).Refs(t.Context(), keysOf(group))
+			for _, r := range refs {
+				if other, seen := groupOf[r]; seen && other != g {
+					t.Fatalf("groups %d and %d share %v", other, g, r)
 				}
+				groupOf[r] = g
 			}
 		}
 		if total != len(facts) {
 			t.Fatalf("%d facts in groups, want %d", total, len(facts))
 		}
 	})
+}
+
+func keysOf(facts []hit.Fact) []uuid.UUID {
+	keys := make([]uuid.UUID, len(facts))
+	for i := range facts {
+		keys[i] = facts[i].Key()
+	}
+	return keys
 }

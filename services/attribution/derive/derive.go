@@ -182,8 +182,9 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	begun := d.cfg.Now()
 	var done Pass
 	err = s.Snapshot(ctx, func(tx Tx) error {
-		done = Pass{Workspace: workspace}
-		more, err = d.step(ctx, tx, workspace, &done)
+		work := step{cfg: d.cfg, tx: tx, workspace: workspace, done: Pass{Workspace: workspace}}
+		more, err = work.run(ctx)
+		done = work.done
 		return err
 	})
 	if err != nil {

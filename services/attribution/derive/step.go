@@ -13,95 +13,97 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// step does one transaction's work and reports whether there may be more.
-func (d *Deriver) step(ctx context.Context, tx Tx, workspace uuid.UUID, done *Pass) (bool, error) {
-	info, err := tx.Workspace(ctx)
-	if err != nil {
+// step is the work of one transaction.
+type step struct {
+	cfg       Config
+	tx        Tx
+	workspace uuid.UUID
+	info      Workspace
+	done      Pass
+}
+
+// run does the work and reports whether there may be more.
+func (s *step) run(ctx context.Context) (more bool, err error) {
+	if s.info, err = s.tx.Workspace(ctx); err != nil {
 		return false, err
 	}
-	touched, err := tx.Touched(ctx, d.cfg.BatchRows)
+	touched, err := s.tx.Touched(ctx, s.cfg.BatchRows)
 	if err != nil {
 		return false, err
 	}
 	if len(touched) > 0 {
-		done.Touched = len(touched)
-		return true, d.conclude(ctx, tx, scope{workspace, info}, touched, done)
+		s.done.Touched = len(touched)
+		return true, s.conclude(ctx, touched)
 	}
-	for _, v := range info.Versions {
+	for _, v := range s.info.Versions {
 		if v.Building {
-			return true, d.build(ctx, tx, scope{workspace, info}, v, done)
+			return true, s.build(ctx, v)
 		}
 	}
 	return false, nil
 }
 
-// scope is the workspace of one transaction.
-type scope struct {
-	id   uuid.UUID
-	info Workspace
-}
-
 // conclude derives what touched rows can bear on, in every version.
-func (d *Deriver) conclude(ctx context.Context, tx Tx, ws scope, touched []Touched, done *Pass) error {
+func (s *step) conclude(ctx context.Context, touched []Touched) error {
 	var refs []uuid.UUID
 	for _, t := range touched {
 		refs = append(refs, t.OldRefs...)
 		refs = append(refs, t.NewRefs...)
 	}
-	found, err := closure(ctx, tx, refs, ws.info.Versions)
+	found, err := closure(ctx, s.tx, refs, s.info.Versions)
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
 	}
-	for _, v := range ws.info.Versions {
-		if err := d.rewrite(ctx, tx, ws, v, found, done); err != nil {
+	for _, v := range s.info.Versions {
+		if err := s.rewrite(ctx, v, found); err != nil {
 			return err
 		}
 	}
-	return tx.Finish(ctx, touched)
+	return s.tx.Finish(ctx, touched)
 }
 
 // build derives the next facts of a building version, in order of their keys, with
 // everything connected to them. What a later step meets again is equal by then and
 // writes nothing, so a crash costs no more than the step it interrupts.
-func (d *Deriver) build(ctx context.Context, tx Tx, ws scope, v Version, done *Pass) error {
-	keys, err := tx.Walk(ctx, v.Cursor, d.cfg.WalkRows)
+func (s *step) build(ctx context.Context, v Version) error {
+	keys, err := s.tx.Walk(ctx, v.Cursor, s.cfg.WalkRows)
 	if err != nil {
 		return err
 	}
-	advance := Build{Version: v.Number, Start: !v.Started, Walked: len(keys), Cursor: v.Cursor, At: d.cfg.Now()}
+	advance := Build{Version: v.Number, Start: !v.Started, Walked: len(keys), Cursor: v.Cursor, At: s.cfg.Now()}
 	if len(keys) > 0 {
-		refs, err := tx.Refs(ctx, keys)
+		refs, err := s.tx.Refs(ctx, keys)
 		if err != nil {
 			return err
 		}
-		found, err := closure(ctx, tx, refs, []Version{v})
+		found, err := closure(ctx, s.tx, refs, []Version{v})
 		if err != nil {
 			return fmt.Errorf("gather facts: %w", err)
 		}
-		if err := d.rewrite(ctx, tx, ws, v, found, done); err != nil {
+		if err := s.rewrite(ctx, v, found); err != nil {
 			return err
 		}
 		advance.Cursor = keys[len(keys)-1]
 	}
-	advance.Publish = len(keys) < d.cfg.WalkRows
-	return tx.Advance(ctx, advance)
+	advance.Publish = len(keys) < s.cfg.WalkRows
+	return s.tx.Advance(ctx, advance)
 }
 
 // rewrite makes a version hold on found's references exactly what follows from
 // found's facts.
-func (d *Deriver) rewrite(ctx context.Context, tx Tx, ws scope, v Version, found gathered, done *Pass) error {
-	outcome := d.outcome(ws, v, found.facts)
-	current, err := tx.Current(ctx, v, mapKeys(found.refs))
+func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
+	outcome := s.outcome(v, found.facts)
+	current, err := s.tx.Current(ctx, v, mapKeys(found.refs))
 	if err != nil {
 		return fmt.Errorf("read what version %d holds: %w", v.Number, err)
 	}
-	changes, err := d.changes(ctx, tx, v, current, outcome)
+	changes, err := s.changes(ctx, v, current, outcome)
 	if err != nil {
 		return err
 	}
-	done.Facts += len(found.facts)
-	done.Changed += len(changes.Insert)
-	if err := tx.Apply(ctx, v, changes, d.cfg.Now()); err != nil {
+	s.done.Facts += len(found.facts)
+	s.done.Changed += len(changes.Insert)
+	if err := s.tx.Apply(ctx, v, changes, s.cfg.Now()); err != nil {
 		return fmt.Errorf("write version %d: %w", v.Number, err)
 	}
 	return nil
@@ -109,9 +111,9 @@ func (d *Deriver) rewrite(ctx context.Context, tx Tx, ws scope, v Version, found
 
 // changes compares and adds what only the table knows: revisions, and what the
 // superseded rows put into the rollups.
-func (d *Deriver) changes(ctx context.Context, tx Tx, v Version, current Current, outcome timeline.Outcome) (Changes, error) {
+func (s *step) changes(ctx context.Context, v Version, current Current, outcome timeline.Outcome) (Changes, error) {
 	changes, replaced := diff(current, outcome)
-	old, err := tx.Credits(ctx, v.Number, replaced)
+	old, err := s.tx.Credits(ctx, v.Number, replaced)
 	if err != nil {
 		return Changes{}, fmt.Errorf("read superseded credits: %w", err)
 	}
@@ -119,7 +121,7 @@ func (d *Deriver) changes(ctx context.Context, tx Tx, v Version, current Current
 	for i, c := range changes.Insert {
 		keys[i] = ConversionKey{c.Definition, c.ID}
 	}
-	revisions, err := tx.Revisions(ctx, v.Number, keys)
+	revisions, err := s.tx.Revisions(ctx, v.Number, keys)
 	if err != nil {
 		return Changes{}, fmt.Errorf("read revisions: %w", err)
 	}
@@ -134,14 +136,14 @@ func (d *Deriver) changes(ctx context.Context, tx Tx, v Version, current Current
 // outcome derives groups of components side by side. They share nothing, so their
 // outcomes only have to be laid side by side too; but a blocked identifier may be
 // in several and belongs to nobody in each.
-func (d *Deriver) outcome(ws scope, v Version, facts []hit.Fact) timeline.Outcome {
-	groups := components(facts, v, d.cfg.Parts)
+func (s *step) outcome(v Version, facts []hit.Fact) timeline.Outcome {
+	groups := components(facts, v, s.cfg.Parts)
 	outcomes := make([]timeline.Outcome, len(groups))
 	var all sync.WaitGroup
 	for i, group := range groups {
 		all.Go(func() {
 			outcomes[i] = timeline.Derive(timeline.Input{
-				Workspace: ws.id, Currency: ws.info.Currency, Policy: v.Policy, Facts: group, Blocked: v.blocked,
+				Workspace: s.workspace, Currency: s.info.Currency, Policy: v.Policy, Facts: group, Blocked: v.blocked,
 			})
 		})
 	}

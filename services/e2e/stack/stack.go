@@ -196,22 +196,38 @@ type Client struct {
 // API is the demo workspace's admin.
 func (s *Stack) API() Client { return Client{URL: s.APIURL, Token: s.WorkspaceToken} }
 
-// Call sends in as JSON (nil: no body), reads the answer into out (nil: ignored)
-// and fails the test unless it is a success.
-func (c Client) Call(t testing.TB, method, path string, in, out any) {
+// Get reads the answer into out and fails the test unless it is a success.
+func (c Client) Get(t testing.TB, path string, out any) {
 	t.Helper()
-	status, body := c.Do(t, method, path, in)
-	if status < 200 || status > 299 {
-		t.Fatalf("%s %s answered %d: %s", method, path, status, body)
+	c.decode(t, "GET "+path, out, answer(c.Do(t, http.MethodGet, path, nil)))
+}
+
+// Post sends in as JSON, reads the answer into out and fails the test unless it is
+// a success.
+func (c Client) Post(t testing.TB, path string, in, out any) {
+	t.Helper()
+	c.decode(t, "POST "+path, out, answer(c.Do(t, http.MethodPost, path, in)))
+}
+
+// response is what came back.
+type response struct {
+	status int
+	body   []byte
+}
+
+func answer(status int, body []byte) response { return response{status, body} }
+
+func (c Client) decode(t testing.TB, call string, out any, got response) {
+	t.Helper()
+	if got.status < 200 || got.status > 299 {
+		t.Fatalf("%s answered %d: %s", call, got.status, got.body)
 	}
-	if out != nil {
-		if err := json.Unmarshal(body, out); err != nil {
-			t.Fatalf("%s %s: %v in %s", method, path, err, body)
-		}
+	if err := json.Unmarshal(got.body, out); err != nil {
+		t.Fatalf("%s: %v in %s", call, err, got.body)
 	}
 }
 
-// Do is Call for any status.
+// Do sends in as JSON (nil: no body) and returns whatever the answer is.
 func (c Client) Do(t testing.TB, method, path string, in any) (int, []byte) {
 	t.Helper()
 	var body io.Reader
