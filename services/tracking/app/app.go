@@ -152,7 +152,9 @@ func (p *parts) serve(ctx context.Context, checked bool) (err error) {
 
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Drain)
 	defer stop()
-	return errors.Join(err, p.writer.Close(closing))
+	err = errors.Join(err, p.writer.Close(closing))
+	p.log.Info("stopped", "clean", err == nil)
+	return err
 }
 
 func (p *parts) listen() (public, admin *httpserver.Server, err error) {
