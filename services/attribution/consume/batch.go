@@ -283,7 +283,7 @@ func (w *writer) touch() error {
 
 // remember adds the new receipts to those that were stored.
 func (w *writer) remember() error {
-	return w.tx.ReceiptAdd(w.ctx, dbsqlc.ReceiptAddParams(receiptColumns(w.fresh)))
+	return w.tx.ReceiptAdd(w.ctx, receiptColumns(w.fresh))
 }
 
 // ledger writes the terms of the batch that wait for nothing.

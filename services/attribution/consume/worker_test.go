@@ -14,6 +14,7 @@ import (
 
 // TestWorkerProcess is no test: the kill tests run it as a process.
 func TestWorkerProcess(t *testing.T) {
+	t.Parallel()
 	if os.Getenv(envURL) == "" {
 		t.Skip("runs only as the process that TestConsumer_killed kills")
 	}

@@ -135,8 +135,8 @@ func (r *Ring) of(workspace uuid.UUID) keys {
 		panic(err) // cannot be: New has derived keys from the same master key
 	}
 	if len(r.keys) >= maxKeys {
-		for any := range r.keys { // whichever: deriving again takes microseconds
-			delete(r.keys, any)
+		for which := range r.keys { // it does not matter: deriving again takes microseconds
+			delete(r.keys, which)
 			break
 		}
 	}

@@ -33,46 +33,6 @@ func (q *Queries) ReceiptAdd(ctx context.Context, arg ReceiptAddParams) error {
 	return err
 }
 
-const receiptGaps = `-- name: ReceiptGaps :many
-select r.epoch, r.shard, (upper(range_merge(r.seen)) - 1)::bigint as highest,
-  (select sum(upper(x) - lower(x)) from unnest(r.seen) x)::bigint as stored
-from receipt r
-where not isempty(r.seen)
-`
-
-type ReceiptGapsRow struct {
-	Epoch   uuid.UUID
-	Shard   int32
-	Highest int64
-	Stored  int64
-}
-
-// Numbers below an epoch's highest that were never stored: hits in flight, or lost.
-func (q *Queries) ReceiptGaps(ctx context.Context) ([]ReceiptGapsRow, error) {
-	rows, err := q.db.Query(ctx, receiptGaps)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ReceiptGapsRow{}
-	for rows.Next() {
-		var i ReceiptGapsRow
-		if err := rows.Scan(
-			&i.Epoch,
-			&i.Shard,
-			&i.Highest,
-			&i.Stored,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const receiptInsertMissing = `-- name: ReceiptInsertMissing :exec
 insert into receipt (epoch, shard, seen, updated_at)
 select unnest($1::uuid[]), unnest($2::int[]), '{}'::int8multirange, now()

@@ -30,10 +30,3 @@ from (
   group by n.epoch, n.shard
 ) k
 where r.epoch = k.epoch and r.shard = k.shard;
-
--- name: ReceiptGaps :many
--- Numbers below an epoch's highest that were never stored: hits in flight, or lost.
-select r.epoch, r.shard, (upper(range_merge(r.seen)) - 1)::bigint as highest,
-  (select sum(upper(x) - lower(x)) from unnest(r.seen) x)::bigint as stored
-from receipt r
-where not isempty(r.seen);
