@@ -77,14 +77,15 @@ func (p *parts) books(ctx context.Context) ([]stream.ShardBooks, error) {
 	return stream.ReadBooks(ctx, p.client, p.streams())
 }
 
-// admin opens the admin port. Both databases must answer for the process to be ready.
-func (p *parts) admin() (*httpserver.Server, error) {
+// admin opens the admin port. Both databases must answer for the process to be ready,
+// and more must hold if there are further checks.
+func (p *parts) admin(more ...httpserver.Check) (*httpserver.Server, error) {
 	return httpserver.ListenAdmin(p.cfg.AdminAddr, httpserver.Admin(httpserver.AdminConfig{
 		Gatherer: p.metrics, Logger: p.log,
-		Checks: []httpserver.Check{
+		Checks: append([]httpserver.Check{
 			{Name: "postgres", Run: p.pool.Ping},
 			{Name: "redis", Run: func(ctx context.Context) error { return p.client.Ping(ctx).Err() }},
-		},
+		}, more...),
 	}))
 }
 

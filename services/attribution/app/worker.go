@@ -35,7 +35,14 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 		return err
 	}
 	defer func() { _ = readers.Close() }()
-	admin, err := p.admin()
+	// Without a registry the API cannot add a source.
+	admin, err := p.admin(httpserver.Check{Name: "sources", Run: func(ctx context.Context) error {
+		published, err := p.publisher.Published(ctx)
+		if err == nil && !published {
+			err = errors.New("the sources are not published yet")
+		}
+		return err
+	}})
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ export function showTable(rows, { timeZone, model, emptiness }) {
 
 function tableRow(r, timeZone) {
   const unattributed = r.channel === "unattributed";
-  return make("tr", { class: unattributed ? "unattributed" : null },
+  return make("tr", { role: "row", class: unattributed ? "unattributed" : null },
     cell("When", make("time", { datetime: r.event_at }, moment(r.event_at, timeZone))),
     cell("Conversion", r.conversion, sub(r.order_id ? "order " + r.order_id : r.event), r.in_thread ? sub("in the chat") : null),
     cell("Value", amount(r.value, r.currency), { n: true }),
@@ -28,10 +28,11 @@ function tableRow(r, timeZone) {
     cell("Person", person(r)));
 }
 
-// cell labels itself, for narrow screens show no header.
+// cell labels itself, for narrow screens show no header. Rows and cells name their
+// roles, for there they are no table to CSS, and browsers would forget that they are one.
 function cell(label, ...content) {
   const numeric = content.some((c) => c && c.n === true);
-  return make("td", { "data-label": label, class: numeric ? "n" : null },
+  return make("td", { role: "cell", "data-label": label, class: numeric ? "n" : null },
     make("div", { class: "cell" }, ...content.filter((c) => !(c && c.n === true))));
 }
 
