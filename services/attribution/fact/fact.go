@@ -109,8 +109,15 @@ func Refs(f *hit.Fact) []Ref {
 		if token := PageToken(f.Page.URL); token != "" {
 			add(TokenRef(token))
 		}
+	case f.Event != nil:
+		for _, r := range eventRefs(f.ID) {
+			add(r)
+		}
+	case f.Report != nil && f.Report.Payment != nil:
+		add(EventRef(f.ID)) // it makes an event
 	case f.Inbound != nil:
 		add(MessageRef(f.Channel, f.ID)) // the anchor may be an order
+		add(EventRef(f.ID))              // it makes events of this id
 		if f.Inbound.Context != "" {
 			add(MessageRef(f.Channel, f.Inbound.Context))
 		}
@@ -121,22 +128,38 @@ func Refs(f *hit.Fact) []Ref {
 	return refs
 }
 
+// eventRefs are the references by which an event meets all that can have its
+// conversion id, so that no two components ever conclude one: an event of that id
+// with or without an order, the order of "order:<id>", and what a WhatsApp message
+// makes, "<message id>:payment" or "<message id>:<event name>".
+func eventRefs(id string) []Ref {
+	refs := []Ref{EventRef(id)}
+	if order, ok := strings.CutPrefix(id, "order:"); ok {
+		refs = append(refs, OrderRef(strings.TrimSpace(order)))
+	}
+	if message, _, ok := strings.Cut(id, ":"); ok && strings.HasPrefix(message, "wamid.") {
+		refs = append(refs, EventRef(message))
+	}
+	return refs
+}
+
 // Anchor is the reference that all facts share from which one conversion or one
 // message is made: the order of an event that has one, else its event id; the
 // message of everything said of a message.
 func Anchor(f *hit.Fact) Ref {
-	switch f.Kind {
-	case hit.KindMessage, hit.KindStatus:
-		return MessageRef(f.Channel, f.ID)
-	case hit.KindInbound:
+	switch {
+	case f.Inbound != nil:
 		if order := OrderID(f.Inbound.Fields); order != "" {
 			return OrderRef(order)
 		}
-		return MessageRef(f.Channel, f.ID)
-	case hit.KindEvent:
+	case f.Event != nil:
 		if order := OrderID(f.Event.Properties); order != "" {
 			return OrderRef(order)
 		}
+	}
+	switch f.Kind {
+	case hit.KindMessage, hit.KindStatus, hit.KindInbound:
+		return MessageRef(f.Channel, f.ID)
 	}
 	return EventRef(f.ID)
 }
@@ -165,13 +188,11 @@ func OrderID(properties json.RawMessage) string {
 	if !bytes.Contains(properties, []byte(`"order_id"`)) {
 		return ""
 	}
-	var has struct {
-		OrderID json.RawMessage `json:"order_id"`
-	}
+	var has map[string]json.RawMessage // a struct would take "Order_ID" too
 	if json.Unmarshal(properties, &has) != nil {
 		return ""
 	}
-	return Text(has.OrderID)
+	return Text(has["order_id"])
 }
 
 // Text returns a JSON string, number or boolean as trimmed text, and "" for
