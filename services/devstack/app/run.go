@@ -183,7 +183,8 @@ func (r *run) playDemo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.screen.say("\nThe attribution table, model last_touch, the latest of %d rows:\n\n%s", len(rows), table(rows, 16))
+	picked := mixed(rows, 18)
+	r.screen.say("\nThe attribution table, model last_touch, %d of %d rows:\n\n%s", len(picked), len(rows), table(picked))
 	return nil
 }
 
@@ -252,7 +253,6 @@ func (r *run) await(failed <-chan error) error {
 // welcome prints where everything is.
 func (r *run) welcome() {
 	say := r.screen.say
-	say("")
 	if !r.opts.NoDemo {
 		say("  Shop          %s/", origin(r.state.Ports.Shop))
 		say("                %s/?mt=%s   as customer 1 opens it from a message", origin(r.state.Ports.Shop), demo.TryToken)

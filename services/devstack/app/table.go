@@ -8,12 +8,25 @@ import (
 	"unicode/utf8"
 )
 
-// table lays out the latest rows for a terminal, oldest first, at most most of them.
-func table(rows []row, most int) string {
-	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(a.EventAt, b.EventAt) })
-	if len(rows) > most {
-		rows = rows[len(rows)-most:]
-	}
+// mixed picks at most most rows, oldest first: of every kind of row (conversion,
+// channel, template) the latest three, and of those the latest.
+func mixed(rows []row, most int) []row {
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(b.EventAt, a.EventAt) })
+	const ofOneKind = 3
+	seen := map[[3]string]int{}
+	rows = slices.DeleteFunc(rows, func(r row) bool {
+		kind := [3]string{r.Conversion, r.Channel, text(r.Template)}
+		seen[kind]++
+		return seen[kind] > ofOneKind
+	})
+	rows = rows[:min(most, len(rows))]
+	slices.Reverse(rows)
+	return rows
+}
+
+// table lays out rows for a terminal.
+func table(rows []row) string {
 	cells := [][]string{{"WHEN (UTC)", "CONVERSION", "VALUE", "CREDITED", "CHANNEL", "TIER", "TEMPLATE", "CAMPAIGN", "PHONE"}}
 	for _, r := range rows {
 		cells = append(cells, []string{

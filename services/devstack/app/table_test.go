@@ -22,7 +22,22 @@ func TestTable_LatestRowsInColumns(t *testing.T) {
 		"  Fri 20 Nov 10:00:00  purchase    1490.00 NOK  1490.00 NOK  whatsapp      click  spring_sale  –         +47 ••• 67",
 		"",
 	}, "\n")
-	if diff := cmp.Diff(want, table(rows, 2)); diff != "" {
+	if diff := cmp.Diff(want, table(mixed(rows, 2))); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+func TestMixed_ThreeOfAKind(t *testing.T) {
+	t.Parallel()
+	rows := []row{{EventAt: "1", Channel: "whatsapp"}}
+	for _, at := range []string{"2", "3", "4", "5", "6"} {
+		rows = append(rows, row{EventAt: at, Channel: "unattributed"})
+	}
+	var got []string
+	for _, r := range mixed(rows, 10) {
+		got = append(got, r.EventAt)
+	}
+	if diff := cmp.Diff([]string{"1", "4", "5", "6"}, got); diff != "" {
+		t.Errorf("rows picked (-want +got):\n%s", diff)
 	}
 }

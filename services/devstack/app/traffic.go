@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -27,8 +28,13 @@ func (r *run) traffic(ctx context.Context) error {
 			var due []demo.Hit
 			due, waiting = split(waiting, now)
 			err := player.Play(ctx, due, func(n int) { r.sent.Add(int64(n)) })
+			if errors.Is(err, demo.ErrRefused) {
+				r.screen.say("No more live traffic: the demo workspace does not take it, so it was probably deleted. The next make run makes a new one.")
+				<-ctx.Done()
+				return nil
+			}
 			if err != nil {
-				return fmt.Errorf("send live traffic (was the demo workspace deleted? make run makes a new one): %w", err)
+				return fmt.Errorf("send live traffic: %w", err)
 			}
 			r.report(ctx, now, n)
 		}
