@@ -44,7 +44,7 @@ func TestBrowserSDK(t *testing.T) {
 		"orderId": "next-1", "value": 80.5, "currency": "NOK",
 	})
 	w.settle(t)
-	creditedTo(t, w.lastTouch(t), "next-1", "wamid.next click 80.5 NOK")
+	creditedTo(t, w.lastTouch(t), "next-1", "wamid.next click 80.50 NOK")
 }
 
 // The demo shop in a browser: opened through a link with a click token, bought

@@ -21,10 +21,12 @@ const scenarios = {
   async 'segment-next'(page) {
     const umd = join(here, 'node_modules/@segment/analytics-next/dist/umd')
     const site = await serve(async (path) => {
-      if (path === '/') return ['text/html', '<!doctype html><title>Shop</title><script src="/umd/standalone.js"></script>']
+      if (path === '/') return ['text/html', '<!doctype html><title>Shop</title><script src="/umd/index.js"></script>']
+      if (path === '/favicon.ico') return ['image/x-icon', '']
       return ['text/javascript', await readFile(join(umd, normalize(path.replace('/umd/', ''))))]
     })
     await page.goto(`${site.url}/?mt=${options.token}`)
+    const delivered = Promise.all(['/v1/p', '/v1/t'].map((path) => page.waitForResponse((response) => response.url().endsWith(path))))
     await page.evaluate(async ({ writeKey, apiHost, orderId, value, currency }) => {
       const [analytics] = await window.AnalyticsNext.AnalyticsBrowser.load(
         { writeKey, cdnSettings: { integrations: { 'Segment.io': { apiKey: writeKey } } } },
@@ -33,9 +35,9 @@ const scenarios = {
       await analytics.page()
       await analytics.track('Order Completed', { order_id: orderId, value, currency })
     }, options)
-    await page.waitForLoadState('networkidle')
+    const statuses = (await delivered).map((response) => response.status())
     site.close()
-    return {}
+    return { statuses }
   },
 
   // The demo shop, opened through a tracked link, bought from like a customer would.
@@ -44,10 +46,12 @@ const scenarios = {
     await shot(page, 'shop')
     await page.locator('button[data-sku]').first().click()
     if (options.phone) await page.locator('#order input[name=phone]').fill(options.phone)
+    const sent = page.waitForRequest((request) => (request.postData() ?? '').includes('Order Completed'))
     await page.locator('#buy').click()
     const order = page.locator('#thanks[data-order]')
     await order.waitFor()
     const boughtAt = Date.now()
+    await sent
     await shot(page, 'shop-thanks')
     return { orderId: await order.getAttribute('data-order'), boughtAt, address: page.url() }
   },
