@@ -3,13 +3,14 @@ package timeline
 import (
 	"bytes"
 	"cmp"
+	"slices"
 
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // Merge decides between two copies of one fact (equal [hit.Fact.Key]): the smaller
 // (occurred_at, canonical JSON, precision, trust strongest first, source) wins and
-// gets the earlier time of receipt. Same reports whether the copies state the same,
+// gets the earlier time of receipt; equal copies join their flags. Same reports whether the copies state the same,
 // times aside; otherwise they are in conflict. Merge is commutative, associative
 // and idempotent. The facts are in stored form, so that identifiers are digests.
 func Merge(a, b hit.Fact) (winner hit.Fact, same bool) {
@@ -21,12 +22,24 @@ func Merge(a, b hit.Fact) (winner hit.Fact, same bool) {
 		cmp.Compare(b.Trust, a.Trust),
 		bytes.Compare(a.Source[:], b.Source[:]),
 	)
-	winner = a
-	if order > 0 {
+	switch {
+	case order < 0:
+		winner = a
+	case order > 0:
 		winner = b
+	default:
+		winner = a
+		winner.Flags = union(a.Flags, b.Flags)
 	}
 	winner.ReceivedAt = min(a.ReceivedAt, b.ReceivedAt)
 	return winner, bytes.Equal(bodyA, bodyB)
+}
+
+// union returns the flags of both, sorted; nil when there are none.
+func union(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // content is the canonical JSON of a fact, nil when it has none: storage refuses

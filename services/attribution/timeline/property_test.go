@@ -90,13 +90,17 @@ func busy() policy.Policy {
 
 func TestDerive_OrderAndRepetitionDoNotMatter(t *testing.T) {
 	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		facts := rapid.SliceOfN(anyFact, 0, 25).Draw(t, "facts")
-		again := slices.Concat(facts, facts[:len(facts)/2])
-		if diff := gocmp.Diff(derive(busy(), facts), derive(busy(), rapid.Permutation(again).Draw(t, "again"))); diff != "" {
-			t.Fatal(diff)
-		}
-	})
+	rapid.Check(t, orderDoesNotMatter)
+}
+
+func FuzzDerive(f *testing.F) { f.Fuzz(rapid.MakeFuzz(orderDoesNotMatter)) }
+
+func orderDoesNotMatter(t *rapid.T) {
+	facts := rapid.SliceOfN(anyFact, 0, 25).Draw(t, "facts")
+	again := slices.Concat(facts, facts[:len(facts)/2])
+	if diff := gocmp.Diff(derive(busy(), facts), derive(busy(), rapid.Permutation(again).Draw(t, "again"))); diff != "" {
+		t.Fatal(diff)
+	}
 }
 
 // TestDerive_ComponentsStandAlone holds what derive in the service relies on: facts

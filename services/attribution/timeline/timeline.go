@@ -25,6 +25,7 @@ type Input struct {
 	Workspace uuid.UUID
 	Currency  string // ISO 4217, of values that name none
 	Policy    *policy.Policy
+	Rules     *Rules     // of Policy; nil: compiled here
 	Facts     []hit.Fact // of one or more whole connected components (see package fact), in any order; not changed
 
 	// Blocked reports whether an identifier is on the block list. Facts as stored

@@ -12,7 +12,7 @@ import (
 // world is what is concluded from facts on the way to credits.
 type world struct {
 	policy   *policy.Policy
-	rules    rules
+	rules    *Rules
 	facts    []hit.Fact
 	book     *touch.Book
 	events   []*conversion.Event
@@ -23,7 +23,10 @@ type world struct {
 }
 
 func newWorld(in Input, facts []hit.Fact) *world {
-	w := &world{policy: in.Policy, rules: newRules(in.Policy), facts: facts, book: touch.NewBook(facts)}
+	w := &world{policy: in.Policy, rules: in.Rules, facts: facts, book: touch.NewBook(facts)}
+	if w.rules == nil {
+		w.rules = Compile(in.Policy)
+	}
 	var pages []*hit.Fact
 	var copies []conversion.Copy
 	for i := range facts {
