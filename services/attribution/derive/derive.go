@@ -24,6 +24,7 @@ type Config struct {
 	Poll      time.Duration    // how often to look for work that no signal told of; 200 ms, a guess
 	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
 	WalkRows  int              // facts that a build walks in one transaction; 2,000, a guess
+	Hold      time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
 	Parallel  int              // workspaces derived side by side; 2
 	Parts     int              // groups of persons derived side by side; 2
 	Now       func() time.Time // the clock; time.Now
@@ -44,6 +45,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Poll, 200*time.Millisecond)
 	setDefault(&c.BatchRows, 5000)
 	setDefault(&c.WalkRows, 2000)
+	setDefault(&c.Hold, time.Second)
 	setDefault(&c.Parallel, 2)
 	setDefault(&c.Parts, 2)
 	if c.Now == nil {
@@ -160,20 +162,21 @@ func (d *Deriver) guarded(ctx context.Context, workspace uuid.UUID) (err error) 
 }
 
 // Workspace derives one workspace until nothing is touched and no build is under
-// way, or until another process turns out to have it.
+// way, until another process turns out to have it, or until it has had the lock for
+// as long as Config.Hold; what is left is the next round's.
 func (d *Deriver) Workspace(ctx context.Context, workspace uuid.UUID) error {
-	_, err := d.store.Exclusive(ctx, workspace, func(s Session) error {
-		for ctx.Err() == nil {
-			more, err := d.pass(ctx, workspace, s)
-			if err != nil {
+	more := false
+	_, err := d.store.Exclusive(ctx, workspace, func(s Session) (err error) {
+		for until := d.cfg.Now().Add(d.cfg.Hold); d.cfg.Now().Before(until); {
+			if more, err = d.pass(ctx, workspace, s); err != nil || !more {
 				return err
 			}
-			if !more {
-				return nil
-			}
 		}
-		return ctx.Err()
+		return nil
 	})
+	if more && err == nil {
+		d.Wake(workspace)
+	}
 	return err
 }
 

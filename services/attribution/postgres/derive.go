@@ -254,4 +254,6 @@ func storedFact(row dbsqlc.DeriveFactListRow) (hit.Fact, error) {
 }
 
 // stored is an identifier as facts hold it: of unknown kind, known by its digest.
-func stored(digest uuid.UUID) hit.Identifier { return hit.Identifier{Value: hex.EncodeToString(digest[:])} }
+func stored(digest uuid.UUID) hit.Identifier {
+	return hit.Identifier{Value: hex.EncodeToString(digest[:])}
+}

@@ -209,6 +209,12 @@ func (c Client) Post(t testing.TB, path string, in, out any) {
 	c.decode(t, "POST "+path, out, answer(c.Do(t, http.MethodPost, path, in)))
 }
 
+// Put is [Client.Post] with another method.
+func (c Client) Put(t testing.TB, path string, in, out any) {
+	t.Helper()
+	c.decode(t, "PUT "+path, out, answer(c.Do(t, http.MethodPut, path, in)))
+}
+
 // response is what came back.
 type response struct {
 	status int
@@ -230,28 +236,34 @@ func (c Client) decode(t testing.TB, call string, out any, got response) {
 // Do sends in as JSON (nil: no body) and returns whatever the answer is.
 func (c Client) Do(t testing.TB, method, path string, in any) (int, []byte) {
 	t.Helper()
-	var body io.Reader
+	var body []byte
 	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
 			t.Fatal(err)
 		}
-		body = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, c.URL+path, body)
+	status, text, err := c.Try(t.Context(), method, path, body)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return status, text
+}
+
+// Try sends body and reports what came of it; goroutines besides the test's own
+// use it.
+func (c Client) Try(ctx context.Context, method, path string, body []byte) (int, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
 	}
 	request.Header.Set("Authorization", "Bearer "+c.Token)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		t.Fatal(err)
+		return 0, nil, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, text
+	return response.StatusCode, text, err
 }
