@@ -332,8 +332,12 @@ func TestRecord_Touch(t *testing.T) {
 	r.Person = uuid.NameSpaceURL
 	got, _ := r.Touch(&p)
 	want := Touch{Channel: hit.ChannelWhatsApp, Key: "m", Person: r.Person, Campaign: "c", Engagements: []Engagement{
-		{policy.TierClick, 20, "p2"}, {policy.TierClick, 10, "p1"}, {policy.TierReply, 30, "in"},
-		{policy.TierRead, 9, "m"}, {policy.TierDelivered, 9, "m"}, {policy.TierSent, 5, "m"},
+		{policy.TierClick, 20, "p2"},
+		{policy.TierClick, 10, "p1"},
+		{policy.TierReply, 30, "in"},
+		{policy.TierRead, 9, "m"},
+		{policy.TierDelivered, 9, "m"},
+		{policy.TierSent, 5, "m"},
 	}}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Touch{}, "Message")); diff != "" {
 		t.Error(diff)
