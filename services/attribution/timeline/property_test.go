@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
@@ -98,7 +97,7 @@ func FuzzDerive(f *testing.F) { f.Fuzz(rapid.MakeFuzz(orderDoesNotMatter)) }
 func orderDoesNotMatter(t *rapid.T) {
 	facts := rapid.SliceOfN(anyFact, 0, 25).Draw(t, "facts")
 	again := slices.Concat(facts, facts[:len(facts)/2])
-	if diff := gocmp.Diff(derive(busy(), facts), derive(busy(), rapid.Permutation(again).Draw(t, "again"))); diff != "" {
+	if diff := differ(derive(busy(), facts), derive(busy(), rapid.Permutation(again).Draw(t, "again"))); diff != "" {
 		t.Fatal(diff)
 	}
 }
@@ -122,7 +121,7 @@ func TestDerive_ComponentsStandAlone(t *testing.T) {
 		whole := derive(busy(), facts)
 		sorted(&apart)
 		sorted(&whole)
-		if diff := gocmp.Diff(whole, apart); diff != "" {
+		if diff := differ(whole, apart); diff != "" {
 			t.Fatal(diff)
 		}
 	})
