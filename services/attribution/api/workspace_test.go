@@ -139,7 +139,7 @@ const tables = `select table_name from information_schema.columns c join informa
 func (r *rig) rows(workspace uuid.UUID) (all, empty int) {
 	r.t.Helper()
 	return r.count(`select count(*) from (` + tables + `) x`),
-		r.count(`select count(*) from (`+tables+`) x where (xpath('/row/n/text()', query_to_xml(
+		r.count(`with x as materialized (`+tables+`) select count(*) from x where (xpath('/row/n/text()', query_to_xml(
 		  format('select count(*) as n from %I where workspace_id = %L', table_name, $1::uuid), false, true, '')))[1]::text = '0'`, workspace)
 }
 
