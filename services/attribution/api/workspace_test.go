@@ -126,7 +126,7 @@ func (r *rig) fill(workspace uuid.UUID) {
 		`insert into credit (workspace_id, version, definition, conversion_id, revision, rank, channel, touch_key, weights)
 		 values ($1, 1, 'purchase', 'c', 1, 0, 'unattributed', '', '{1000000000000}')`,
 		`insert into rollup_credit values ($1, 1, now(), 'linear', 'purchase', '', '', '', '', '', '', '', 1, 1, 1)`,
-		`insert into rollup_message values ($1, 1, now(), 'whatsapp', '', '', '', '', 1, 0, 0, 1, 0, 0, 0, 0, 0)`,
+		`insert into rollup_message values ($1, 1, now(), 'whatsapp', '', '', '', '', 1, 0, 1, 1, 0, 0, 0, 0, 0)`,
 	} {
 		r.exec(statement, workspace)
 	}
