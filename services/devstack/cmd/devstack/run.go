@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/touchline/touchline/services/devstack/app"
 )
@@ -41,7 +42,10 @@ func runAll(args []string) int {
 	go func() {
 		<-signals
 		cancel()
-		<-signals
+		// A make that passes a signal on sends it a second time: one second is no wish.
+		for first := time.Now(); time.Since(first) < time.Second; {
+			<-signals
+		}
 		os.Exit(130) // asked twice: the kernel ends the children (see package child)
 	}()
 	if err := app.Run(ctx, opts); err != nil {
