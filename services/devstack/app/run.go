@@ -47,13 +47,13 @@ func Run(ctx context.Context, opts Options) error {
 	return r.ended(ctx, r.traffic(ctx))
 }
 
-// ended turns the error that an end by Ctrl-C causes into none.
+// ended turns whatever error an end by Ctrl-C causes into none.
 func (r *run) ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		r.screen.say("Stopping …")
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	r.screen.say("Stopping …")
+	return nil
 }
 
 func (r *run) stop() {

@@ -108,7 +108,7 @@ func (c *Child) Stop() {
 
 // launch starts the program once and waits until it is ready. The channel it
 // returns yields how the program ended.
-func (c *Child) launch(ctx context.Context) (<-chan error, error) {
+func (c *Child) launch(ctx context.Context) (<-chan end, error) {
 	if err := os.MkdirAll(filepath.Dir(c.spec.Log), 0o755); err != nil {
 		return nil, err
 	}
@@ -131,8 +131,8 @@ func (c *Child) launch(ctx context.Context) (<-chan error, error) {
 		// Without the file a later start may have to take another port, no more.
 		_ = os.WriteFile(c.spec.PID, []byte(strconv.Itoa(cmd.Process.Pid)), 0o644)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan end, 1)
+	go func() { ended <- end{cmd.Wait()} }()
 	if err := c.await(ctx, ended); err != nil {
 		_ = cmd.Process.Kill()
 		return nil, err
@@ -141,7 +141,7 @@ func (c *Child) launch(ctx context.Context) (<-chan error, error) {
 }
 
 // await asks Ready until it agrees. On an error the caller gives the program up.
-func (c *Child) await(ctx context.Context, ended <-chan error) error {
+func (c *Child) await(ctx context.Context, ended <-chan end) error {
 	if c.spec.Ready == nil {
 		return nil
 	}
@@ -155,8 +155,8 @@ func (c *Child) await(ctx context.Context, ended <-chan error) error {
 			return nil
 		}
 		select {
-		case end := <-ended:
-			return fmt.Errorf("it ended before it was ready: %w", orZero(end))
+		case e := <-ended:
+			return fmt.Errorf("it ended before it was ready: %s", e)
 		case <-c.stop:
 			return errStopped
 		case <-ctx.Done():
@@ -168,16 +168,16 @@ func (c *Child) await(ctx context.Context, ended <-chan error) error {
 
 // watch waits for the program's end and starts it again, more slowly each time
 // it dies young, until Stop is called.
-func (c *Child) watch(ended <-chan error) {
+func (c *Child) watch(ended <-chan end) {
 	defer close(c.gone)
 	pause, born := firstPause, time.Now()
 	for {
 		select {
 		case <-c.stop:
-			c.end(ended)
+			c.finish(ended)
 			return
-		case end := <-ended:
-			c.spec.Note(fmt.Sprintf("%s ended by itself (%v), starting it again", c.spec.Name, orZero(end)))
+		case e := <-ended:
+			c.spec.Note(fmt.Sprintf("%s ended by itself (%s), starting it again", c.spec.Name, e))
 		}
 		if time.Since(born) > longPause {
 			pause = firstPause
@@ -195,7 +195,7 @@ func (c *Child) watch(ended <-chan error) {
 }
 
 // relaunch starts the program again; nil means that it could not be started.
-func (c *Child) relaunch() <-chan error {
+func (c *Child) relaunch() <-chan end {
 	ended, err := c.launch(context.Background())
 	if errors.Is(err, errStopped) {
 		return nil
@@ -208,8 +208,8 @@ func (c *Child) relaunch() <-chan error {
 	return ended
 }
 
-// end asks the program to end, then makes it.
-func (c *Child) end(ended <-chan error) {
+// finish asks the program to end, then makes it.
+func (c *Child) finish(ended <-chan end) {
 	_ = c.cmd.Process.Signal(c.spec.StopSignal)
 	select {
 	case <-ended:
@@ -220,12 +220,14 @@ func (c *Child) end(ended <-chan error) {
 	<-ended
 }
 
-// orZero names an end without an error, which is as unexpected as any.
-func orZero(err error) error {
-	if err == nil {
-		return errors.New("exit status 0")
+// end is how a program ended; a program without an error ended unasked all the same.
+type end struct{ err error }
+
+func (e end) String() string {
+	if e.err == nil {
+		return "exit status 0"
 	}
-	return err
+	return e.err.Error()
 }
 
 // tail is the end of a log, indented, for an error a person reads.

@@ -50,8 +50,8 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := json.Unmarshal(body, &in); err != nil {
 		e.t.Errorf("%s: %v", r.URL.Path, err)
 	}
-	n, user := len(in.Batch)+len(in.Messages), ""
-	user, _, _ = r.BasicAuth()
+	n := len(in.Batch) + len(in.Messages)
+	user, _, _ := r.BasicAuth()
 	name := r.URL.Path + " " + user
 	switch r.URL.Path {
 	case keys.WhatsAppPath:
