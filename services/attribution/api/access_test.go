@@ -210,7 +210,7 @@ func TestValidation_NamesEveryFault(t *testing.T) {
 		"limit zero":        {"GET", "/v1/attributions?limit=0", admin, nil, 400, []string{"?limit"}},
 		"time":              {"GET", "/v1/attributions?from=yesterday", admin, nil, 400, []string{"?from"}},
 		"times swapped":     {"GET", "/v1/attributions?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", admin, nil, 400, []string{"?to"}},
-		"unknown filter":    {"GET", "/v1/attributions?modle=linear", admin, nil, 400, []string{"?modle"}},
+		"unknown filter":    {"GET", "/v1/attributions?filter=linear", admin, nil, 400, []string{"?filter"}},
 		"filter twice":      {"GET", "/v1/attributions?model=linear&model=x", admin, nil, 400, []string{"?model"}},
 		"cursor":            {"GET", "/v1/attributions?cursor=abc", admin, nil, 400, []string{"?cursor"}},
 		"policy":            {"PUT", "/v1/policy", admin, map[string]any{"models": []string{"magic"}, "windows": []any{map[string]any{"seconds": -1}}}, 422, []string{"/models/0", "/windows/0/seconds"}},

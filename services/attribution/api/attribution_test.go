@@ -235,9 +235,9 @@ func TestListAttributions_MasksByRole(t *testing.T) {
 		if sees := strings.Contains(got, wamid); sees != (role == token.Admin) {
 			t.Errorf("%s sees the message id: %t", role, sees)
 		}
-		clear := r.call(http.MethodGet, "/v1/attributions?pii=true", r.token(role, workspace), nil, "X-Workspace", workspace.String())
-		if wanted := map[bool]int{true: http.StatusOK, false: http.StatusForbidden}[role == token.Admin]; clear.status != wanted {
-			t.Errorf("%s asks for phones in clear: %d", role, clear.status)
+		inClear := r.call(http.MethodGet, "/v1/attributions?pii=true", r.token(role, workspace), nil, "X-Workspace", workspace.String())
+		if wanted := map[bool]int{true: http.StatusOK, false: http.StatusForbidden}[role == token.Admin]; inClear.status != wanted {
+			t.Errorf("%s asks for phones in clear: %d", role, inClear.status)
 		}
 	}
 	if got := r.attributions(admin, "?pii=true").Data[0]["phone"]; got != "+4790123467" {
@@ -260,10 +260,7 @@ func TestListAttributions_StreamsEverything(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, admin := r.shop(40)
-	var want []string
-	for _, id := range r.walk(admin, "?limit=1000", func(int) {}) {
-		want = append(want, id)
-	}
+	want := r.walk(admin, "?limit=1000", func(int) {})
 	read := map[string]func(answer) []string{
 		"text/csv": func(a answer) []string {
 			records := must(csv.NewReader(bytes.NewReader(a.body)).ReadAll())(t)

@@ -21,12 +21,9 @@ func MaskPhone(phone, callingCode string) string {
 	if callingCode != "" {
 		tail = strings.TrimPrefix(digits, callingCode)
 	}
-	shown := ""
-	// Two of five digits or less would name too few people.
-	if len(tail) > 5 {
+	shown := "••"
+	if len(tail) > 5 { // two of five digits or less would name too few people
 		shown = tail[len(tail)-2:]
-	} else {
-		shown = "••"
 	}
 	if callingCode == "" || tail == digits {
 		return "••• •• •" + shown
