@@ -23,8 +23,8 @@ type Config struct {
 	Shards     int           // of the streams; default 4
 	BatchSize  int           // entries per transaction; default 500
 	Block      time.Duration // wait for the first entry; default 1 s
-	MinIdle    time.Duration // after which another consumer's entries are taken over; default 60 s
-	ClaimEvery time.Duration // how often to look for those; default 5 s
+	MinIdle    time.Duration // after which a living consumer's entries are taken over; a dead one's are at once; default 60 s
+	ClaimEvery time.Duration // how often to look for both; default 1 s
 	TxTimeout  time.Duration // bounds one transaction; default 20 s, a third of MinIdle
 	StaleAfter time.Duration // age at which any worker settles a committed batch; default 1 s
 	FoldAfter  time.Duration // age of the books by which terms are folded; default 10 s
@@ -40,7 +40,7 @@ func (c Config) withDefaults() Config {
 	c.BatchSize = cmp.Or(c.BatchSize, 500)
 	c.Block = cmp.Or(c.Block, time.Second)
 	c.MinIdle = cmp.Or(c.MinIdle, time.Minute)
-	c.ClaimEvery = cmp.Or(c.ClaimEvery, 5*time.Second)
+	c.ClaimEvery = cmp.Or(c.ClaimEvery, time.Second)
 	c.TxTimeout = cmp.Or(c.TxTimeout, 20*time.Second)
 	c.StaleAfter = cmp.Or(c.StaleAfter, time.Second)
 	c.FoldAfter = cmp.Or(c.FoldAfter, 10*time.Second)
@@ -85,11 +85,20 @@ func New(cfg Config, parts Parts) *Consumer {
 // ledger.
 func (c *Consumer) Run(ctx context.Context) error {
 	var group sync.WaitGroup
+	defer group.Wait()
+	alive := make(chan struct{})
+	group.Go(func() {
+		c.parts.Pool.KeepAlive(ctx, c.parts.Reader.Consumer(), sync.OnceFunc(func() { close(alive) }))
+	})
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-alive: // before the first entry is ours
+	}
 	for shard := range c.cfg.Shards {
 		group.Go(func() { newLane(c, shard).run(ctx) })
 	}
 	group.Go(func() { c.chores(ctx) })
-	group.Wait()
 	return nil
 }
 
@@ -135,7 +144,7 @@ func (l *lane) run(ctx context.Context) {
 // and did not settle, else new ones.
 func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 	if time.Since(l.claimed) >= l.cfg.ClaimEvery {
-		entries, err := l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, int64(l.cfg.BatchSize))
+		entries, err := l.takeOver(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -146,6 +155,26 @@ func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 		l.claimed = time.Now()
 	}
 	return l.parts.Reader.Read(ctx, l.shard, int64(l.cfg.BatchSize), l.cfg.Block)
+}
+
+// takeOver returns entries that a dead consumer held, else those that a living one
+// has held for too long: it may hang.
+func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
+	holders, err := l.parts.Reader.Holders(ctx, l.shard)
+	if err != nil || len(holders) == 0 {
+		return nil, err
+	}
+	dead, err := l.parts.Pool.Dead(ctx, holders)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range dead {
+		entries, err := l.parts.Reader.Inherit(ctx, l.shard, d, int64(l.cfg.BatchSize))
+		if err != nil || len(entries) > 0 {
+			return entries, err
+		}
+	}
+	return l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, int64(l.cfg.BatchSize))
 }
 
 // consume decodes entries and stores them.

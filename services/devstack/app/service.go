@@ -111,19 +111,23 @@ func (s *services) binary(name string) string {
 // environment is the whole configuration of a process. Its variables are
 // documented in each service's app/config.go.
 func (s *services) environment(port, admin int) []string {
-	env := []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TZ=UTC",
-		"DATABASE_URL=" + s.stack.DatabaseURL,
-		"REDIS_URL=" + s.stack.RedisURL,
-		"TOUCHLINE_REGISTRY_KEY=" + s.secrets.RegistryKey,
-		"TOUCHLINE_IDENTITY_KEY=" + s.secrets.IdentityKey,
-		"TOUCHLINE_JWT_KEYS=" + keyID + "=" + s.secrets.JWTKey,
-		"TOUCHLINE_TRACKING_URL=" + origin(s.ports.Tracking),
-		"TOUCHLINE_ADMIN_ADDR=" + address(admin),
-		"TOUCHLINE_REGISTRY_SNAPSHOT=" + s.opts.path("registry.snapshot"),
-		// There is one worker: what it left behind when it was killed need not wait for others.
-		"TOUCHLINE_CLAIM_AFTER=3s",
+	var env []string
+	for _, setting := range os.Environ() { // what somebody sets to try it out
+		if strings.HasPrefix(setting, "TOUCHLINE_") {
+			env = append(env, setting)
+		}
 	}
+	env = append(env,
+		"PATH="+os.Getenv("PATH"), "HOME="+os.Getenv("HOME"), "TZ=UTC",
+		"DATABASE_URL="+s.stack.DatabaseURL,
+		"REDIS_URL="+s.stack.RedisURL,
+		"TOUCHLINE_REGISTRY_KEY="+s.secrets.RegistryKey,
+		"TOUCHLINE_IDENTITY_KEY="+s.secrets.IdentityKey,
+		"TOUCHLINE_JWT_KEYS="+keyID+"="+s.secrets.JWTKey,
+		"TOUCHLINE_TRACKING_URL="+origin(s.ports.Tracking),
+		"TOUCHLINE_ADMIN_ADDR="+address(admin),
+		"TOUCHLINE_REGISTRY_SNAPSHOT="+s.opts.path("registry.snapshot"),
+	)
 	if port != 0 {
 		env = append(env, "TOUCHLINE_ADDR="+address(port))
 	}

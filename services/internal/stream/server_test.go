@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -78,7 +79,11 @@ func (s server) reader() *Reader { return NewReader(s.client, s.cfg, "test", uui
 func (s server) through(t *testing.T) (redis.UniversalClient, *proxy) {
 	t.Helper()
 	p := newProxy(t, s.addr)
-	client, err := NewWriterClient("redis://" + p.listener.Addr().String())
+	address := url.URL{Scheme: "redis", Host: p.listener.Addr().String()}
+	if node, ok := s.client.(*redis.Client); ok && node.Options().Password != "" {
+		address.User = url.UserPassword(node.Options().Username, node.Options().Password)
+	}
+	client, err := NewWriterClient(address.String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,19 @@ func (q *Queries) LockTry(ctx context.Context, key int64) (bool, error) {
 	return held, err
 }
 
+const lockTryShared = `-- name: LockTryShared :one
+select pg_try_advisory_xact_lock_shared($1::bigint) as held
+`
+
+// Several may hold it at once, but none beside one who has it alone. Held until the
+// transaction ends.
+func (q *Queries) LockTryShared(ctx context.Context, key int64) (bool, error) {
+	row := q.db.QueryRow(ctx, lockTryShared, key)
+	var held bool
+	err := row.Scan(&held)
+	return held, err
+}
+
 const lockWait = `-- name: LockWait :exec
 select pg_advisory_xact_lock($1::bigint)
 `
