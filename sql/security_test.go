@@ -81,7 +81,7 @@ func seed(t *testing.T, worker *pgxpool.Pool) {
 			"insert into workspace (workspace_id, name, currency, timezone, created_at) values ($1, 'n', 'NOK', 'UTC', now())",
 			"insert into fact (workspace_id, fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, content, body) values ($1, $1, 'event', $1, 1, now(), false, now(), $1, '')",
 			"insert into touched (workspace_id, fact_id, old_refs, new_refs, source_id, hour, term, consumer, shard, batch) values ($1, $1, '{}', '{}', $1, now(), 'stored', $1, 0, 1)",
-			"insert into ledger (workspace_id, source_id, hour) values ($1, $1, now())",
+			"insert into ledger (workspace_id, source_id, hour, shard) values ($1, $1, now(), 0)",
 		} {
 			if _, err := worker.Exec(t.Context(), statement, workspace); err != nil {
 				t.Fatal(err)

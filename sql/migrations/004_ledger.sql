@@ -45,15 +45,18 @@ create table ledger_batch (
   primary key (workspace_id, consumer, shard, batch, source_id, hour)
 );
 
+-- By shard too: when Redis has lost a shard, this says how many of its hits there
+-- had been.
 create table ledger (
   workspace_id uuid        not null,
   source_id    uuid        not null,
   hour         timestamptz not null, -- of receipt, UTC
+  shard        integer     not null,
   stored       bigint      not null default 0,
   duplicate    bigint      not null default 0,
   conflict     bigint      not null default 0,
   rejected     bigint      not null default 0,
-  primary key (workspace_id, source_id, hour)
+  primary key (workspace_id, source_id, hour, shard)
 );
 
 -- What was refused, with what it was and why. Counted as rejected until replayed.

@@ -50,13 +50,15 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 		cfg.Listening(admin.Addr())
 	}
 
+	streams := p.streams()
+	streams.Recover = p.pool.RecoverBooks
 	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring), derive.Config{Parallel: cfg.DeriveParallel, Log: p.log})
 	consumer := consume.New(consume.Config{
 		Shards: cfg.StreamShards, BatchSize: cfg.BatchSize, MinIdle: cfg.ClaimAfter,
 		Failpoints: failpoint.FromEnv(func(string) string { return cfg.Failpoint }),
 		Logger:     p.log, Registerer: p.metrics,
 	}, consume.Parts{
-		Reader: stream.NewReader(readers, p.streams(), group, uuid.New()),
+		Reader: stream.NewReader(readers, streams, group, uuid.New()),
 		Books:  p.books, Pool: p.pool, Digests: p.ring, Signal: deriver.Wake,
 	})
 	p.log.Info("working", "admin", admin.Addr(), "shards", cfg.StreamShards)

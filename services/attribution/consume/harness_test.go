@@ -118,8 +118,10 @@ func (r *rig) consumer(t testing.TB, change func(*Config, *Parts)) *Consumer {
 		Shards: 2, BatchSize: 20, Block: 20 * time.Millisecond, MinIdle: 200 * time.Millisecond, ClaimEvery: 50 * time.Millisecond,
 		StaleAfter: 100 * time.Millisecond, ChoreEvery: 20 * time.Millisecond, FoldAfter: time.Second, Logger: quiet(),
 	}
+	reading := r.stream
+	reading.Recover = r.pool.RecoverBooks
 	parts := Parts{
-		Reader: stream.NewReader(r.client, r.stream, "attribution", uuid.New()),
+		Reader: stream.NewReader(r.client, reading, "attribution", uuid.New()),
 		Books: func(ctx context.Context) ([]stream.ShardBooks, error) {
 			return stream.ReadBooks(ctx, r.client, r.stream)
 		},

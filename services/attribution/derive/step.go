@@ -143,7 +143,7 @@ func (s *step) outcome(v Version, facts []hit.Fact) timeline.Outcome {
 	for i, group := range groups {
 		all.Go(func() {
 			outcomes[i] = timeline.Derive(timeline.Input{
-				Workspace: s.workspace, Currency: s.info.Currency, Policy: v.Policy, Facts: group, Blocked: v.blocked,
+				Workspace: s.workspace, Currency: s.info.Currency, Policy: v.Policy, Rules: v.Rules, Facts: group, Blocked: v.blocked,
 			})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/credit"
 	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/attribution/touch"
 	"github.com/touchline/touchline/services/internal/hit"
 )
@@ -90,6 +91,7 @@ type Version struct {
 	Number   int
 	Identity int // the identity version that the policy shares with others like it
 	Policy   *policy.Policy
+	Rules    *timeline.Rules // of Policy
 	// Blocked holds the digests of all identifiers that the policy's block list
 	// names: they are as good as absent.
 	Blocked  map[uuid.UUID]bool

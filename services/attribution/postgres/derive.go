@@ -12,6 +12,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -99,14 +100,14 @@ func (t deriveTx) version(ctx context.Context, row dbsqlc.DerivePoliciesRow) (de
 		return derive.Version{}, fmt.Errorf("stored document: %s: %s", faults[0].Pointer, faults[0].Detail)
 	}
 	v := derive.Version{
-		Number: int(row.Version), Identity: int(row.IdentityVersion), Policy: &p, Blocked: make(map[uuid.UUID]bool),
+		Number: int(row.Version), Identity: int(row.IdentityVersion), Policy: &p, Rules: timeline.Compile(&p), Blocked: make(map[uuid.UUID]bool),
 		Building: row.State == "building", Started: row.BuildTotal > 0 || row.BuildCursor != nil,
 	}
 	if row.BuildCursor != nil {
 		v.Cursor = *row.BuildCursor
 	}
 	var folded []uuid.UUID
-	for _, term := range append(policy.BlockedByDefault(), p.BlockedIdentifiers...) {
+	for _, term := range p.Blocked() {
 		for _, kind := range []hit.IdentifierKind{hit.UserID, hit.Phone, hit.BSUID, hit.Email, hit.Device} {
 			folded = append(folded, t.folder.Folded(t.workspace, kind, term))
 		}

@@ -179,6 +179,9 @@ func newEntry(shard int, m redis.XMessage) Entry {
 // createGroup makes group and stream, at the beginning: at the end it would skip
 // what is there.
 func (r *Reader) createGroup(ctx context.Context, shard int) error {
+	if err := r.begin(ctx, shard); err != nil {
+		return err
+	}
 	err := r.client.XGroupCreateMkStream(ctx, r.cfg.hitsKey(shard), r.group, "0").Err()
 	if err != nil && !strings.HasPrefix(err.Error(), "BUSYGROUP") {
 		return fmt.Errorf("create group %s of shard %d: %w", r.group, shard, err)

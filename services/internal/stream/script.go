@@ -16,12 +16,14 @@ var (
 	forgetSource string
 	//go:embed lag.lua
 	lagSource string
+	//go:embed seed.lua
+	seedSource string
 )
 
 // scripts holds the digests of the scripts. They are sent as EVALSHA and, when the
 // server does not know them (first use, restart, failover), once as EVAL.
 type scripts struct {
-	appendHits, settle, forget, lag *redis.Script
+	appendHits, settle, forget, lag, seed *redis.Script
 }
 
 func newScripts() scripts {
@@ -30,5 +32,6 @@ func newScripts() scripts {
 		settle:     redis.NewScript(settleSource),
 		forget:     redis.NewScript(forgetSource),
 		lag:        redis.NewScript(lagSource),
+		seed:       redis.NewScript(seedSource),
 	}
 }

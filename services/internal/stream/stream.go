@@ -59,6 +59,10 @@ type Config struct {
 	// default 16 MiB. Over it Append returns ErrUnavailable at once.
 	MaxQueued int
 
+	// Recover lets a reader begin books that Redis has lost; default nil, which
+	// leaves them empty.
+	Recover Recover
+
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // default none
 

@@ -75,20 +75,59 @@ func (q *Queries) LedgerBatchAdopt(ctx context.Context, arg LedgerBatchAdoptPara
 	return err
 }
 
+const ledgerCommitted = `-- name: LedgerCommitted :many
+select consumer, max(batch)::bigint as batch
+from (
+  select b.consumer, b.batch from ledger_batch b where b.shard = $1
+  union all
+  select t.consumer, t.batch from touched t where t.shard = $1
+  union all
+  select b.consumer, b.batch from batch b where b.shard = $1
+) committed
+group by consumer
+order by consumer
+`
+
+type LedgerCommittedRow struct {
+	Consumer uuid.UUID
+	Batch    int64
+}
+
+// The last committed batch of each consumer of a shard that something still names.
+func (q *Queries) LedgerCommitted(ctx context.Context, shard int32) ([]LedgerCommittedRow, error) {
+	rows, err := q.db.Query(ctx, ledgerCommitted, shard)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LedgerCommittedRow{}
+	for rows.Next() {
+		var i LedgerCommittedRow
+		if err := rows.Scan(&i.Consumer, &i.Batch); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ledgerFold = `-- name: LedgerFold :execrows
 with settled as (
   select unnest($1::uuid[]) as consumer, unnest($2::int[]) as shard, unnest($3::bigint[]) as batch
 ), gone as (
   delete from ledger_batch b using settled s
   where b.consumer = s.consumer and b.shard = s.shard and b.batch <= s.batch
-  returning b.workspace_id, b.source_id, b.hour, b.stored, b.duplicate, b.conflict, b.rejected
+  returning b.workspace_id, b.source_id, b.hour, b.shard, b.stored, b.duplicate, b.conflict, b.rejected
 )
-insert into ledger (workspace_id, source_id, hour, stored, duplicate, conflict, rejected)
-select workspace_id, source_id, hour, sum(stored)::bigint, sum(duplicate)::bigint, sum(conflict)::bigint, sum(rejected)::bigint
+insert into ledger (workspace_id, source_id, hour, shard, stored, duplicate, conflict, rejected)
+select workspace_id, source_id, hour, shard, sum(stored)::bigint, sum(duplicate)::bigint, sum(conflict)::bigint, sum(rejected)::bigint
 from gone
-group by workspace_id, source_id, hour
-order by workspace_id, source_id, hour
-on conflict (workspace_id, source_id, hour) do update
+group by workspace_id, source_id, hour, shard
+order by workspace_id, source_id, hour, shard
+on conflict (workspace_id, source_id, hour, shard) do update
 set stored = ledger.stored + excluded.stored, duplicate = ledger.duplicate + excluded.duplicate,
   conflict = ledger.conflict + excluded.conflict, rejected = ledger.rejected + excluded.rejected
 `
@@ -107,4 +146,54 @@ func (q *Queries) LedgerFold(ctx context.Context, arg LedgerFoldParams) (int64, 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const ledgerHold = `-- name: LedgerHold :exec
+lock table batch in share mode
+`
+
+// Keeps batches from being committed until the transaction ends.
+func (q *Queries) LedgerHold(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, ledgerHold)
+	return err
+}
+
+const ledgerSeen = `-- name: LedgerSeen :many
+select workspace_id, source_id, sum(hits)::bigint as hits
+from (
+  select l.workspace_id, l.source_id, l.stored + l.duplicate + l.conflict + l.rejected as hits from ledger l where l.shard = $1
+  union all
+  select b.workspace_id, b.source_id, b.stored + b.duplicate + b.conflict + b.rejected from ledger_batch b where b.shard = $1
+  union all
+  select t.workspace_id, t.source_id, 1 from touched t where t.shard = $1
+) seen
+group by workspace_id, source_id
+order by workspace_id, source_id
+`
+
+type LedgerSeenRow struct {
+	WorkspaceID uuid.UUID
+	SourceID    uuid.UUID
+	Hits        int64
+}
+
+// How many hits of a shard have been stored or refused so far, by source.
+func (q *Queries) LedgerSeen(ctx context.Context, shard int32) ([]LedgerSeenRow, error) {
+	rows, err := q.db.Query(ctx, ledgerSeen, shard)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LedgerSeenRow{}
+	for rows.Next() {
+		var i LedgerSeenRow
+		if err := rows.Scan(&i.WorkspaceID, &i.SourceID, &i.Hits); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -175,6 +175,7 @@ type Ledger struct {
 	WorkspaceID uuid.UUID
 	SourceID    uuid.UUID
 	Hour        time.Time
+	Shard       int32
 	Stored      int64
 	Duplicate   int64
 	Conflict    int64

@@ -16,14 +16,14 @@ with settled as (
 ), gone as (
   delete from ledger_batch b using settled s
   where b.consumer = s.consumer and b.shard = s.shard and b.batch <= s.batch
-  returning b.workspace_id, b.source_id, b.hour, b.stored, b.duplicate, b.conflict, b.rejected
+  returning b.workspace_id, b.source_id, b.hour, b.shard, b.stored, b.duplicate, b.conflict, b.rejected
 )
-insert into ledger (workspace_id, source_id, hour, stored, duplicate, conflict, rejected)
-select workspace_id, source_id, hour, sum(stored)::bigint, sum(duplicate)::bigint, sum(conflict)::bigint, sum(rejected)::bigint
+insert into ledger (workspace_id, source_id, hour, shard, stored, duplicate, conflict, rejected)
+select workspace_id, source_id, hour, shard, sum(stored)::bigint, sum(duplicate)::bigint, sum(conflict)::bigint, sum(rejected)::bigint
 from gone
-group by workspace_id, source_id, hour
-order by workspace_id, source_id, hour
-on conflict (workspace_id, source_id, hour) do update
+group by workspace_id, source_id, hour, shard
+order by workspace_id, source_id, hour, shard
+on conflict (workspace_id, source_id, hour, shard) do update
 set stored = ledger.stored + excluded.stored, duplicate = ledger.duplicate + excluded.duplicate,
   conflict = ledger.conflict + excluded.conflict, rejected = ledger.rejected + excluded.rejected;
 
@@ -31,3 +31,33 @@ set stored = ledger.stored + excluded.stored, duplicate = ledger.duplicate + exc
 -- A consumer's batches go on under a new name, their numbers less those that are gone.
 update ledger_batch set consumer = @fresh, batch = batch - @gone::bigint
 where consumer = @consumer and shard = @shard and batch > @gone::bigint;
+
+-- Keeps batches from being committed until the transaction ends.
+-- name: LedgerHold :exec
+lock table batch in share mode;
+
+-- How many hits of a shard have been stored or refused so far, by source.
+-- name: LedgerSeen :many
+select workspace_id, source_id, sum(hits)::bigint as hits
+from (
+  select l.workspace_id, l.source_id, l.stored + l.duplicate + l.conflict + l.rejected as hits from ledger l where l.shard = @shard
+  union all
+  select b.workspace_id, b.source_id, b.stored + b.duplicate + b.conflict + b.rejected from ledger_batch b where b.shard = @shard
+  union all
+  select t.workspace_id, t.source_id, 1 from touched t where t.shard = @shard
+) seen
+group by workspace_id, source_id
+order by workspace_id, source_id;
+
+-- The last committed batch of each consumer of a shard that something still names.
+-- name: LedgerCommitted :many
+select consumer, max(batch)::bigint as batch
+from (
+  select b.consumer, b.batch from ledger_batch b where b.shard = @shard
+  union all
+  select t.consumer, t.batch from touched t where t.shard = @shard
+  union all
+  select b.consumer, b.batch from batch b where b.shard = @shard
+) committed
+group by consumer
+order by consumer;
