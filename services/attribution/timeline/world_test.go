@@ -61,14 +61,6 @@ func text(s *string) string {
 	return *s
 }
 
-// contradicted are the rows of worlds whose table says otherwise than the contract, by
-// world and conversion id. "in-thread-by-property": its event e1 comes by the server
-// API with "in_thread": true, which attribution.md section 4 ("is in-thread when it
-// says so"), api.md and the world's own why make in-thread; its table says it is not.
-// The contract is followed, so this world's other rows are compared as they stand and
-// these with the flag turned.
-var contradicted = map[string]string{"in-thread-by-property": "e1"}
-
 func TestDerive_Worlds(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(worlds, "*.json"))
@@ -146,9 +138,6 @@ func (w *world) compare(t *testing.T, out timeline.Outcome) {
 	t.Helper()
 	want, got := map[string]row{}, map[string]row{}
 	for _, r := range w.Expected {
-		if contradicted[w.Name] == r.ConversionID {
-			r.InThread = !r.InThread
-		}
 		want[r.key()] = r
 	}
 	for _, r := range rowsOf(out.Conversions) {

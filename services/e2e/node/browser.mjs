@@ -61,13 +61,14 @@ const scenarios = {
     await page.goto(options.url)
     await page.locator(options.ready).first().waitFor()
     await page.waitForLoadState('networkidle')
-    await shot(page, 'first-page')
-    return { text: await page.locator('body').innerText(), address: page.url() }
+    await shot(page, options.name ?? 'first-page')
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)
+    return { text: await page.locator('body').innerText(), address: page.url(), overflow }
   },
 }
 
 async function shot(page, name) {
-  if (options.screenshots) await page.screenshot({ path: join(options.screenshots, `${name}.png`), fullPage: true })
+  if (options.screenshots) await page.screenshot({ path: join(options.screenshots, `${name}.png`), fullPage: options.fullPage ?? true })
 }
 
 async function serve(answer) {
