@@ -29,7 +29,7 @@ type function struct {
 	place
 	lines      int // from func to the closing brace, both included
 	nesting    int // deepest if, for, switch or select within another; else-if adds nothing
-	parameters int // names, receiver and results left out
+	parameters int // named ones; receiver, context and the test's handle are left out: they say nothing
 }
 
 // structure is one named struct type.
@@ -145,8 +145,32 @@ func (m *file) addFunction(set *token.FileSet, d *ast.FuncDecl, at string) {
 		place:      place{name, at},
 		lines:      set.Position(d.End()).Line - set.Position(d.Pos()).Line + 1,
 		nesting:    nesting(d.Body),
-		parameters: d.Type.Params.NumFields(),
+		parameters: countParameters(d.Type.Params),
 	})
+}
+
+// countParameters counts what a caller has to think of.
+func countParameters(list *ast.FieldList) int {
+	count := 0
+	for _, field := range list.List {
+		if !handle(field.Type) {
+			count += max(1, len(field.Names))
+		}
+	}
+	return count
+}
+
+// handle recognises context.Context, *testing.T and their like by their text.
+func handle(e ast.Expr) bool {
+	if star, ok := e.(*ast.StarExpr); ok {
+		e = star.X
+	}
+	selector, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := selector.X.(*ast.Ident)
+	return ok && (pkg.Name == "testing" || pkg.Name == "rapid" || pkg.Name == "context" && selector.Sel.Name == "Context")
 }
 
 func receiverName(e ast.Expr) string {

@@ -15,7 +15,9 @@ const (
 	maxFunctionLines     = 80
 	maxTestFunctionLines = 120
 	maxNesting           = 3
+	maxTestNesting       = 4 // a subtest in a loop is one more
 	maxParameters        = 4
+	maxTestParameters    = 6 // a row of a table, written as a call
 	maxFields            = 20
 	maxPackageLines      = 1500
 	minComments          = 10 // per 100 lines of code
@@ -49,15 +51,15 @@ func judgeFile(f file) []breach {
 			found = append(found, breach{fails, at, fmt.Sprintf("%s: %d, at most %d", what, got, most)})
 		}
 	}
-	longest := maxFunctionLines
+	longest, deepest, most := maxFunctionLines, maxNesting, maxParameters
 	if f.test {
-		longest = maxTestFunctionLines
+		longest, deepest, most = maxTestFunctionLines, maxTestNesting, maxTestParameters
 	}
 	over(true, f.path, "lines of file", f.lines, maxFileLines)
 	for _, fn := range f.functions {
 		over(true, fn.at, fn.name+": lines", fn.lines, longest)
-		over(true, fn.at, fn.name+": nesting", fn.nesting, maxNesting)
-		over(true, fn.at, fn.name+": parameters (take a struct)", fn.parameters, maxParameters)
+		over(true, fn.at, fn.name+": nesting", fn.nesting, deepest)
+		over(true, fn.at, fn.name+": parameters (take a struct)", fn.parameters, most)
 	}
 	for _, s := range f.structs {
 		if !strings.HasSuffix(s.name, "Config") {

@@ -83,7 +83,7 @@ var (
 
 func TestJudge_Caps(t *testing.T) {
 	t.Parallel()
-	long := "package a\nfunc f(a, b int, c, d, e string) {\n" + strings.Repeat("x()\n", 79) + "}\n"
+	long := "package a\nfunc f(ctx context.Context, a, b int, c, d, e string) {\n" + strings.Repeat("x()\n", 79) + "}\n"
 	texts := func(name string) string {
 		var all []string
 		for _, b := range judgeFile(measureSource(t, name, long)) {
@@ -95,9 +95,9 @@ func TestJudge_Caps(t *testing.T) {
 	if got := texts("a.go"); got != want {
 		t.Errorf("breaches = %q, want %q", got, want)
 	}
-	// The same length is allowed in a test.
-	if got, want := texts("a_test.go"), "a_test.go:2 f: parameters (take a struct): 5, at most 4"; got != want {
-		t.Errorf("breaches in a test = %q, want %q", got, want)
+	// A test may be as long and take as many.
+	if got := texts("a_test.go"); got != "" {
+		t.Errorf("breaches in a test = %q, want none", got)
 	}
 }
 

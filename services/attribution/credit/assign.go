@@ -33,14 +33,14 @@ func (c counted) stronger(d counted) bool {
 }
 
 // eligible returns the touchpoints that count for a conversion, by (time, key).
-func eligible(p *policy.Policy, x *Touches, definition string, person uuid.UUID, m moment) []counted {
+func (x *Touches) eligible(definition string, person uuid.UUID, m moment) []counted {
 	if person == uuid.Nil {
 		return nil
 	}
 	var found []counted
 	index := map[*touch.Touch]int{}
 	for _, e := range x.near(person, m) {
-		v := judge(p, definition, m, e.touch, e.engagement)
+		v := judge(x.policy, definition, m, e)
 		if v.Reason != Eligible {
 			continue
 		}
@@ -57,7 +57,7 @@ func eligible(p *policy.Policy, x *Touches, definition string, person uuid.UUID,
 		return cmp.Or(cmp.Compare(a.engagement.At, b.engagement.At), cmp.Compare(a.touch.Key, b.touch.Key),
 			cmp.Compare(a.touch.Channel, b.touch.Channel))
 	})
-	if p.Precedence == policy.PrecedenceStrongestTier {
+	if x.policy.Precedence == policy.PrecedenceStrongestTier {
 		found = strongestTier(found)
 	}
 	return distinct(found)
@@ -88,7 +88,7 @@ func distinct(found []counted) []counted {
 // it, in order.
 func Assign(p *policy.Policy, x *Touches, c *conversion.Conversion) []Conversion {
 	at, precision := c.Event.At()
-	touches := eligible(p, x, c.Definition.Name, c.Owner.Person, newMoment(at, precision))
+	touches := x.eligible(c.Definition.Name, c.Owner.Person, newMoment(at, precision))
 	row := outline(p, c.Event.Lead(), c.Owner)
 	row.Definition, row.ID, row.Flags = c.Definition.Name, c.ID, tidy(c.Flags)
 	row.Credits = creditsOf(p, touches)

@@ -51,8 +51,9 @@ func newMoment(at hit.Instant, precision hit.Precision) moment {
 
 // judge says whether an engagement lies in the window of the first rule that matches
 // it. Age counts from t, not from t'.
-func judge(p *policy.Policy, definition string, m moment, t *touch.Touch, e touch.Engagement) Verdict {
-	v := Verdict{Rule: ruleOf(p, definition, t, e.Tier), Age: max(0, m.at-e.At)}
+func judge(p *policy.Policy, definition string, m moment, candidate entry) Verdict {
+	e := candidate.engagement
+	v := Verdict{Rule: ruleOf(p, definition, candidate.touch, e.Tier), Age: max(0, m.at-e.At)}
 	if v.Rule >= 0 {
 		v.Window = p.Windows[v.Rule].Seconds
 	}
@@ -84,6 +85,7 @@ func ruleOf(p *policy.Policy, definition string, t *touch.Touch, tier string) in
 // Touches holds the touchpoints of all persons, each person's engagements in order
 // of time, so that a conversion looks only at those within the longest window.
 type Touches struct {
+	policy  *policy.Policy
 	longest hit.Instant // of all windows
 	all     map[uuid.UUID][]entry
 }
@@ -97,7 +99,7 @@ type entry struct {
 // NewTouches indexes touchpoints for a policy. Touchpoints that agree in time,
 // channel and key keep their order.
 func NewTouches(p *policy.Policy, touches []touch.Touch) *Touches {
-	x := &Touches{all: map[uuid.UUID][]entry{}}
+	x := &Touches{policy: p, all: map[uuid.UUID][]entry{}}
 	for _, w := range p.Windows {
 		x.longest = max(x.longest, hit.Instant(w.Seconds)*second)
 	}

@@ -27,9 +27,9 @@ func NewClaim(device hit.Identifier, at hit.Instant, fact string, holder hit.Ide
 	return Claim{Device: plain(device), At: at, Fact: fact, Identify: true, Holder: plain(holder)}
 }
 
-// NewClick is a page view with the click token of a message to a recipient; the zero
-// recipient is nobody.
-func NewClick(device hit.Identifier, at hit.Instant, fact, token string, r Recipient) Click {
+// Click is a page view with the click token of a message to r; the zero recipient is
+// nobody.
+func (r Recipient) Click(device hit.Identifier, at hit.Instant, fact, token string) Click {
 	c := Click{Claim: NewClaim(device, at, fact, r.primary.id), Token: token}
 	c.Identify = false
 	return c

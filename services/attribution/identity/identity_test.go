@@ -219,10 +219,10 @@ func TestDevices_Holder(t *testing.T) {
 		{"only the first of a session", []Claim{NewClaim(dv, 110, "w", user("bo")), NewClaim(dv, 150, "x", user("anna"))}, nil, 149, bo},
 		{"at one instant the smaller id", []Claim{NewClaim(dv, 400, "y", user("anna")), NewClaim(dv, 400, "x", user("bo"))}, nil, 450, bo},
 		{"before one first instant too", []Claim{NewClaim(dv, 400, "y", user("anna")), NewClaim(dv, 400, "x", user("bo"))}, nil, 1, bo},
-		{"a click claims", nil, []Click{NewClick(dv, 150, "p1", "tk", to(phone("p")))}, 160, recipient},
-		{"a click after a login does not", []Claim{NewClaim(dv, 50, "x", user("bo"))}, []Click{NewClick(dv, 150, "p1", "tk", to(phone("p")))}, 160, bo},
-		{"nor one that the login reaches behind", []Claim{NewClaim(dv, 180, "x", user("bo"))}, []Click{NewClick(dv, 150, "p1", "tk", to(phone("p")))}, 50, bo},
-		{"a click of a message to nobody does not", nil, []Click{NewClick(dv, 150, "p1", "tk", Recipient{})}, 160, p.Anonymous(dv)},
+		{"a click claims", nil, []Click{to(phone("p")).Click(dv, 150, "p1", "tk")}, 160, recipient},
+		{"a click after a login does not", []Claim{NewClaim(dv, 50, "x", user("bo"))}, []Click{to(phone("p")).Click(dv, 150, "p1", "tk")}, 160, bo},
+		{"nor one that the login reaches behind", []Claim{NewClaim(dv, 180, "x", user("bo"))}, []Click{to(phone("p")).Click(dv, 150, "p1", "tk")}, 50, bo},
+		{"a click of a message to nobody does not", nil, []Click{Recipient{}.Click(dv, 150, "p1", "tk")}, 160, p.Anonymous(dv)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -243,7 +243,7 @@ func TestDevices_TokenPassedOn(t *testing.T) {
 		var clicks []Click
 		for i := range n {
 			dv := device(fmt.Sprint(i))
-			clicks = append(clicks, NewClick(dv, 10, "p", "tk", r), NewClick(dv, 20, "q", "tk", r))
+			clicks = append(clicks, r.Click(dv, 10, "p", "tk"), r.Click(dv, 20, "q", "tk"))
 		}
 		if got := len(NewDevices(p, nil, clicks, nil).Claims()); (got > 0) != (n == passedOnAbove) {
 			t.Errorf("a token on %d devices makes %d claims", n, got)

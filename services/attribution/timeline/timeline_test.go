@@ -102,23 +102,48 @@ func credited(out timeline.Outcome) []string {
 	return lines
 }
 
-// TestDerive holds the rules that no conformance world shows.
-func TestDerive(t *testing.T) {
+// rule is one rule that no conformance world shows.
+type rule struct {
+	name   string
+	policy policy.Policy
+	play   func(*stage)
+	want   []string
+}
+
+// hold plays each rule, forward and backward.
+func hold(t *testing.T, rules []rule) {
+	t.Helper()
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			var facts stage
+			r.play(&facts)
+			out := derive(r.policy, facts)
+			if diff := gocmp.Diff(r.want, credited(out)); diff != "" {
+				t.Error(diff)
+			}
+			slices.Reverse(facts)
+			if diff := gocmp.Diff(out, derive(r.policy, facts)); diff != "" {
+				t.Errorf("in another order:\n%s", diff)
+			}
+		})
+	}
+}
+
+// only is the default policy with one of its conversion definitions.
+func only(definition int) policy.Policy {
+	p := policy.Default()
+	p.Conversions = p.Conversions[definition : definition+1]
+	return p
+}
+
+func TestDerive_Engagements(t *testing.T) {
 	t.Parallel()
 	spring := hit.Message{Template: &hit.Template{Name: "spring"}, Sender: "1", Token: "tk"}
 	chat := hit.Message{Sender: "1"}
-	purchases := policy.Default()
-	purchases.Conversions = purchases.Conversions[:1]
-	pixel, count, messages, payments := purchases, purchases, purchases, purchases
+	purchases, pixel, count := only(0), only(0), only(0)
 	pixel.ConfirmClicks, count.SessionMessages = policy.ConfirmPixel, policy.SessionCount
-	messages.Conversions = []policy.Definition{{Name: "m", Event: "whatsapp.message"}}
-	payments.Conversions = policy.Default().Conversions[2:]
-	tests := []struct {
-		name   string
-		policy policy.Policy
-		play   func(*stage)
-		want   []string
-	}{
+	hold(t, []rule{
 		{"a tracked link is a click", purchases, func(s *stage) {
 			s.message("m", 0, "p", spring)
 			s.click("c", 5, hit.Click{Token: "tk", Method: "GET"})
@@ -174,6 +199,15 @@ func TestDerive(t *testing.T) {
 			s.inbound("in2", 7, "p", hit.Inbound{Type: "reaction", Context: "m"})
 			s.buy("f", 8, "p")
 		}, []string{"e: unattributed", "f: whatsapp reply m"}},
+	})
+}
+
+func TestDerive_Conversions(t *testing.T) {
+	t.Parallel()
+	spring := hit.Message{Template: &hit.Template{Name: "spring"}, Sender: "1", Token: "tk"}
+	purchases, messages, payments := only(0), only(0), only(2)
+	messages.Conversions = []policy.Definition{{Name: "m", Event: "whatsapp.message"}}
+	hold(t, []rule{
 		{"notices are no messages", messages, func(s *stage) {
 			s.inbound("in1", 5, "p", hit.Inbound{Type: "system"})
 			s.inbound("in2", 6, "p", hit.Inbound{Type: "request_welcome"})
@@ -218,22 +252,7 @@ func TestDerive(t *testing.T) {
 			s.status("m", "read", 2, hit.Report{})
 			s.buy("e", 9, "p")
 		}, []string{"e: whatsapp read m"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var facts stage
-			tt.play(&facts)
-			out := derive(tt.policy, facts)
-			if diff := gocmp.Diff(tt.want, credited(out)); diff != "" {
-				t.Error(diff)
-			}
-			slices.Reverse(facts)
-			if diff := gocmp.Diff(out, derive(tt.policy, facts)); diff != "" {
-				t.Errorf("in another order:\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestDerive_Messages(t *testing.T) {

@@ -189,7 +189,7 @@ func (w *world) clicks(pages []*hit.Fact) []identity.Click {
 		if r == nil {
 			continue
 		}
-		clicks = append(clicks, identity.NewClick(*f.Device, f.At, f.ID, token, w.reached[r]))
+		clicks = append(clicks, w.reached[r].Click(*f.Device, f.At, f.ID, token))
 	}
 	return clicks
 }
