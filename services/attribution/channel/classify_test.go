@@ -33,7 +33,7 @@ func TestClassify_Referrer(t *testing.T) {
 		{"a mail address", "https://shop.example/", "mailto:a@other.example", ""},
 		{"a bare host", "https://shop.example/", "www.google.com/search", OrganicSearch},
 		{"a path", "https://shop.example/", "/p/1", ""},
-		{"a file", "https://shop.example/", "file:///home/index.html", ""},
+		{"a file", "https://shop.example/", "file:///index.html", ""},
 		{"search", "https://shop.example/", "https://www.google.com/", OrganicSearch},
 		{"search in another country", "https://shop.example/", "https://www.google.co.uk/search?q=x", OrganicSearch},
 		{"search from its app", "https://shop.example/", "android-app://com.google.android.googlequicksearchbox/", OrganicSearch},
