@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 )
 
 // wireFact is a fact of a conformance world; run.py says how it travels.
@@ -165,17 +166,17 @@ func (w *wireFact) setEvent(f *hit.Fact) error {
 	if len(properties) == 0 {
 		properties = json.RawMessage("{}")
 	}
-	canonical, err := hit.Canonical(properties)
+	written, err := canonical.JSON(properties)
 	if err != nil {
 		return err
 	}
 	var says struct {
 		InThread bool `json:"in_thread"`
 	}
-	if err := json.Unmarshal(canonical, &says); err != nil {
+	if err := json.Unmarshal(written, &says); err != nil {
 		return err
 	}
-	f.Event = &hit.Event{Name: w.Name, InThread: says.InThread, Properties: canonical}
+	f.Event = &hit.Event{Name: w.Name, InThread: says.InThread, Properties: written}
 	return nil
 }
 
@@ -202,7 +203,7 @@ func (w *wireFact) setInbound(f *hit.Fact) error {
 // payload does.
 func (w *wireFact) setFlow(in *hit.Inbound) error {
 	in.Type, in.Interact = "interactive", "nfm_reply"
-	fields, err := hit.Canonical(w.Fields)
+	fields, err := canonical.JSON(w.Fields)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 )
 
 // content is a [Fact] as its copies are compared: without where it came from, how
@@ -32,7 +34,7 @@ func Content(f *Fact) (body []byte, sum uuid.UUID, err error) {
 	if err != nil {
 		return nil, uuid.Nil, fmt.Errorf("encode fact %s: %w", f.ID, err)
 	}
-	body, err = Canonical(raw)
+	body, err = canonical.JSON(raw)
 	if err != nil {
 		return nil, uuid.Nil, fmt.Errorf("canonical form of fact %s: %w", f.ID, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
+
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 )
 
 func TestContent_RoundTrip(t *testing.T) {
@@ -61,7 +63,7 @@ func TestContent_LeavesOut(t *testing.T) {
 
 func TestContent_Refuses(t *testing.T) {
 	t.Parallel()
-	deep := strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1)
+	deep := strings.Repeat("[", canonical.MaxDepth+1) + strings.Repeat("]", canonical.MaxDepth+1)
 	for _, properties := range []string{"{", "nope", deep} {
 		f := Fact{Kind: KindEvent, Event: &Event{Properties: json.RawMessage(properties)}}
 		if body, _, err := Content(&f); err == nil {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
+
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 )
 
 // Generators of facts as intake makes them: clean text, canonical JSON, no empty
@@ -44,11 +46,11 @@ func drawJSON(t *rapid.T) json.RawMessage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	canonical, err := Canonical(text)
+	written, err := canonical.JSON(text)
 	if err != nil {
-		t.Fatalf("Canonical(%s): %v", text, err)
+		t.Fatalf("canonical form of %s: %v", text, err)
 	}
-	return canonical
+	return written
 }
 
 func drawAmount(t *rapid.T) *Amount {

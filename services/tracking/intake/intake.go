@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 )
 
 // WaID is the kind of a [Name] that WhatsApp calls a user by: digits without a plus,
@@ -98,7 +99,7 @@ const (
 	// 4,096 characters.
 	maxText = 16 << 10
 	// maxDepth leaves room for the two levels that a fact puts around its JSON.
-	maxDepth = hit.MaxDepth - 2
+	maxDepth = canonical.MaxDepth - 2
 )
 
 // Run takes item through every step and returns its hit and, when it was dropped,

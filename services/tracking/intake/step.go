@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 )
 
 // state is one item on its way through the steps.
@@ -171,7 +172,7 @@ func dropBadEventName(s *state) *Refusal {
 	}
 	name := strings.TrimSpace(s.fact.Event.Name)
 	if name == "" {
-		return &Refusal{Reason: BadEventName, Detail: "an event needs a name", Pointer: ""}
+		return &Refusal{Reason: BadEventName, Detail: "an event needs a name"}
 	}
 	if len(name) > maxEventName {
 		return &Refusal{Reason: BadEventName, Detail: fmt.Sprintf("an event's name may have %d bytes", maxEventName)}
@@ -196,20 +197,20 @@ func setCanonical(s *state) *Refusal {
 		if len(*raw) == 0 {
 			continue
 		}
-		canonical, err := hit.Canonical(*raw)
-		if err != nil || depth(canonical) > maxDepth {
-			return &Refusal{Reason: Malformed, Detail: fmt.Sprintf("arrays and objects may nest %d deep", maxDepth)}
+		written, err := canonical.JSON(*raw)
+		if err != nil || depth(written) > maxDepth {
+			return &Refusal{Reason: Malformed, Detail: fmt.Sprintf("arrays and objects may nest %d deep, and numbers have exponents of up to four digits", maxDepth)}
 		}
-		*raw = canonical
+		*raw = written
 	}
 	return nil
 }
 
 // depth is how deep a canonical JSON text nests.
-func depth(canonical []byte) int {
+func depth(text []byte) int {
 	level, deepest, inText := 0, 0, false
-	for i := 0; i < len(canonical); i++ {
-		switch c := canonical[i]; {
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
 		case inText && c == '\\':
 			i++
 		case c == '"':

@@ -1,4 +1,4 @@
-package hit
+package canonical
 
 import (
 	"unicode/utf16"
@@ -7,7 +7,7 @@ import (
 
 // text reads a string, its opening quote next, and writes what it spells without
 // quotes.
-func (p *canonicaliser) text() bool {
+func (p *writer) text() bool {
 	p.at++
 	for p.at < len(p.in) {
 		switch c := p.in[p.at]; {
@@ -32,7 +32,7 @@ func (p *canonicaliser) text() bool {
 }
 
 // plain copies the run of bytes that stand for themselves.
-func (p *canonicaliser) plain() {
+func (p *writer) plain() {
 	end := p.at
 	for end < len(p.in) {
 		if c := p.in[end]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
@@ -45,7 +45,7 @@ func (p *canonicaliser) plain() {
 }
 
 // escape reads one escape sequence.
-func (p *canonicaliser) escape() bool {
+func (p *writer) escape() bool {
 	if p.at+1 >= len(p.in) {
 		return false
 	}
@@ -74,7 +74,7 @@ func (p *canonicaliser) escape() bool {
 
 // unicodeEscape reads the digits of a \u escape, and the escape after it when the
 // two are a surrogate pair.
-func (p *canonicaliser) unicodeEscape() bool {
+func (p *writer) unicodeEscape() bool {
 	r, ok := p.hex4(p.at)
 	if !ok {
 		return false
@@ -94,7 +94,7 @@ func (p *canonicaliser) unicodeEscape() bool {
 	return true
 }
 
-func (p *canonicaliser) hex4(at int) (rune, bool) {
+func (p *writer) hex4(at int) (rune, bool) {
 	if at+4 > len(p.in) {
 		return -1, false
 	}
@@ -122,7 +122,7 @@ func hexDigit(c byte) (byte, bool) {
 }
 
 // character writes one character as RFC 8785 section 3.2.2.2 spells it.
-func (p *canonicaliser) character(r rune) { p.out = appendCharacter(p.out, r) }
+func (p *writer) character(r rune) { p.out = appendCharacter(p.out, r) }
 
 func appendCharacter(dst []byte, r rune) []byte {
 	const digits = "0123456789abcdef"

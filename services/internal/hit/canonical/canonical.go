@@ -1,4 +1,6 @@
-package hit
+// Package canonical writes JSON in one form, so that two texts that mean the same are
+// the same bytes. It is pure.
+package canonical
 
 import (
 	"bytes"
@@ -6,14 +8,15 @@ import (
 	"slices"
 )
 
-// ErrJSON is what every text that is no JSON, or nests too deep, is.
-var ErrJSON = errors.New("hit: not JSON")
+// ErrJSON is every text that is no JSON, nests deeper than [MaxDepth], or has a
+// number with an exponent beyond four digits.
+var ErrJSON = errors.New("canonical: not JSON")
 
 // MaxDepth is how deep arrays and objects may nest. No payload of any wire format
 // comes near it; it bounds the stack of whoever reads the value later.
 const MaxDepth = 32
 
-// Canonical writes one JSON value in the form of RFC 8785: no white space, keys
+// JSON writes one JSON value in the form of RFC 8785: no white space, keys
 // sorted by their UTF-16, one spelling for every string and number. Two values that
 // mean the same are the same bytes.
 //
@@ -22,13 +25,8 @@ const MaxDepth = 32
 // an amount or an id of twenty digits is not rounded; for every number that a
 // float64 spells out exactly this is the RFC's form. Of repeated keys the last
 // counts. U+0000, lone surrogates and bytes that are no UTF-8 become U+FFFD.
-func Canonical(raw []byte) ([]byte, error) {
-	return appendCanonical(make([]byte, 0, len(raw)), raw)
-}
-
-// appendCanonical appends the canonical form of raw to dst.
-func appendCanonical(dst, raw []byte) ([]byte, error) {
-	p := canonicaliser{in: raw, out: dst}
+func JSON(raw []byte) ([]byte, error) {
+	p := writer{in: raw, out: make([]byte, 0, len(raw))}
 	p.space()
 	if !p.value(1) {
 		return nil, ErrJSON
@@ -40,15 +38,15 @@ func appendCanonical(dst, raw []byte) ([]byte, error) {
 	return p.out, nil
 }
 
-// canonicaliser reads in once, from left to right, and writes out as it goes. Its
+// writer reads in once, from left to right, and writes out as it goes. Its
 // methods return false on the first byte that is no JSON.
-type canonicaliser struct {
+type writer struct {
 	in  []byte
 	at  int
 	out []byte
 }
 
-func (p *canonicaliser) space() {
+func (p *writer) space() {
 	for p.at < len(p.in) {
 		switch p.in[p.at] {
 		case ' ', '\t', '\n', '\r':
@@ -60,7 +58,7 @@ func (p *canonicaliser) space() {
 }
 
 // take consumes c if it is next.
-func (p *canonicaliser) take(c byte) bool {
+func (p *writer) take(c byte) bool {
 	if p.at < len(p.in) && p.in[p.at] == c {
 		p.at++
 		return true
@@ -68,7 +66,7 @@ func (p *canonicaliser) take(c byte) bool {
 	return false
 }
 
-func (p *canonicaliser) value(depth int) bool {
+func (p *writer) value(depth int) bool {
 	if p.at == len(p.in) {
 		return false
 	}
@@ -94,7 +92,7 @@ func (p *canonicaliser) value(depth int) bool {
 	return p.number()
 }
 
-func (p *canonicaliser) literal(word string) bool {
+func (p *writer) literal(word string) bool {
 	if !bytes.HasPrefix(p.in[p.at:], []byte(word)) {
 		return false
 	}
@@ -103,7 +101,7 @@ func (p *canonicaliser) literal(word string) bool {
 	return true
 }
 
-func (p *canonicaliser) array(depth int) bool {
+func (p *writer) array(depth int) bool {
 	p.at++
 	p.out = append(p.out, '[')
 	p.space()
@@ -131,7 +129,7 @@ func (p *canonicaliser) array(depth int) bool {
 // member is one member of an object in the output: "key":value from start to end.
 type member struct{ start, keyEnd, end int }
 
-func (p *canonicaliser) object(depth int) bool {
+func (p *writer) object(depth int) bool {
 	p.at++
 	p.out = append(p.out, '{')
 	first := len(p.out)
@@ -167,7 +165,7 @@ func (p *canonicaliser) object(depth int) bool {
 	return true
 }
 
-func (p *canonicaliser) member(depth int) (m member, ok bool) {
+func (p *writer) member(depth int) (m member, ok bool) {
 	p.space()
 	m.start = len(p.out)
 	if p.at == len(p.in) || p.in[p.at] != '"' {
@@ -193,7 +191,7 @@ func (p *canonicaliser) member(depth int) (m member, ok bool) {
 }
 
 // reorder sorts the members written since first and keeps the last of each key.
-func (p *canonicaliser) reorder(first int, members []member) {
+func (p *writer) reorder(first int, members []member) {
 	slices.SortStableFunc(members, p.compareKeys)
 	sorted := make([]byte, 0, len(p.out)-first)
 	for i, m := range members {
@@ -209,7 +207,7 @@ func (p *canonicaliser) reorder(first int, members []member) {
 }
 
 // compareKeys orders two written keys by the UTF-16 of what they spell.
-func (p *canonicaliser) compareKeys(a, b member) int {
+func (p *writer) compareKeys(a, b member) int {
 	x, y := p.out[a.start+1:a.keyEnd], p.out[b.start+1:b.keyEnd]
 	for len(x) > 0 && len(y) > 0 {
 		r, n := keyUnit(x)
@@ -236,7 +234,7 @@ func keyUnit(s []byte) (unit, size int) {
 	}
 }
 
-// escaped reads one escape as [canonicaliser.character] writes it.
+// escaped reads one escape as [writer.character] writes it.
 func escaped(s []byte) (unit, size int) {
 	switch s[1] {
 	case 'b':

@@ -1,4 +1,4 @@
-package hit
+package canonical
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestCanonical(t *testing.T) {
+func TestJSON(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, in, want string }{
 		{"white space goes", " {\t\"a\" : [ 1 ,\r\n2 ] } ", `{"a":[1,2]}`},
@@ -36,15 +36,15 @@ func TestCanonical(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := Canonical([]byte(test.in))
+			got, err := JSON([]byte(test.in))
 			if err != nil || string(got) != test.want {
-				t.Errorf("Canonical(%s) = %s, %v, want %s", test.in, got, err, test.want)
+				t.Errorf("JSON(%s) = %s, %v, want %s", test.in, got, err, test.want)
 			}
 		})
 	}
 }
 
-func TestCanonical_Numbers(t *testing.T) {
+func TestJSON_Numbers(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"0": "0", "-0": "0", "0.0": "0", "0e5": "0", "-0.00e-99999999999999999999": "0",
@@ -59,14 +59,14 @@ func TestCanonical_Numbers(t *testing.T) {
 		"1e400":                  "1e+400",
 		"1e-400":                 "1e-400",
 	} {
-		got, err := Canonical([]byte(in))
+		got, err := JSON([]byte(in))
 		if err != nil || string(got) != want {
-			t.Errorf("Canonical(%s) = %s, %v, want %s", in, got, err, want)
+			t.Errorf("JSON(%s) = %s, %v, want %s", in, got, err, want)
 		}
 	}
 }
 
-func TestCanonical_Refuses(t *testing.T) {
+func TestJSON_Refuses(t *testing.T) {
 	t.Parallel()
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	for _, in := range []string{
@@ -75,22 +75,22 @@ func TestCanonical_Refuses(t *testing.T) {
 		`"`, `"\x"`, `"\u12"`, `"\u12g4"`, `"\`, "\"\n\"", "'a'", "\xef\xbb\xbf{}", deep(MaxDepth + 1), strings.Repeat(`{"a":`, MaxDepth+1) + "1" + strings.Repeat("}", MaxDepth+1),
 		strings.Repeat("[", 1_000_000),
 	} {
-		if got, err := Canonical([]byte(in)); err == nil {
-			t.Errorf("Canonical(%.40q) = %s", in, got)
+		if got, err := JSON([]byte(in)); err == nil {
+			t.Errorf("JSON(%.40q) = %s", in, got)
 		}
 	}
-	if _, err := Canonical([]byte(deep(MaxDepth))); err != nil {
+	if _, err := JSON([]byte(deep(MaxDepth))); err != nil {
 		t.Errorf("depth %d: %v", MaxDepth, err)
 	}
 }
 
-// TestCanonical_Floats holds our layout to that of RFC 8785 for what a float64 spells
+// TestJSON_Floats holds our layout to that of RFC 8785 for what a float64 spells
 // out exactly: there strconv's shortest digits are ECMAScript's.
-func TestCanonical_Floats(t *testing.T) {
+func TestJSON_Floats(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		f := rapid.Float64().Draw(t, "float")
-		got, err := Canonical([]byte(strconv.FormatFloat(f, 'e', -1, 64)))
+		got, err := JSON([]byte(strconv.FormatFloat(f, 'e', -1, 64)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,11 +109,11 @@ func TestCanonical_Floats(t *testing.T) {
 	})
 }
 
-func TestCanonical_KeepsDecimals(t *testing.T) {
+func TestJSON_KeepsDecimals(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		in := rapid.StringMatching(`-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?`).Draw(t, "number")
-		got, err := Canonical([]byte(in))
+		got, err := JSON([]byte(in))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,9 +124,9 @@ func TestCanonical_KeepsDecimals(t *testing.T) {
 	})
 }
 
-// TestCanonical_JSONTestSuite: what must be JSON is, what must not be is not, and
+// TestJSON_JSONTestSuite: what must be JSON is, what must not be is not, and
 // what may be either is as listed.
-func TestCanonical_JSONTestSuite(t *testing.T) {
+func TestJSON_JSONTestSuite(t *testing.T) {
 	t.Parallel()
 	root := os.Getenv("TOUCHLINE_CORPUS")
 	if root == "" {
@@ -142,7 +142,7 @@ func TestCanonical_JSONTestSuite(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := filepath.Base(file)
-		got, err := Canonical(text)
+		got, err := JSON(text)
 		switch {
 		case name[0] == 'y' && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -158,9 +158,9 @@ func TestCanonical_JSONTestSuite(t *testing.T) {
 func checkCanonical(t *testing.T, in, got []byte) {
 	t.Helper()
 	if !json.Valid(got) || !utf8.Valid(got) || bytes.IndexByte(got, 0) >= 0 {
-		t.Fatalf("Canonical(%q) is no clean JSON: %q", in, got)
+		t.Fatalf("JSON(%q) is no clean JSON: %q", in, got)
 	}
-	again, err := Canonical(got)
+	again, err := JSON(got)
 	if err != nil || !bytes.Equal(again, got) {
 		t.Fatalf("not canonical: %q became %q, %v", got, again, err)
 	}
@@ -176,40 +176,20 @@ func decode(text []byte, v any) error {
 	return d.Decode(v)
 }
 
-func FuzzCanonical(f *testing.F) {
+func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{
 		`{"b":[1.50,-0,1e400],"a":{"\ud83d\ude00":null,"\ufb33":true},"a":"x"}`, `"\ud83d\u0000"`, "\"\xff\"", `[1e21,1e-7,123456789.10]`, `[[[[]]]]`, ``, `{}x`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		got, err := Canonical(in)
+		got, err := JSON(in)
 		if err == nil {
 			checkCanonical(t, in, got)
 			return
 		}
 		if json.Valid(in) && !bytes.ContainsAny(in, "[{eE") && len(in) < maxExponent {
 			t.Fatalf("refused %q", in)
-		}
-	})
-}
-
-func FuzzCleanText(f *testing.F) {
-	f.Add("a\x00b\xffc")
-	f.Add("plain")
-	f.Fuzz(func(t *testing.T, s string) {
-		clean, changed := CleanText(s)
-		if !utf8.ValidString(clean) || strings.ContainsRune(clean, 0) {
-			t.Fatalf("%q is not clean", clean)
-		}
-		if changed != (clean != s) {
-			t.Fatalf("changed = %v of %q, %q", changed, s, clean)
-		}
-		if again, changed := CleanText(clean); changed || again != clean {
-			t.Fatalf("cleaning %q again gives %q", clean, again)
-		}
-		if utf8.RuneCountInString(clean) != utf8.RuneCountInString(s) {
-			t.Fatalf("%q has not as many characters as %q", clean, s)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package hit
+package canonical
 
 import "strconv"
 
@@ -8,7 +8,7 @@ const maxExponent = 9999
 
 // number reads a number and writes its exact decimal in the layout that ECMAScript
 // gives to numbers (RFC 8785 section 3.2.2.3).
-func (p *canonicaliser) number() bool {
+func (p *writer) number() bool {
 	negative := p.take('-')
 	start := len(p.out) // the digits are gathered here, and laid out over themselves
 	whole := p.digits()
@@ -48,7 +48,7 @@ func (p *canonicaliser) number() bool {
 }
 
 // digits moves a run of digits to the output and returns its length.
-func (p *canonicaliser) digits() int {
+func (p *writer) digits() int {
 	start := p.at
 	for p.at < len(p.in) && p.in[p.at] >= '0' && p.in[p.at] <= '9' {
 		p.at++
@@ -60,7 +60,7 @@ func (p *canonicaliser) digits() int {
 // exponent reads an exponent if there is one. Far beyond maxExponent it stops
 // counting: the leading zeros of a fraction may still bring the number back only
 // when the text is as long as the exponent, which no accepted body is.
-func (p *canonicaliser) exponent() (exponent int, ok bool) {
+func (p *writer) exponent() (exponent int, ok bool) {
 	if !p.take('e') && !p.take('E') {
 		return 0, true
 	}
