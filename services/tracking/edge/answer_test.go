@@ -10,6 +10,7 @@ import (
 
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
+	"github.com/touchline/touchline/services/tracking/intake"
 )
 
 func TestUnavailable(t *testing.T) {
@@ -57,6 +58,37 @@ func TestEmptyBatch(t *testing.T) {
 	want(t, w, http.StatusOK)
 	if len(b.appender.calls) != 0 || w.Header().Get("Receipt") != "" {
 		t.Error("nothing must be appended, and no receipt given, for nothing")
+	}
+}
+
+// A flood of tiny items would keep everybody else's hits waiting for one script.
+func TestTooManyItems(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for path, array := range map[string]string{"/v1/batch": "batch", "/e": "batch", "/v1/messages": "messages", "/v1/messages/statuses": "statuses"} {
+		at := func(items int) string {
+			return `{"` + array + `":[` + strings.Repeat("1,", items-1) + `1]}`
+		}
+		target := path + "?writeKey=server-key"
+		want(t, b.do(http.MethodPost, target, at(intake.MaxItems)), http.StatusOK)
+		kept := len(b.appender.all())
+		problem := want(t, b.do(http.MethodPost, target, at(intake.MaxItems+1)), http.StatusRequestEntityTooLarge)
+		if errors, _ := problem["errors"].([]any); len(errors) != 1 || !strings.Contains(fmt.Sprint(errors[0]), "pointer:/"+array) {
+			t.Errorf("%s: %v", path, problem)
+		}
+		if len(b.appender.all()) != kept {
+			t.Errorf("%s: kept all the same", path)
+		}
+	}
+}
+
+// The name of the package that read the body says nothing to who sent it.
+func TestUnreadable_Detail(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	problem := want(t, b.do(http.MethodPost, "/v1/batch?writeKey=server-key", "{"), http.StatusBadRequest)
+	if detail, _ := problem["detail"].(string); !strings.HasPrefix(detail, "the body must be") {
+		t.Errorf("detail %q", detail)
 	}
 }
 

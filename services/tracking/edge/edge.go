@@ -93,6 +93,7 @@ func (e *Edge) Register(router *echo.Echo) {
 	router.POST("/v1/messages/statuses", e.messageStatuses)
 
 	router.GET(e.cfg.ScriptPath, e.script)
+	router.HEAD(e.cfg.ScriptPath, e.script) // net/http leaves the body out
 	router.POST(e.cfg.EventPath, e.pixelEvents)
 	router.GET(e.cfg.GIFPath, e.pixelGIF)
 

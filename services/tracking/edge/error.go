@@ -2,7 +2,9 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,6 +16,7 @@ import (
 	"github.com/touchline/touchline/services/tracking/edge/message"
 	"github.com/touchline/touchline/services/tracking/edge/segment"
 	"github.com/touchline/touchline/services/tracking/edge/webhook"
+	"github.com/touchline/touchline/services/tracking/intake"
 )
 
 // retryAfter is when a sender should come again. Redis is back within seconds or
@@ -24,6 +27,7 @@ const retryAfter = time.Second
 // the one place where errors become statuses.
 func fail(err error) error {
 	var p *httpserver.Problem
+	var many *intake.TooManyError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -33,7 +37,12 @@ func fail(err error) error {
 		return unauthorized("no enabled source has this write key")
 	case errors.Is(err, segment.ErrMalformed), errors.Is(err, webhook.ErrMalformed),
 		errors.Is(err, message.ErrMessages), errors.Is(err, message.ErrStatuses):
-		return httpserver.NewProblem(http.StatusBadRequest, err.Error())
+		_, detail, _ := strings.Cut(err.Error(), ": ") // without the name of our package
+		return httpserver.NewProblem(http.StatusBadRequest, detail)
+	case errors.As(err, &many):
+		p = httpserver.NewProblem(http.StatusRequestEntityTooLarge, many.Error())
+		p.Errors = []httpserver.FieldError{{Pointer: many.Pointer, Detail: fmt.Sprintf("has %d items, may have %d", many.Items, intake.MaxItems)}}
+		return p
 	case errors.Is(err, hit.ErrTooLarge):
 		return httpserver.NewProblem(http.StatusRequestEntityTooLarge, "An item is too large to be kept.")
 	}

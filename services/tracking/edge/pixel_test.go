@@ -59,6 +59,10 @@ func TestScript(t *testing.T) {
 			t.Errorf("Accept-Encoding %q got %q", accept, w.Body)
 		}
 	}
+	w = b.do(http.MethodHead, "/p.js", "")
+	if w.Code != http.StatusOK || w.Header().Get("ETag") != tag {
+		t.Errorf("HEAD: %d %v", w.Code, w.Header())
+	}
 	for _, stated := range []string{tag, "W/" + tag, `"x", ` + tag} {
 		w = b.do(http.MethodGet, "/p.js", "", "If-None-Match", stated)
 		if w.Code != http.StatusNotModified || w.Body.Len() != 0 {

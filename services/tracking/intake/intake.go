@@ -7,6 +7,8 @@
 package intake
 
 import (
+	"fmt"
+
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/internal/hit"
@@ -59,6 +61,31 @@ type Env struct {
 	ReceivedAt hit.Instant
 	// MaxItem is the most bytes an item may have; 0: no limit.
 	MaxItem int
+}
+
+// MaxItems is how many items one request may have. They are appended in one step that
+// nothing else can get between, so that a flood of tiny ones would keep everybody's
+// waiting: 20,000 took 0.4 s, 250,000 more than four. The calls of an SDK have 100 bytes and
+// more, so that a body of the default limit holds no more of them than this.
+const MaxItems = 5000
+
+// TooManyError is a request with more than [MaxItems] items. Nothing of it is kept.
+type TooManyError struct {
+	Pointer string // JSON pointer to the array
+	Items   int    // that it has
+}
+
+// Error implements error.
+func (e *TooManyError) Error() string {
+	return fmt.Sprintf("%d items in %s, at most %d: send them in several requests", e.Items, e.Pointer, MaxItems)
+}
+
+// CheckItems returns a [TooManyError] when an array has too many items.
+func CheckItems(pointer string, items int) error {
+	if items > MaxItems {
+		return &TooManyError{Pointer: pointer, Items: items}
+	}
+	return nil
 }
 
 // Reason says why an item was refused. The set is closed: see [Reasons].

@@ -70,6 +70,15 @@ func Elements(raw []byte) iter.Seq[json.RawMessage] {
 	}
 }
 
+// Count returns how many elements a JSON array has; 0 when raw is no array.
+func Count(raw []byte) int {
+	n := 0
+	for range Elements(raw) {
+		n++
+	}
+	return n
+}
+
 // Text returns a member that is a string, as it stands, or a number, as it is
 // written; "" for anything else.
 func (o Object) Text(key string) string { return Scalar(o[key]) }

@@ -40,9 +40,9 @@ type TokenMaker func(workspace uuid.UUID, channel, messageID string) string
 // Registrations reads the body of POST /v1/messages. A bad item is an item with a
 // refusal whose pointer names the field.
 func Registrations(body []byte, workspace uuid.UUID, tokens TokenMaker) ([]intake.Item, error) {
-	array, ok := list(body, "messages")
-	if !ok {
-		return nil, ErrMessages
+	array, err := list(body, "messages", ErrMessages)
+	if err != nil {
+		return nil, err
 	}
 	var items []intake.Item
 	for raw := range lenient.Elements(array) {
@@ -62,9 +62,9 @@ func Registrations(body []byte, workspace uuid.UUID, tokens TokenMaker) ([]intak
 
 // Statuses reads the body of POST /v1/messages/statuses.
 func Statuses(body []byte) ([]intake.Item, error) {
-	array, ok := list(body, "statuses")
-	if !ok {
-		return nil, ErrStatuses
+	array, err := list(body, "statuses", ErrStatuses)
+	if err != nil {
+		return nil, err
 	}
 	var items []intake.Item
 	for raw := range lenient.Elements(array) {
@@ -79,12 +79,16 @@ func Statuses(body []byte) ([]intake.Item, error) {
 	return items, nil
 }
 
-func list(body []byte, name string) (array []byte, ok bool) {
+// list returns the array of that name; missing is the error when there is none.
+func list(body []byte, name string, missing error) (array []byte, err error) {
 	if !lenient.Valid(body) {
-		return nil, false
+		return nil, missing
 	}
-	o, ok := lenient.Read(body)
-	return o[name], ok && lenient.Kind(o[name]) == '['
+	o, _ := lenient.Read(body)
+	if lenient.Kind(o[name]) != '[' {
+		return nil, missing
+	}
+	return o[name], intake.CheckItems("/"+name, lenient.Count(o[name]))
 }
 
 // reader reads one item; the first fault is the one that is told.

@@ -50,7 +50,7 @@ type batch struct {
 }
 
 // Decode reads the body of a call. A bad item is an item with a refusal; only a body
-// that can't be read at all is an error.
+// that can't be read at all, or has too many items, is an error.
 func Decode(body []byte, call Call, meta Meta) (Request, error) {
 	if !lenient.Valid(body) {
 		return Request{}, ErrMalformed
@@ -67,6 +67,9 @@ func Decode(body []byte, call Call, meta Meta) (Request, error) {
 	}
 	if lenient.Kind(o["batch"]) != '[' {
 		return Request{}, ErrMalformed
+	}
+	if err := intake.CheckItems("/batch", lenient.Count(o["batch"])); err != nil {
+		return Request{}, err
 	}
 	b.context = o.Object("context")
 	if sentAt := o.Text("sentAt"); sentAt != "" {

@@ -15,7 +15,8 @@ import (
 	"github.com/touchline/touchline/services/tracking/intake"
 )
 
-// Decode reads one body: every change of every entry, and every element of each.
+// Decode reads one body: every change of every entry, and every element of each. One
+// of more than [intake.MaxItems], which Meta does not send, is kept as it is.
 func Decode(body []byte) []intake.Item {
 	if !lenient.Valid(body) {
 		return []intake.Item{{
@@ -24,7 +25,7 @@ func Decode(body []byte) []intake.Item {
 		}}
 	}
 	o, _ := lenient.Read(body)
-	if o.Text("object") != "whatsapp_business_account" {
+	if o.Text("object") != "whatsapp_business_account" || size(o) > intake.MaxItems {
 		return []intake.Item{raw(nil, body, "")}
 	}
 	var items []intake.Item
@@ -43,6 +44,23 @@ func Decode(body []byte) []intake.Item {
 		return []intake.Item{raw(nil, body, "")}
 	}
 	return items
+}
+
+// size is how many items a body has at most.
+func size(o lenient.Object) int {
+	n := 0
+	for entry := range lenient.Elements(o["entry"]) {
+		n++
+		e, _ := lenient.Read(entry)
+		for c := range lenient.Elements(e["changes"]) {
+			n++
+			inner, _ := lenient.Read(c)
+			for _, array := range inner.Object("value") {
+				n += lenient.Count(array)
+			}
+		}
+	}
+	return n
 }
 
 // change is one element of an entry's changes.
@@ -92,13 +110,13 @@ func decodeChange(entry lenient.Object, body []byte) []intake.Item {
 // a value-level error beside them.
 func (c *change) messages() []intake.Item {
 	var items []intake.Item
-	n := count(c.value["messages"])
+	n := lenient.Count(c.value["messages"])
 	index := 0
 	for element := range lenient.Elements(c.value["messages"]) {
 		items = append(items, c.inbound(element, c.sender(element, index, n)))
 		index++
 	}
-	n, index = count(c.value["statuses"]), 0
+	n, index = lenient.Count(c.value["statuses"]), 0
 	for element := range lenient.Elements(c.value["statuses"]) {
 		items = append(items, c.status(element, index, n))
 		index++
@@ -109,14 +127,6 @@ func (c *change) messages() []intake.Item {
 		}
 	}
 	return items
-}
-
-func count(array []byte) int {
-	n := 0
-	for range lenient.Elements(array) {
-		n++
-	}
-	return n
 }
 
 // userIDUpdates reads the notices that a user's business-scoped id changed.

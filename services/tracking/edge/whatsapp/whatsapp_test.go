@@ -3,6 +3,7 @@ package whatsapp
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/touchline/touchline/services/internal/hit"
@@ -22,6 +23,20 @@ func TestDecode_EscapedBodyIsReadAsWritten(t *testing.T) {
 	items := Decode([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"messages","value":{"messages":[{"from":"16505551234","id":"wamid.X","timestamp":"1749416383","type":"text","text":{"body":"\u00e4\u00f6\u00e5"}}]}}]}]}`))
 	if len(items) != 1 || items[0].Fact.Inbound.Text != "äöå" {
 		t.Errorf("got %+v", items)
+	}
+}
+
+func TestDecode_FloodIsOneItem(t *testing.T) {
+	t.Parallel()
+	flood := strings.Repeat("{},", intake.MaxItems) + "{}"
+	for _, body := range []string{
+		`{"object":"whatsapp_business_account","entry":[` + flood + `]}`,
+		`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[` + flood + `]}]}`,
+		`{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"statuses":[` + flood + `]}}]}]}`,
+	} {
+		if items := Decode([]byte(body)); len(items) != 1 || items[0].Fact.Kind != hit.KindRaw {
+			t.Errorf("%.90s…: %d items", body, len(items))
+		}
 	}
 }
 
