@@ -40,6 +40,7 @@ type parts struct {
 func newParts(ctx context.Context, cfg Shared, role postgres.Role, service string) (*parts, error) {
 	p := &parts{cfg: cfg, log: httpserver.NewLogger(os.Stderr, cfg.LogLevel, service), metrics: prometheus.NewRegistry()}
 	slog.SetDefault(p.log)
+	stream.LogClients(p.log)
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	if p.ring, err = digest.New(cfg.IdentityKey.Bytes()); err != nil {

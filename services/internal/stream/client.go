@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"time"
@@ -28,6 +29,19 @@ func NewWriterClient(redisURL string) (redis.UniversalClient, error) {
 // run at a time, usually the number of shards.
 func NewReaderClient(redisURL string, readers int) (redis.UniversalClient, error) {
 	return newClient(redisURL, 10*time.Second, readers+4)
+}
+
+// LogClients sends what go-redis says by itself to log, for all clients of the process:
+// by default it writes plain lines to standard error. The level is debug, because
+// what matters of it comes back as the error of a call too.
+func LogClients(log *slog.Logger) { redis.SetLogger(clientLog{log}) }
+
+// clientLog is the logger that go-redis wants.
+type clientLog struct{ log *slog.Logger }
+
+// Printf implements the interface.
+func (l clientLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis client", "says", fmt.Sprintf(format, args...))
 }
 
 func newClient(redisURL string, timeout time.Duration, pool int) (redis.UniversalClient, error) {

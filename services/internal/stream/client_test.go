@@ -2,9 +2,11 @@ package stream
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	miniserver "github.com/alicebob/miniredis/v2/server"
@@ -30,6 +32,40 @@ func configured(t *testing.T, settings map[string]string) redis.UniversalClient 
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// The logger is the process's: lines of other tests may come in between.
+func TestLogClients(t *testing.T) {
+	t.Parallel()
+	lines := make(chan string, 1000)
+	LogClients(slog.New(slog.NewJSONHandler(lineWriter(lines), &slog.HandlerOptions{Level: slog.LevelDebug})))
+	client, err := NewWriterClient("redis://127.0.0.1:1") // nothing listens there
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if client.Ping(t.Context()).Err() == nil {
+		t.Fatal("something listens on port 1")
+	}
+	select {
+	case line := <-lines:
+		if !strings.Contains(line, `"msg":"redis client"`) || !strings.Contains(line, `"level":"DEBUG"`) {
+			t.Errorf("logged %s", line)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the client's own words did not reach the log")
+	}
+}
+
+// lineWriter passes on what is written as long as somebody has room for it.
+type lineWriter chan<- string
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	select {
+	case w <- string(p):
+	default:
+	}
+	return len(p), nil
 }
 
 func TestCheck(t *testing.T) {

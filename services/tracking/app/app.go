@@ -32,6 +32,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if log == nil {
 		log = NewLogger(cfg)
 	}
+	stream.LogClients(log)
 	client, err := stream.NewWriterClient(cfg.RedisURL)
 	if err != nil {
 		return err
