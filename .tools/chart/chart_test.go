@@ -196,6 +196,32 @@ func checkRestricted(t *testing.T, name string, pod corev1.PodSpec) {
 	}
 }
 
+// A pod that stops listening as soon as it is asked to stop refuses what the cluster
+// still sends it.
+func TestRendered_StopsAfterTraffic(t *testing.T) {
+	t.Parallel()
+	for _, object := range render(t, "touchline", chartFolder+"/ci/minimal-values.yaml") {
+		deployment, ok := object.(*appsv1.Deployment)
+		if !ok {
+			continue
+		}
+		pod := deployment.Spec.Template.Spec
+		c := pod.Containers[0]
+		serves := slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == "http" })
+		waits := int64(0)
+		if c.Lifecycle != nil && c.Lifecycle.PreStop != nil && c.Lifecycle.PreStop.Sleep != nil {
+			waits = c.Lifecycle.PreStop.Sleep.Seconds
+		}
+		if serves != (waits > 0) {
+			t.Errorf("%s: serves %t, waits %d s before it stops", object.GetName(), serves, waits)
+		}
+		// Requests and then the writer may each take the drain's 20 s.
+		if grace := *pod.TerminationGracePeriodSeconds; grace < waits+2*20 {
+			t.Errorf("%s: killed after %d s", object.GetName(), grace)
+		}
+	}
+}
+
 // The edge faces the world: what it does not hold can't be taken from it.
 func TestRendered_SecretsByNeed(t *testing.T) {
 	t.Parallel()

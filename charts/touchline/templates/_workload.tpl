@@ -82,6 +82,13 @@ spec:
             {{- end }}
             - name: "admin"
               containerPort: 9090
+          {{- if .http }}
+          # The cluster goes on sending for a moment after it has asked the pod to stop;
+          # a browser's beacon that is refused then is lost.
+          lifecycle:
+            preStop:
+              sleep: {seconds: 5}
+          {{- end }}
           startupProbe:
             httpGet: {path: /healthz, port: admin}
             periodSeconds: 2
