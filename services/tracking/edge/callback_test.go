@@ -77,6 +77,18 @@ func TestWhatsApp_SignedIsAlwaysKept(t *testing.T) {
 	}
 }
 
+// Cleaned, this would not fit in a hit; a 413 would have Meta send it for days.
+func TestWhatsApp_LargeAndUnclean(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.appender.encodes = true
+	body := `"` + strings.Repeat("\xff", 3<<20) + `"`
+	answer := want(t, b.do(http.MethodPost, "/webhooks/whatsapp/"+whatsappID, body, "X-Hub-Signature-256", sign("appsecret", body)), http.StatusOK)
+	if rejected, _ := answer["rejected"].([]any); len(rejected) != 1 {
+		t.Errorf("%v", answer)
+	}
+}
+
 func TestWhatsApp_Large(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

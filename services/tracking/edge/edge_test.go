@@ -54,11 +54,14 @@ func (d *directory) ByID(_ context.Context, id uuid.UUID) (registry.Source, erro
 	return d.find(func(s registry.Source) bool { return s.ID == id })
 }
 
-// appender remembers what was appended; err makes it refuse.
+// appender remembers what was appended; err makes it refuse, encodes makes it refuse
+// what the stream's encoding does.
 type appender struct {
 	mu    sync.Mutex
 	calls [][]hit.Hit
 	err   error
+
+	encodes bool
 }
 
 var testEpoch = uuid.MustParse("00000000-0000-7000-8000-00000000000e")
@@ -68,6 +71,11 @@ func (a *appender) Append(_ context.Context, hits []hit.Hit) (hit.Receipt, error
 	defer a.mu.Unlock()
 	if a.err != nil {
 		return hit.Receipt{}, a.err
+	}
+	for i := range hits {
+		if _, err := hit.Encode(nil, &hits[i]); a.encodes && err != nil {
+			return hit.Receipt{}, err
+		}
 	}
 	number := int64(1)
 	for _, call := range a.calls {

@@ -9,16 +9,21 @@ package whatsapp
 
 import (
 	"encoding/json"
+	"unicode/utf8"
 
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/tracking/edge/lenient"
 	"github.com/touchline/touchline/services/tracking/intake"
 )
 
+// maxUnclean is how large a body may be, in bytes, in which some are no UTF-8. Each of
+// them becomes three when it is cleaned, and the hit must still fit in its encoding.
+const maxUnclean = hit.MaxEncoded / 4
+
 // Decode reads one body: every change of every entry, and every element of each. One
 // of more than [intake.MaxItems], which Meta does not send, is kept as it is.
 func Decode(body []byte) []intake.Item {
-	if !lenient.Valid(body) {
+	if !lenient.Valid(body) || len(body) > maxUnclean && !utf8.Valid(body) {
 		return []intake.Item{{
 			Raw:     body,
 			Refusal: &intake.Refusal{Reason: intake.Malformed, Detail: "the signed body is no JSON"},
