@@ -2,7 +2,9 @@ package derive
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/google/uuid"
@@ -92,7 +94,10 @@ func (s *step) build(ctx context.Context, v Version) error {
 // rewrite makes a version hold on found's references exactly what follows from
 // found's facts.
 func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
-	outcome := s.outcome(v, found.facts)
+	outcome, err := s.outcome(v, found.facts)
+	if err != nil {
+		return fmt.Errorf("derive version %d: %w", v.Number, err)
+	}
 	current, err := s.tx.Current(ctx, v, mapKeys(found.refs))
 	if err != nil {
 		return fmt.Errorf("read what version %d holds: %w", v.Number, err)
@@ -136,18 +141,17 @@ func (s *step) changes(ctx context.Context, v Version, current Current, outcome 
 // outcome derives groups of components side by side. They share nothing, so their
 // outcomes only have to be laid side by side too; but a blocked identifier may be
 // in several and belongs to nobody in each.
-func (s *step) outcome(v Version, facts []hit.Fact) timeline.Outcome {
+func (s *step) outcome(v Version, facts []hit.Fact) (timeline.Outcome, error) {
 	groups := components(facts, v, s.cfg.Parts)
-	outcomes := make([]timeline.Outcome, len(groups))
+	outcomes, faults := make([]timeline.Outcome, len(groups)), make([]error, len(groups))
 	var all sync.WaitGroup
 	for i, group := range groups {
-		all.Go(func() {
-			outcomes[i] = timeline.Derive(timeline.Input{
-				Workspace: s.workspace, Currency: s.info.Currency, Policy: v.Policy, Rules: v.Rules, Facts: group, Blocked: v.blocked,
-			})
-		})
+		all.Go(func() { outcomes[i], faults[i] = s.derive(v, group) })
 	}
 	all.Wait()
+	if err := errors.Join(faults...); err != nil {
+		return timeline.Outcome{}, err
+	}
 	var whole timeline.Outcome
 	for _, o := range outcomes {
 		whole.Conversions = append(whole.Conversions, o.Conversions...)
@@ -157,7 +161,20 @@ func (s *step) outcome(v Version, facts []hit.Fact) timeline.Outcome {
 		whole.Claims = append(whole.Claims, o.Claims...)
 	}
 	whole.Persons = compactPersons(whole.Persons)
-	return whole
+	return whole, nil
+}
+
+// derive turns a panic into an error: in a goroutine of its own it would end the
+// process, and with it the other workspaces.
+func (s *step) derive(v Version, facts []hit.Fact) (outcome timeline.Outcome, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("derivation broke: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	return timeline.Derive(timeline.Input{
+		Workspace: s.workspace, Currency: s.info.Currency, Policy: v.Policy, Rules: v.Rules, Facts: facts, Blocked: v.blocked,
+	}), nil
 }
 
 func compactPersons(persons []identity.Assignment) []identity.Assignment {
