@@ -70,7 +70,10 @@ func (s *Server) authorise(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		wanted, known := table[c.Request().Method+" "+specPath(c.Path())]
-		if !known || !slices.Contains(wanted.roles, claims.Role) {
+		if !known {
+			return problem(http.StatusNotFound, "There is no such call. /openapi.yaml lists those that there are.")
+		}
+		if !slices.Contains(wanted.roles, claims.Role) {
 			return problem(http.StatusForbidden, "The role "+string(claims.Role)+" may not do this.")
 		}
 		now := session{Claims: claims, accept: negotiate(c.Request().Header.Get("Accept"))}

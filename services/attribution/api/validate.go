@@ -103,7 +103,7 @@ func parameterFault(request *openapi3filter.RequestError) httpserver.FieldError 
 	for _, one := range flatten(request.Err) {
 		var schema *openapi3.SchemaError
 		if errors.As(one, &schema) && schema.Reason != "" {
-			detail = schema.Reason
+			detail = reason(schema)
 		}
 	}
 	return httpserver.FieldError{Pointer: mark + request.Parameter.Name, Detail: detail}
@@ -116,12 +116,24 @@ func bodyFaults(err error) []httpserver.FieldError {
 		var schema *openapi3.SchemaError
 		switch {
 		case errors.As(one, &schema):
-			faults = append(faults, httpserver.FieldError{Pointer: pointer(schema.JSONPointer()), Detail: schema.Reason})
+			faults = append(faults, httpserver.FieldError{Pointer: pointer(schema.JSONPointer()), Detail: reason(schema)})
 		case errors.Is(one, openapi3filter.ErrInvalidRequired):
 			faults = append(faults, httpserver.FieldError{Detail: "a body is needed"})
 		}
 	}
 	return faults
+}
+
+// reason is what the validator says, without its first line, which names the address of
+// a schema that nobody can look up: the second reads "- at '': minimum: got 0, want 1".
+func reason(schema *openapi3.SchemaError) string {
+	_, fault, found := strings.Cut(schema.Reason, "\n- at ")
+	if !found {
+		return schema.Reason
+	}
+	_, fault, _ = strings.Cut(fault, ": ")
+	fault, _, _ = strings.Cut(fault, "\n")
+	return fault
 }
 
 // flatten opens the lists of errors that the validator nests.

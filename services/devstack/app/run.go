@@ -57,6 +57,9 @@ func (r *run) ended(ctx context.Context, err error) error {
 }
 
 func (r *run) stop() {
+	if len(r.stops) == 0 {
+		return // nothing was started: another devstack runs here
+	}
 	for i := len(r.stops) - 1; i >= 0; i-- {
 		r.stops[i]()
 	}
@@ -170,7 +173,9 @@ func (r *run) playDemo(ctx context.Context) error {
 			return err
 		}
 	}
-	if !r.state.WeekPlayed {
+	if r.state.WeekPlayed {
+		r.screen.say("The made-up week is there already")
+	} else {
 		if err := r.playWeek(ctx); err != nil {
 			return err
 		}

@@ -8,21 +8,27 @@ import (
 	"unicode/utf8"
 )
 
-// mixed picks at most most rows, oldest first: of every kind of row (conversion,
-// channel, template) the latest three, and of those the latest.
+// mixed picks at most most rows, oldest first: the latest of every kind of row
+// (conversion, channel, tier, template), then the second of every kind, then the third.
 func mixed(rows []row, most int) []row {
+	latestFirst := func(a, b row) int { return strings.Compare(b.EventAt, a.EventAt) }
 	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b row) int { return strings.Compare(b.EventAt, a.EventAt) })
+	slices.SortStableFunc(rows, latestFirst)
 	const ofOneKind = 3
-	seen := map[[3]string]int{}
-	rows = slices.DeleteFunc(rows, func(r row) bool {
-		kind := [3]string{r.Conversion, r.Channel, text(r.Template)}
+	var ranks [ofOneKind][]row
+	seen := map[[4]string]int{}
+	for _, r := range rows {
+		kind := [4]string{r.Conversion, r.Channel, text(r.Tier), text(r.Template)}
+		if rank := seen[kind]; rank < ofOneKind {
+			ranks[rank] = append(ranks[rank], r)
+		}
 		seen[kind]++
-		return seen[kind] > ofOneKind
-	})
-	rows = rows[:min(most, len(rows))]
-	slices.Reverse(rows)
-	return rows
+	}
+	picked := slices.Concat(ranks[:]...)
+	picked = picked[:min(most, len(picked))]
+	slices.SortStableFunc(picked, latestFirst)
+	slices.Reverse(picked)
+	return picked
 }
 
 // table lays out rows for a terminal.

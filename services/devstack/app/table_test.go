@@ -41,3 +41,15 @@ func TestMixed_ThreeOfAKind(t *testing.T) {
 		t.Errorf("rows picked (-want +got):\n%s", diff)
 	}
 }
+
+func TestMixed_EveryKindBeforeASecondOfOne(t *testing.T) {
+	t.Parallel()
+	rows := []row{{EventAt: "1", Conversion: "lead"}, {EventAt: "2"}, {EventAt: "3"}, {EventAt: "4"}}
+	var got []string
+	for _, r := range mixed(rows, 2) {
+		got = append(got, r.EventAt)
+	}
+	if diff := cmp.Diff([]string{"1", "4"}, got); diff != "" {
+		t.Errorf("rows picked (-want +got):\n%s", diff)
+	}
+}

