@@ -15,22 +15,17 @@ import (
 // the order is credited to the message that its customer read.
 func TestServerSDK(t *testing.T) {
 	t.Parallel()
-	for _, script := range []string{"segment-node.mjs", "rudder-node.mjs"} {
-		t.Run(script, func(t *testing.T) {
-			t.Parallel()
-			w := newWorkspace(t, shared)
-			w.register(t, "wamid.sdk", "+4791234501", "token-sdk")
-			w.send(t, "/v1/messages/statuses", map[string]any{"statuses": []any{map[string]any{
-				"channel": "whatsapp", "message_id": "wamid.sdk", "status": "read", "at": time.Now().UTC().Add(-time.Second).Format(time.RFC3339Nano),
-			}}})
-			node(t, script, map[string]any{
-				"host": w.tracking.URL, "writeKey": w.sources["server"].WriteKey, "userId": "u-1", "phone": "+47 912 34 501",
-				"orderId": "sdk-1", "value": 123.45, "currency": "NOK",
-			})
-			w.settle(t)
-			creditedTo(t, w.lastTouch(t), "sdk-1", "wamid.sdk read 123.45 NOK")
-		})
-	}
+	w := newWorkspace(t, shared)
+	w.register(t, "wamid.sdk", "+4791234501", "token-sdk")
+	w.send(t, "/v1/messages/statuses", map[string]any{"statuses": []any{map[string]any{
+		"channel": "whatsapp", "message_id": "wamid.sdk", "status": "read", "at": time.Now().UTC().Add(-time.Second).Format(time.RFC3339Nano),
+	}}})
+	node(t, "segment-node.mjs", map[string]any{
+		"host": w.tracking.URL, "writeKey": w.sources["server"].WriteKey, "userId": "u-1", "phone": "+47 912 34 501",
+		"orderId": "sdk-1", "value": 123.45, "currency": "NOK",
+	})
+	w.settle(t)
+	creditedTo(t, w.lastTouch(t), "sdk-1", "wamid.sdk read 123.45 NOK")
 }
 
 // A site that uses Segment's browser SDK: the page was opened through a link with a
