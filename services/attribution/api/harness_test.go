@@ -48,6 +48,8 @@ type rig struct {
 	log    *bytes.Buffer
 
 	redisAway atomic.Bool
+	redisSlow atomic.Bool  // six seconds go by while it answers
+	later     atomic.Int64 // how far the server's clock is ahead, a time.Duration
 
 	exec  func(query string, args ...any)
 	count func(query string, args ...any) int
@@ -93,10 +95,13 @@ func newRig(t *testing.T) *rig {
 			if r.redisAway.Load() {
 				return nil, errors.New("redis is away")
 			}
+			if r.redisSlow.Load() {
+				r.later.Add(int64(6 * time.Second))
+			}
 			return stream.ReadBooks(ctx, client, r.stream)
 		},
 		Ring: r.ring, Sealed: must(secret.NewBox(registryKey, "source config"))(t), Cursors: must(secret.NewBox(registryKey, "cursor"))(t),
-		TokenLife: time.Hour, Reference: "test", Now: time.Now,
+		TokenLife: time.Hour, Reference: "test", Now: func() time.Time { return time.Now().Add(time.Duration(r.later.Load())) },
 		Log: slog.New(slog.NewJSONHandler(r.log, nil)),
 	}))(t)
 	e := httpserver.New(httpserver.Config{Logger: slog.New(slog.DiscardHandler)})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,11 +17,16 @@ import (
 	"github.com/touchline/touchline/services/internal/stream"
 )
 
+// booksGoodFor is how long after reading Redis' side of the books the other side may
+// be read: a worker folds the terms of batches that were settled since, and then
+// nobody can tell them apart. Half of the 10 s after which it does.
+const booksGoodFor = 5 * time.Second
+
 // GetIngestion answers GET /v1/ingestion. Redis is read first and then, in one
 // snapshot, exactly the batches of Postgres that Redis had settled by then. So a hit
 // that a worker stores in between is still in flight in the sum and in nothing else.
 func (s *Server) GetIngestion(ctx context.Context, _ gen.GetIngestionRequestObject) (gen.GetIngestionResponseObject, error) {
-	workspace := sessionOf(ctx).workspace
+	workspace, begun := sessionOf(ctx).workspace, s.cfg.Now()
 	shards, err := s.cfg.Books(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errBooks, err)
@@ -39,6 +45,9 @@ func (s *Server) GetIngestion(ctx context.Context, _ gen.GetIngestionRequestObje
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the books: %w", err)
+	}
+	if s.cfg.Now().Sub(begun) > booksGoodFor {
+		return nil, fmt.Errorf("%w: reading them took too long", errBooks)
 	}
 	return gen.GetIngestion200JSONResponse(balance(workspace, shards, terms, rest)), nil
 }

@@ -83,7 +83,7 @@ func TestGetIngestion_BalancesAtEveryStep(t *testing.T) {
 			r.exec(`update ledger_batch set stored = 2, conflict = 1 where workspace_id = $1`, workspace)
 		}, books{Accepted: 5, Stored: 2, Duplicate: 1, Conflict: 1, Rejected: 1}},
 		{"folded", func() {
-			r.exec(`insert into ledger select workspace_id, source_id, hour, stored, duplicate, conflict, rejected from ledger_batch where workspace_id = $1`, workspace)
+			r.exec(`insert into ledger select workspace_id, source_id, hour, shard, stored, duplicate, conflict, rejected from ledger_batch where workspace_id = $1`, workspace)
 			r.exec(`delete from ledger_batch where workspace_id = $1`, workspace)
 		}, books{Accepted: 5, Stored: 2, Duplicate: 1, Conflict: 1, Rejected: 1}},
 	}
@@ -106,6 +106,17 @@ func TestGetIngestion_PutsOffWhileRedisIsAway(t *testing.T) {
 	r.redisAway.Store(true)
 	got := r.call(http.MethodGet, "/v1/ingestion", admin, nil)
 	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// Books of two instants that lie too far apart would count a batch twice.
+func TestGetIngestion_PutsOffWhatTookTooLong(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, admin := r.workspace(nil)
+	r.redisSlow.Store(true)
+	if got := r.call(http.MethodGet, "/v1/ingestion", admin, nil); got.status != http.StatusServiceUnavailable {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }

@@ -60,7 +60,7 @@ func TestPutPolicy_IsBuiltBesideFacts(t *testing.T) {
 	for range 3 {
 		r.fact(workspace)
 	}
-	r.exec("insert into ledger values ($1, gen_random_uuid(), now(), 3)", workspace)
+	r.exec("insert into ledger values ($1, gen_random_uuid(), now(), 0, 3)", workspace)
 	if got := r.put(admin, linear()); got != (publishedPolicy{2, "building"}) {
 		t.Errorf("%+v", got)
 	}
