@@ -76,7 +76,7 @@ func prepare(ctx context.Context, conn *pgx.Conn, role Role) error {
 	}
 	var unbound, owner bool
 	err := conn.QueryRow(ctx, `select r.rolsuper or r.rolbypassrls,
-		exists (select from pg_class c where c.relowner = r.oid and c.relkind = 'r')
+		exists (select from pg_class c where c.relowner = r.oid and c.relkind = 'r' and c.relnamespace = current_schema()::regnamespace)
 		from pg_roles r where r.rolname = current_user`).Scan(&unbound, &owner)
 	if err != nil {
 		return fmt.Errorf("check that row-level security binds %s: %w", role, err)
