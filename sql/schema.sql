@@ -148,6 +148,7 @@ create table identifier (
   created_at   timestamptz not null,
   primary key (workspace_id, digest)
 );
+create index identifier_folded on identifier (workspace_id, folded); -- for the block list, at each derivation
 
 -- Facts that came or changed since conclusions were last drawn. Appended by
 -- consume, read and deleted (exactly the rows read) by derive. A row is one hit
@@ -241,7 +242,7 @@ create table quarantine (
   number        bigint      not null,
   reason        text        not null,
   detail        text        not null,
-  raw           bytea       not null,
+  raw           bytea       not null, -- sealed (AES-GCM), nonce first; empty: nothing was kept
   tries         integer     not null default 1,
   received_at   timestamptz not null,
   created_at    timestamptz not null,

@@ -57,6 +57,7 @@ create table identifier (
   created_at   timestamptz not null,
   primary key (workspace_id, digest)
 );
+create index identifier_folded on identifier (workspace_id, folded); -- for the block list, at each derivation
 
 -- Facts that came or changed since conclusions were last drawn. Appended by
 -- consume, read and deleted (exactly the rows read) by derive. A row is one hit

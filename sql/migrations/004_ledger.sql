@@ -69,7 +69,7 @@ create table quarantine (
   number        bigint      not null,
   reason        text        not null,
   detail        text        not null,
-  raw           bytea       not null,
+  raw           bytea       not null, -- sealed (AES-GCM), nonce first; empty: nothing was kept
   tries         integer     not null default 1,
   received_at   timestamptz not null,
   created_at    timestamptz not null,

@@ -50,9 +50,10 @@ type writer struct {
 	result  stored
 }
 
-// sealer encrypts identifiers; package digest has it.
+// sealer encrypts what must not be read in the database, bound to its row; package
+// digest has it.
 type sealer interface {
-	Seal(workspace, digest uuid.UUID, value string) ([]byte, error)
+	Seal(workspace, row uuid.UUID, value string) ([]byte, error)
 }
 
 // store is where batches go.
@@ -183,7 +184,8 @@ func (w *writer) held(again []*item) (map[string]bool, error) {
 	return held, err
 }
 
-// workspaces refuses the items of workspaces that do not exist (any more).
+// workspaces refuses the items of workspaces that do not exist (any more), and keeps
+// nothing of them: a workspace that was deleted leaves nothing behind.
 func (w *writer) workspaces() error {
 	var ids []uuid.UUID
 	for _, i := range w.fresh {
@@ -194,7 +196,7 @@ func (w *writer) workspaces() error {
 	if len(ids) == 0 {
 		return nil
 	}
-	known, err := w.tx.WorkspaceKnown(w.ctx, ids)
+	known, err := w.tx.WorkspaceHold(w.ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -202,28 +204,36 @@ func (w *writer) workspaces() error {
 		if i.refused == nil && !slices.Contains(known, i.workspace) {
 			refused := *i // the caller's stays: another attempt may find the workspace
 			refused.refuse(reasonUnknownWorkspace, "")
+			refused.refused.raw = nil
 			w.fresh[n] = &refused
 		}
 	}
 	return nil
 }
 
-// quarantine keeps what was refused.
+// quarantine keeps what was refused, sealed: it is full of personal data.
 func (w *writer) quarantine() error {
 	var rows dbsqlc.QuarantineInsertParams
 	for _, i := range w.fresh {
 		if i.refused == nil {
 			continue
 		}
+		id, raw := uuid.New(), []byte{} // never null
+		if len(i.refused.raw) > 0 {
+			var err error
+			if raw, err = w.seal.Seal(i.workspace, id, string(i.refused.raw)); err != nil {
+				return err
+			}
+		}
 		rows.WorkspaceIds = append(rows.WorkspaceIds, i.workspace)
-		rows.QuarantineIds = append(rows.QuarantineIds, uuid.New())
+		rows.QuarantineIds = append(rows.QuarantineIds, id)
 		rows.SourceIds = append(rows.SourceIds, i.source)
 		rows.Epochs = append(rows.Epochs, i.entry.Receipt.Epoch)
 		rows.Shards = append(rows.Shards, int32(i.entry.Receipt.Shard))
 		rows.Numbers = append(rows.Numbers, i.entry.Receipt.Number)
 		rows.Reasons = append(rows.Reasons, i.refused.reason)
 		rows.Details = append(rows.Details, i.refused.detail)
-		rows.Raws = append(rows.Raws, append([]byte{}, i.refused.raw...)) // never null
+		rows.Raws = append(rows.Raws, raw)
 		rows.ReceivedAts = append(rows.ReceivedAts, i.receivedAt)
 		w.count(i, termRejected)
 	}

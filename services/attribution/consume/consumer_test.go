@@ -116,7 +116,7 @@ func TestConsumer_quarantine(t *testing.T) {
 		"malformed hit: malformed encoding t",
 		"malformed the entry names no workspace and source: ",
 		"unknown_version hit: unknown encoding version: 255 t",
-		"unknown_workspace  t",
+		"unknown_workspace  f", // nothing is kept of a workspace that is gone
 		"unstorable the database refuses it: SQLSTATE 22021 t",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -131,7 +131,16 @@ func TestConsumer_quarantine(t *testing.T) {
 	if plain := r.number(t, "select count(*) from fact where position('4790000001'::bytea in body) > 0"); plain != 0 {
 		t.Errorf("%d facts hold a phone number in plain text", plain)
 	}
+	if plain := r.number(t, "select count(*) from quarantine where position('4790000001'::bytea in raw) > 0"); plain != 0 {
+		t.Errorf("%d rows of the quarantine hold a phone number in plain text", plain)
+	}
 	ring := newRing(t)
+	var id uuid.UUID
+	var kept []byte
+	r.scan(t, "select quarantine_id, raw from quarantine where reason = 'unknown_version'", &id, &kept)
+	if raw, err := ring.Open(shop, id, kept); err != nil || raw != "\xffnewer" {
+		t.Errorf("the quarantine holds %q, %v", raw, err)
+	}
 	var sealed []byte
 	phone := ring.Digest(shop, hit.Phone, "+4790000001")
 	r.scan(t, "select ciphertext from identifier where digest = '"+phone.String()+"'", &sealed)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
@@ -42,7 +43,17 @@ func addWorkspaces(t *testing.T, schema *sqltest.Schema) {
 }
 
 func known(tx *postgres.Tx) ([]uuid.UUID, error) {
-	return tx.WorkspaceKnown(context.Background(), []uuid.UUID{mine, theirs})
+	var seen []uuid.UUID
+	for _, workspace := range []uuid.UUID{mine, theirs} {
+		found, err := tx.WorkspaceGet(context.Background(), workspace)
+		switch {
+		case err == nil:
+			seen = append(seen, found.WorkspaceID)
+		case !errors.Is(err, postgres.ErrNotFound) && !errors.Is(err, pgx.ErrNoRows):
+			return nil, err
+		}
+	}
+	return seen, nil
 }
 
 func TestPool_inWorkspaceSeesOneWorkspace(t *testing.T) {

@@ -53,6 +53,9 @@ func (p *Pool) WorkspaceErase(ctx context.Context, workspace uuid.UUID) ([]uuid.
 		if err := tx.LockRegistry(ctx); err != nil {
 			return err
 		}
+		if err := tx.WorkspaceClose(ctx, workspace); err != nil {
+			return err
+		}
 		rows, err := tx.SourceList(ctx, workspace)
 		if err != nil {
 			return err

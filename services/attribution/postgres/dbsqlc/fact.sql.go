@@ -297,12 +297,14 @@ func (q *Queries) FactUpdate(ctx context.Context, arg FactUpdateParams) error {
 	return err
 }
 
-const workspaceKnown = `-- name: WorkspaceKnown :many
-select workspace_id from workspace where workspace_id = any ($1::uuid[])
+const workspaceHold = `-- name: WorkspaceHold :many
+select workspace_id from workspace where workspace_id = any ($1::uuid[]) order by workspace_id for key share skip locked
 `
 
-func (q *Queries) WorkspaceKnown(ctx context.Context, workspaceIds []uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, workspaceKnown, workspaceIds)
+// Those that are there, and stay until the transaction ends. One that is being erased
+// counts as gone at once: to wait would keep the other workspaces' hits waiting.
+func (q *Queries) WorkspaceHold(ctx context.Context, workspaceIds []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, workspaceHold, workspaceIds)
 	if err != nil {
 		return nil, err
 	}

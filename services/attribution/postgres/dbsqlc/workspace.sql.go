@@ -12,6 +12,17 @@ import (
 	"github.com/google/uuid"
 )
 
+const workspaceClose = `-- name: WorkspaceClose :exec
+select 1 from workspace where workspace_id = $1 for update
+`
+
+// Waits for the batches that are being stored and keeps new ones out, so that none
+// leaves rows behind.
+func (q *Queries) WorkspaceClose(ctx context.Context, workspaceID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, workspaceClose, workspaceID)
+	return err
+}
+
 const workspaceDelete = `-- name: WorkspaceDelete :exec
 delete from workspace where workspace_id = $1
 `

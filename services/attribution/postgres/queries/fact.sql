@@ -56,5 +56,7 @@ returning r.workspace_id, r.fact_id, r.value;
 insert into fact_ref (workspace_id, value, fact_id, kind, at)
 values (@workspace_id, @value, @fact_id, @kind, @at);
 
--- name: WorkspaceKnown :many
-select workspace_id from workspace where workspace_id = any (@workspace_ids::uuid[]);
+-- name: WorkspaceHold :many
+-- Those that are there, and stay until the transaction ends. One that is being erased
+-- counts as gone at once: to wait would keep the other workspaces' hits waiting.
+select workspace_id from workspace where workspace_id = any (@workspace_ids::uuid[]) order by workspace_id for key share skip locked;

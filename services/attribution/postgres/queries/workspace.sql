@@ -7,6 +7,11 @@ select workspace_id, name, currency, timezone, country, demo, created_at
 from workspace
 where workspace_id = @workspace_id;
 
+-- Waits for the batches that are being stored and keeps new ones out, so that none
+-- leaves rows behind.
+-- name: WorkspaceClose :exec
+select 1 from workspace where workspace_id = @workspace_id for update;
+
 -- The rows of one workspace, what refers to others first. Whoever calls these holds
 -- the workspace's lock, so that derive writes none of them meanwhile.
 
