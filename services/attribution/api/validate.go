@@ -125,7 +125,7 @@ func bodyFaults(err error) []httpserver.FieldError {
 }
 
 // reason is what the validator says, without its first line, which names the address of
-// a schema that nobody can look up: the second reads "- at '': minimum: got 0, want 1".
+// a schema that nobody can look up: the second reads "- at ”: minimum: got 0, want 1".
 func reason(schema *openapi3.SchemaError) string {
 	_, fault, found := strings.Cut(schema.Reason, "\n- at ")
 	if !found {
