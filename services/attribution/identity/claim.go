@@ -69,17 +69,20 @@ func NewDevices(people *People, identify []Claim, clicks []Click, spans map[hit.
 	return d
 }
 
-// reachBack lets the first identify claim of each session begin with the session.
+// reachBack lets the earliest identify claims of each session begin with the session:
+// of two at one instant neither is the earlier, so that both go and the stronger one
+// holds the device from then on too.
 func reachBack(claims []Claim, spans []Span) []Claim {
 	slices.SortFunc(claims, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.At, b.At), strength(a, b)) })
-	next := 0
+	next, reached, earliest := 0, -1, hit.Instant(0)
 	for i := range claims {
-		for next < len(spans) && spans[next].Until <= claims[i].At {
+		at := claims[i].At
+		for next < len(spans) && spans[next].Until <= at {
 			next++
 		}
-		if next < len(spans) && spans[next].From <= claims[i].At {
+		if next < len(spans) && spans[next].From <= at && (next != reached || at == earliest) {
 			claims[i].At = spans[next].From
-			next++ // a session is reached back in once
+			reached, earliest = next, at
 		}
 	}
 	return claims

@@ -280,6 +280,22 @@ func TestDerive_Messages(t *testing.T) {
 	}
 }
 
+// A group's messages make events, and link nothing: not as copies of one order either.
+func TestDerive_GroupLinksNothing(t *testing.T) {
+	t.Parallel()
+	for _, group := range []bool{false, true} {
+		var facts stage
+		flow := hit.Inbound{Type: "interactive", Interact: "nfm_reply", Fields: json.RawMessage(`{"order_id":"o"}`)}
+		facts.inbound("a", 0, "p", flow)
+		flow.Group = group
+		facts.inbound("b", 1, "q", flow)
+		out := derive(policy.Default(), facts)
+		if joined := len(out.Links) == 1; len(out.Persons) != 2 || joined == group {
+			t.Errorf("group %v: persons %v, links %v", group, out.Persons, out.Links)
+		}
+	}
+}
+
 func TestDerive_BlockedIdentifiers(t *testing.T) {
 	t.Parallel()
 	var facts stage

@@ -123,11 +123,18 @@ func (w *world) linking(f *hit.Fact) bool {
 	return false
 }
 
+// statements lists what the copies of an event state, but for a group's messages,
+// which make events and link nothing.
 func statements(e *conversion.Event) []identity.Statement {
-	list := make([]identity.Statement, len(e.Copies))
+	list := make([]identity.Statement, 0, len(e.Copies))
 	for i := range e.Copies {
-		list[i] = statement(e.Copies[i].Fact)
-		list[i].Fact = e.Copies[i].ID
+		f := e.Copies[i].Fact
+		if f.Inbound != nil && f.Inbound.Group {
+			continue
+		}
+		s := statement(f)
+		s.Fact = e.Copies[i].ID
+		list = append(list, s)
 	}
 	return list
 }
