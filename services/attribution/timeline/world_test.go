@@ -136,11 +136,16 @@ func (w *world) input(t *testing.T) timeline.Input {
 // compare holds an outcome against the expected rows as run.py does.
 func (w *world) compare(t *testing.T, out timeline.Outcome) {
 	t.Helper()
+	w.compareRows(t, rowsOf(out.Conversions))
+}
+
+func (w *world) compareRows(t *testing.T, rows []row) {
+	t.Helper()
 	want, got := map[string]row{}, map[string]row{}
 	for _, r := range w.Expected {
 		want[r.key()] = r
 	}
-	for _, r := range rowsOf(out.Conversions) {
+	for _, r := range rows {
 		if _, twice := got[r.key()]; twice {
 			t.Errorf("two rows of %s", r.key())
 		}

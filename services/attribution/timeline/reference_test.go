@@ -1,0 +1,120 @@
+package timeline_test
+
+import (
+	"cmp"
+	"fmt"
+	"math/big"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/touchline/touchline/services/attribution/credit"
+	"github.com/touchline/touchline/services/attribution/reftest"
+	"github.com/touchline/touchline/services/attribution/timeline"
+)
+
+// The reference holds against every world's expected table, and against the product
+// row for row.
+func TestReference_Worlds(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(worlds, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no worlds in %s: %v", worlds, err)
+	}
+	for _, file := range files {
+		w := readWorld(t, file)
+		t.Run(w.Name, func(t *testing.T) {
+			t.Parallel()
+			in := w.input(t)
+			rows := reftest.Table(in.Workspace, in.Currency, in.Policy, in.Facts)
+			w.compareRows(t, worldRows(t, rows))
+			if diff := gocmp.Diff(sortedRows(rows), productRows(timeline.Derive(in))); diff != "" {
+				t.Errorf("reference (-) and product (+) differ:\n%s", diff)
+			}
+		})
+	}
+}
+
+// sortedRows puts rows in an order of their own.
+func sortedRows(rows []reftest.Row) []reftest.Row {
+	slices.SortFunc(rows, func(a, b reftest.Row) int {
+		return cmp.Or(strings.Compare(a.Definition, b.Definition), strings.Compare(a.ConversionID, b.ConversionID),
+			strings.Compare(a.Model, b.Model), strings.Compare(a.Channel, b.Channel), strings.Compare(a.TouchKey, b.TouchKey),
+			cmp.Compare(a.TouchAt, b.TouchAt), strings.Compare(a.Credited, b.Credited), strings.Compare(a.Person.String(), b.Person.String()),
+			strings.Compare(a.Weight, b.Weight), strings.Compare(a.Currency, b.Currency), strings.Compare(a.Event, b.Event),
+			cmp.Compare(fmt.Sprint(a.InThread), fmt.Sprint(b.InThread)))
+	})
+	return rows
+}
+
+// productRows spreads an outcome into rows.
+func productRows(out timeline.Outcome) []reftest.Row {
+	var rows []reftest.Row
+	for i := range out.Conversions {
+		c := &out.Conversions[i]
+		for j := range c.Credits {
+			for m := range c.Models {
+				if c.Credits[j].Weights[m] != 0 {
+					rows = append(rows, productRow(c, &c.Credits[j], m))
+				}
+			}
+		}
+	}
+	return sortedRows(rows)
+}
+
+func productRow(c *credit.Conversion, k *credit.Credit, m int) reftest.Row {
+	// The contract lets two refunds of one event id (of two orders, or from two sources)
+	// have one conversion id; the product numbers the second so that rows have keys.
+	id, _, _ := strings.Cut(c.ID, "#")
+	r := reftest.Row{
+		Definition: c.Definition, ConversionID: id, Event: c.EventName, Model: c.Models[m], InThread: c.InThread,
+		Channel: k.Channel, Tier: k.Tier, TouchKey: k.TouchKey, TouchAt: k.TouchAt, Weight: strconv.FormatInt(k.Weights[m], 10),
+		Person: c.Person,
+	}
+	if c.Value != "" {
+		r.Currency, r.Credited = c.Currency, "not a number: "+k.Credited[m]
+		if amount, ok := new(big.Rat).SetString(k.Credited[m]); ok {
+			r.Credited = amount.RatString()
+		}
+	}
+	return r
+}
+
+// worldRows turns rows into what worlds compare.
+func worldRows(t *testing.T, rows []reftest.Row) []row {
+	t.Helper()
+	var all []row
+	for _, r := range rows {
+		parts, err := strconv.ParseInt(r.Weight, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := row{
+			Conversion: r.Definition, ConversionID: r.ConversionID, Event: r.Event, InThread: r.InThread,
+			Model: r.Model, Channel: r.Channel, Weight: float64(parts) / float64(credit.Whole),
+		}
+		if r.TouchKey != "" {
+			at := int64(r.TouchAt)
+			x.TouchKey, x.Tier, x.TouchAt = &r.TouchKey, &r.Tier, &at
+		}
+		if r.Credited != "" {
+			amount, ok := new(big.Rat).SetString(r.Credited)
+			if !ok {
+				t.Fatalf("credited %q", r.Credited)
+			}
+			digits, exact := amount.FloatPrec()
+			if !exact {
+				t.Fatalf("credited %q is no decimal", r.Credited)
+			}
+			text := amount.FloatString(digits)
+			x.Credited, x.Currency = &text, &r.Currency
+		}
+		all = append(all, x)
+	}
+	return all
+}
