@@ -93,6 +93,7 @@ function showWorkspace(workspace, policy) {
   byId("zone").textContent = "Days of " + workspace.timezone;
   document.title = workspace.name + " · Touchline";
   options(byId("model"), state.policy.models, { label: words });
+  if (state.policy.models.includes("last_touch")) byId("model").value = "last_touch"; // what most people mean
   options(byId("conversion"), state.policy.conversions.map((c) => c.name), { all: "All" });
 }
 

@@ -32,7 +32,7 @@ func runAll(args []string) int {
 	flags := flag.NewFlagSet("make run", flag.ContinueOnError)
 	flags.StringVar(&opts.Dir, "dir", ".local", "folder that keeps everything between starts")
 	flags.StringVar(&opts.Bin, "bin", ".local/bin", "folder with the built services")
-	flags.BoolVar(&opts.NoDemo, "no-demo", false, "start empty: workspace and sources, no hits, no shop")
+	flags.BoolVar(&opts.NoDemo, "no-demo", false, "send nothing and open no shop: workspace and sources alone")
 	flags.BoolVar(&opts.NoTraffic, "no-traffic", false, "play the made-up week, but no live traffic after it")
 	flags.Usage = func() {
 		fmt.Fprintln(flags.Output(), "make run ARGS=\"OPTION …\": everything on this machine, with a demo, until Ctrl-C.")
