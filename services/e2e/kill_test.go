@@ -47,7 +47,7 @@ func TestKillWorker(t *testing.T) {
 func TestKillWorkerAtFailpoints(t *testing.T) {
 	t.Parallel()
 	needPython(t)
-	for _, point := range []string{"after_read:25", "before_commit:25", "after_commit:25", "after_settle:25"} {
+	for _, point := range []string{"after_read:25", "before_commit:25", "after_commit:25", "after_settle:25", "before_derived:25", "after_derived:25"} {
 		t.Run(point, func(t *testing.T) {
 			s := stack.New(bin, stackDir(t), "TOUCHLINE_FAILPOINT="+point)
 			if err := s.Start(t.Context(), "--no-demo"); err != nil {

@@ -50,12 +50,13 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 		cfg.Listening(admin.Addr())
 	}
 
+	failpoints := failpoint.FromEnv(func(string) string { return cfg.Failpoint })
 	streams := p.streams()
 	streams.Recover = p.pool.RecoverBooks
-	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring), derive.Config{Parallel: cfg.DeriveParallel, Log: p.log})
+	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring), derive.Config{Parallel: cfg.DeriveParallel, Log: p.log, Point: failpoints.Pass, Observe: observeDerive(p.metrics)})
 	consumer := consume.New(consume.Config{
 		Shards: cfg.StreamShards, BatchSize: cfg.BatchSize, MinIdle: cfg.ClaimAfter,
-		Failpoints: failpoint.FromEnv(func(string) string { return cfg.Failpoint }),
+		Failpoints: failpoints,
 		Logger:     p.log, Registerer: p.metrics,
 	}, consume.Parts{
 		Reader: stream.NewReader(readers, streams, group, uuid.New()),

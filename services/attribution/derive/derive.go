@@ -30,6 +30,7 @@ type Config struct {
 	Now       func() time.Time // the clock; time.Now
 	Log       *slog.Logger     // slog.Default
 	Observe   func(Pass)       // called after each committed transaction
+	Point     func(string)     // called at before_derived and after_derived: where kill tests end the process
 }
 
 // Pass tells what one transaction did.
@@ -53,6 +54,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Point == nil {
+		c.Point = func(string) {}
 	}
 	if c.Observe == nil {
 		c.Observe = func(Pass) {}
@@ -188,11 +192,13 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		work := step{cfg: d.cfg, tx: tx, workspace: workspace, done: Pass{Workspace: workspace}}
 		more, err = work.run(ctx)
 		done = work.done
+		d.cfg.Point("before_derived")
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
+	d.cfg.Point("after_derived")
 	done.Took = d.cfg.Now().Sub(begun)
 	d.cfg.Observe(done)
 	return more, nil

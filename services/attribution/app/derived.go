@@ -1,0 +1,31 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/touchline/touchline/services/attribution/derive"
+)
+
+// observeDerive counts what derivations do.
+func observeDerive(r prometheus.Registerer) func(derive.Pass) {
+	touched := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "touchline_derive_touched_total", Help: "Hits that the table was brought up to date with.",
+	})
+	facts := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "touchline_derive_facts_total", Help: "Facts read to derive them, those that did not change included.",
+	})
+	changed := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "touchline_derive_conversions_total", Help: "Conversions written: new ones and next revisions.",
+	})
+	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "touchline_derive_seconds", Help: "Time of one transaction of derive.",
+		Buckets: prometheus.ExponentialBuckets(0.002, 2, 14), // 2 ms to 16 s
+	})
+	r.MustRegister(touched, facts, changed, seconds)
+	return func(p derive.Pass) {
+		touched.Add(float64(p.Touched))
+		facts.Add(float64(p.Facts))
+		changed.Add(float64(p.Changed))
+		seconds.Observe(p.Took.Seconds())
+	}
+}
