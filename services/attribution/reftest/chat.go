@@ -7,8 +7,10 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
+// messageID is one of five, whatever the channel: messages are known by both.
 func (d *draw) messageID() string { return d.pick("m1", "m2", "m3", "m4", "m5") }
 
+// token is one of three, so that several messages carry one.
 func (d *draw) token() string { return d.pick("", "", "t1", "t2", "t3") }
 
 // campaign is one message, what became of it and who reacted.
@@ -43,11 +45,15 @@ func (d *draw) campaign() {
 		f.Click = &hit.Click{Token: token, Method: d.pick("GET", "GET", "HEAD")}
 		d.add(f)
 	}
-	if channel == hit.ChannelWhatsApp && d.chance(50) {
+	if channel == hit.ChannelWhatsApp && d.chance(70) {
 		d.inbound(at+d.instant(0, minute, hour, day, day+secondMicros), to)
+	}
+	if d.chance(60) {
+		d.buy(at, to, nil)
 	}
 }
 
+// status is what a channel reports; only WhatsApp names the recipient.
 func (d *draw) status(channel, id string, status hit.Status, at hit.Instant) {
 	f := hit.Fact{Kind: hit.KindStatus, Trust: hit.TrustWebhook, Channel: channel, ID: id, Status: status, At: at, Report: &hit.Report{}}
 	if channel == hit.ChannelWhatsApp {
@@ -97,7 +103,7 @@ func (d *draw) inbound(at hit.Instant, from []hit.Identifier) {
 // say draws what an inbound message is.
 func (d *draw) say(in *hit.Inbound) {
 	switch d.count(0, 9) {
-	case 0, 1, 2:
+	case 0, 1, 2, 8:
 		in.Text = d.pick("hi", "STOP!", "stop it", "I am interested", "not interested", "Buy now")
 	case 3:
 		in.Type, in.Interact, in.Payload, in.Title, in.Token = "button", "button", d.pick("BUY", "NO"), "Buy", d.token()
@@ -113,6 +119,7 @@ func (d *draw) say(in *hit.Inbound) {
 	}
 }
 
+// policy draws every setting; the definitions overlap on purpose.
 func (d *draw) policy() policy.Policy {
 	p := policy.Default()
 	p.Models = []string{policy.FirstTouch, policy.LastTouch, policy.Linear, policy.TimeDecay, policy.PositionBased, policy.TierWeighted}

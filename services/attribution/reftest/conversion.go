@@ -33,6 +33,7 @@ func facts(copies []*event) (all []*hit.Fact) {
 	return all
 }
 
+// setEvents gathers what the API sent and what messages make (section 4).
 func (w *world) setEvents() {
 	var all []*event
 	for _, f := range w.facts {
@@ -84,6 +85,7 @@ type conversion struct {
 
 var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$`)
 
+// conversion merges the copies of one event: where and value look at all of them.
 func (w *world) conversion(d *policy.Definition, copies []*event) *conversion {
 	merged := &event{has: map[string]json.RawMessage{}}
 	c := &conversion{event: copies[0], key: copies[0].id, person: w.personOf(cmp.Or(naming(facts(copies)), copies[0].Fact)), counts: true}
@@ -176,6 +178,7 @@ func (w *world) write(d *policy.Definition, of, c *conversion, from *big.Rat) {
 	}
 }
 
+// tier ranks tiers; a reply is as strong as a click.
 func tier(t touch) int {
 	return map[string]int{policy.TierClick: 4, policy.TierReply: 4, policy.TierRead: 3, policy.TierDelivered: 2, policy.TierSent: 1}[t.tier]
 }
@@ -267,12 +270,13 @@ func share(total *big.Rat, parts []*big.Rat) (shares []*big.Rat) {
 	return shares
 }
 
-// split divides an amount in the minor unit of its currency, or a finer one.
+// split divides an amount in the minor unit of its currency (ISO 4217), or in a finer
+// one when the amount needs it.
 func split(value *big.Rat, currency string, parts []*big.Rat) (amounts []*big.Rat) {
 	unit := big.NewRat(1, 100)
-	if strings.Contains("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", currency) {
+	if slices.Contains(strings.Fields("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"), currency) {
 		unit.SetInt64(1)
-	} else if strings.Contains("BHD IQD JOD KWD LYD OMR TND", currency) {
+	} else if slices.Contains(strings.Fields("BHD IQD JOD KWD LYD OMR TND"), currency) {
 		unit.SetFrac64(1, 1000)
 	}
 	for !new(big.Rat).Quo(value, unit).IsInt() {

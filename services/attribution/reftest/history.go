@@ -82,6 +82,7 @@ func (d *draw) at() hit.Instant {
 // late draws one that has most of a history behind it.
 func (d *draw) late() hit.Instant { return d.at() + d.instant(0, day, 2*day) }
 
+// fraction puts some facts just inside or just beyond a whole second.
 func (d *draw) fraction() hit.Instant {
 	return d.instant(0, 0, 0, 0, 1, secondMicros/2, secondMicros-1)
 }
@@ -125,8 +126,10 @@ func (d *draw) who(n int, kinds ...hit.IdentifierKind) []hit.Identifier {
 	return ids
 }
 
+// anyKind are the identifiers that sites state.
 var anyKind = []hit.IdentifierKind{hit.UserID, hit.Phone, hit.Email}
 
+// device is one of the few there are; "guest" is on everyone's block list.
 func (d *draw) device() *hit.Identifier {
 	id := identifier(hit.Device, d.count(1, persons))
 	if d.chance(3) {
@@ -135,6 +138,7 @@ func (d *draw) device() *hit.Identifier {
 	return &id
 }
 
+// trust is that of an event: any key may send one.
 func (d *draw) trust() hit.Trust { return hit.Trust(d.count(1, 3)) }
 
 // login is an identify, an alias or a changed number.
@@ -222,6 +226,18 @@ func (d *draw) order() {
 	}
 }
 
+// buy is an order about a window after something that may earn it.
+func (d *draw) buy(after hit.Instant, who []hit.Identifier, device *hit.Identifier) {
+	at := after + d.instant(0, minute, hour, hour, 2*hour, day, 7*day) + d.instant(0, 0, 0, 1, -1, -secondMicros/2)
+	f := hit.Fact{Kind: hit.KindEvent, ID: d.pick("e1", "e2", "e3", "e4", "e5", "e6"), At: at, Trust: d.trust(), Device: device}
+	f.Event = &hit.Event{Name: "Order Completed", Properties: d.properties(d.pick("", "", "o1", "o2", "o3"))}
+	f.Identifiers = slices.Clone(who)
+	if d.chance(30) { // within the second of what may earn it
+		f.At, f.Trust, f.Precision = after-after%secondMicros, hit.TrustServer, hit.PrecisionSecond
+	}
+	d.add(f)
+}
+
 // party says who did it: somebody by name, a device, both or nobody.
 func (d *draw) party(f *hit.Fact) {
 	if d.chance(55) {
@@ -232,6 +248,7 @@ func (d *draw) party(f *hit.Fact) {
 	}
 }
 
+// refund draws refunds that come before, after and without their order, some twice.
 func (d *draw) refund() {
 	for range d.count(1, 3) {
 		f := hit.Fact{Kind: hit.KindEvent, ID: d.pick("r1", "r2", "r3", "r4"), At: d.late(), Trust: d.trust()}
@@ -283,8 +300,12 @@ func (d *draw) visit() {
 			d.add(f)
 		}
 	}
+	if d.chance(40) {
+		d.buy(at, nil, device)
+	}
 }
 
+// page is one view, by the pixel or, now and then, a server.
 func (d *draw) page(at hit.Instant, device *hit.Identifier, query string) {
 	f := hit.Fact{Kind: hit.KindPage, ID: "p" + d.number(), At: at, Trust: hit.TrustBrowser, Device: device}
 	f.Page = &hit.Page{URL: "https://shop.example/" + query, Referrer: d.pick("", "", "https://www.google.com/", "https://www.facebook.com/",

@@ -57,6 +57,7 @@ func Table(workspace uuid.UUID, currency string, p *policy.Policy, facts []hit.F
 	return w.rows
 }
 
+// setFacts keeps one copy of each fact (section 1), then forgets what is blocked.
 func (w *world) setFacts(facts []hit.Fact) {
 	best, open := map[uuid.UUID]hit.Fact{}, func(id hit.Identifier) bool { return !slices.Contains(w.Blocked(), hit.FoldCase(id.Value)) }
 	for _, f := range facts {
@@ -79,10 +80,12 @@ func (w *world) setFacts(facts []hit.Fact) {
 	slices.SortFunc(w.facts, inOrder)
 }
 
+// inOrder compares statements: the earlier, then the smaller fact id; trust only breaks ties.
 func inOrder(a, b *hit.Fact) int {
 	return cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.ID, b.ID), cmp.Compare(b.Trust, a.Trust))
 }
 
+// compareIDs breaks the ties that the contract leaves open.
 func compareIDs(a, b hit.Identifier) int {
 	return cmp.Or(a.Kind.Precedence()-b.Kind.Precedence(), strings.Compare(a.Value, b.Value))
 }
@@ -93,6 +96,7 @@ func filter[T any](all []T, keep func(T) bool) []T {
 
 func first[T any](all []T, is func(T) bool) T { return append(filter(all, is), *new(T))[0] }
 
+// groups puts what is the same into one group, in order.
 func groups[T any](all []T, same func(a, b T) bool) (groups [][]T) {
 	for rest := all; len(rest) > 0; {
 		head := rest[0]
@@ -133,6 +137,7 @@ type message struct {
 	to        []said // its recipient, the primary first
 }
 
+// setMessages joins all that was said of each message.
 func (w *world) setMessages() {
 	about := filter(w.facts, func(f *hit.Fact) bool { return f.Message != nil || f.Status != "" })
 	for _, facts := range groups(about, func(a, b *hit.Fact) bool { return a.Channel == b.Channel && a.ID == b.ID }) {
@@ -176,6 +181,7 @@ func (w *world) carrier(token string) *message {
 	return first(w.messages, func(m *message) bool { return token != "" && m.said.Token == token })
 }
 
+// opened returns the message whose token a page view carries.
 func (w *world) opened(f *hit.Fact) *message {
 	return w.carrier(fact.PageToken(cmp.Or(f.Page, new(hit.Page)).URL))
 }
@@ -224,6 +230,7 @@ func (s *session) holds(device hit.Identifier, at hit.Instant) bool {
 	return *s.Device == device && s.At <= at && at <= s.last+1800*second && at < s.next
 }
 
+// setSessions cuts each device's page views into sessions (section 3).
 func (w *world) setSessions() {
 	latest := map[hit.Identifier]*session{}
 	for _, f := range filter(w.facts, func(f *hit.Fact) bool { return f.Page != nil && f.Device != nil }) {
@@ -282,10 +289,12 @@ func (w *world) links() (all []link) {
 	return all
 }
 
+// linking says whether what f states links at all.
 func (w *world) linking(f *hit.Fact) bool {
 	return (f.Trust > hit.TrustBrowser || w.BrowserLinks != policy.LinksOff) && (f.Inbound == nil || !f.Inbound.Group)
 }
 
+// naming returns the first of facts with a strong identifier, nil when none has one.
 func naming(facts []*hit.Fact) *hit.Fact {
 	return first(facts, func(f *hit.Fact) bool { return len(f.Identifiers) > 0 })
 }
@@ -300,6 +309,7 @@ func join(of map[hit.Identifier]int, a, b hit.Identifier) {
 	}
 }
 
+// setPersons joins what links join and names the components (section 2).
 func (w *world) setPersons() {
 	of, user, all, links := map[hit.Identifier]int{}, map[hit.Identifier]int{}, []said{}, w.links()
 	for _, f := range w.facts {
@@ -363,6 +373,7 @@ type claim struct {
 	click int // 0: by identify
 }
 
+// setClaims finds who held which device: identify claims, reaching back, then clicks.
 func (w *world) setClaims() {
 	heads := map[*hit.Fact]*hit.Fact{}
 	for _, copies := range w.events {
@@ -413,6 +424,7 @@ type touch struct {
 	at                                     hit.Instant
 }
 
+// setTouches lists every engagement of messages, visits and ads (section 3).
 func (w *world) setTouches() {
 	for _, m := range filter(w.messages, w.live) {
 		add := func(tier string, at hit.Instant, is bool) {

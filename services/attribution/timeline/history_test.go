@@ -231,6 +231,7 @@ func met(h *reftest.History) []string {
 	}
 	metOrders(h, has)
 	metTable(&out, has)
+	metChat(h, &out, has)
 	has["browser links off"] = h.Policy.BrowserLinks == policy.LinksOff
 	var all []string
 	for what, is := range has {
@@ -293,8 +294,34 @@ func metTable(out *timeline.Outcome, has map[string]bool) {
 		has["refund"] = has["refund"] || c.Refund
 		has["several touchpoints"] = has["several touchpoints"] || len(c.Credits) > 1
 		for j := range c.Credits {
+			has["touch after its conversion"] = has["touch after its conversion"] || c.Credits[j].TouchAt > c.EventAt && !c.Refund
 			has["tier: "+c.Credits[j].Tier] = true
 			has["channel: "+c.Credits[j].Channel] = true
+		}
+	}
+}
+
+// metChat looks for replies that name no message and for page views at a session's end.
+func metChat(h *reftest.History, out *timeline.Outcome, has map[string]bool) {
+	views := map[string]map[hit.Instant]bool{}
+	for i := range h.Facts {
+		f := &h.Facts[i]
+		for j := range out.Messages {
+			replied := f.Inbound != nil && out.Messages[j].RepliedAt == f.At
+			has["implicit reply"] = has["implicit reply"] || replied && f.Inbound.Context == "" && f.Inbound.Token == ""
+			has["explicit reply"] = has["explicit reply"] || replied && f.Inbound.Context+f.Inbound.Token != ""
+		}
+		if f.Page != nil && f.Device != nil {
+			if views[f.Device.Value] == nil {
+				views[f.Device.Value] = map[hit.Instant]bool{}
+			}
+			views[f.Device.Value][f.At] = true
+		}
+	}
+	for _, times := range views {
+		for at := range times {
+			has["page after 30 minutes"] = has["page after 30 minutes"] || times[at+30*minute]
+			has["page 1 µs later"] = has["page 1 µs later"] || times[at+30*minute+1]
 		}
 	}
 }
