@@ -220,6 +220,22 @@ func TestEvent_PersonTimeAndThread(t *testing.T) {
 	}
 }
 
+func TestEvents_EarliestPaymentStatus(t *testing.T) {
+	t.Parallel()
+	status := func(s hit.Status, at hit.Instant, ids ...hit.Identifier) *hit.Fact {
+		return &hit.Fact{
+			Kind: hit.KindStatus, Channel: hit.ChannelWhatsApp, ID: "m", Status: s, Trust: hit.TrustWebhook, At: at, Identifiers: ids,
+			Report: &hit.Report{Payment: &hit.Payment{Amount: hit.Amount{Amount: "10", Currency: "INR"}}},
+		}
+	}
+	later := status("payment:captured", 9, hit.Identifier{Kind: hit.Phone, Value: "p"})
+	copies := slices.Concat(Copies(later, nil), Copies(status("payment:success", 5), nil))
+	events := Events(copies)
+	if len(events) != 1 || len(events[0].Copies) != 1 || events[0].Lead().Fact.At != 5 || len(events[0].Whose().Fact.Identifiers) != 0 {
+		t.Errorf("events %+v, want one, of the earliest status alone", events)
+	}
+}
+
 func TestParseAmount(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -58,11 +58,24 @@ func Events(copies []Copy) []*Event {
 	}
 	for _, e := range events {
 		slices.SortFunc(e.Copies, func(a, b Copy) int { return a.compare(&b) })
+		e.Copies = dropLaterStatuses(e.Copies)
 	}
 	slices.SortFunc(events, func(a, b *Event) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.OrderID, b.OrderID), a.Lead().compare(b.Lead()))
 	})
 	return events
+}
+
+// dropLaterStatuses keeps the earliest of the statuses (captured, success) that report
+// one payment: that one makes the event, the other is no copy of it.
+func dropLaterStatuses(copies []Copy) []Copy {
+	reported := false
+	return slices.DeleteFunc(copies, func(c Copy) bool {
+		status := c.Fact.Kind == hit.KindStatus
+		later := status && reported
+		reported = reported || status
+		return later
+	})
 }
 
 // Lead is the most trusted copy: it gives the event's id, time and place.

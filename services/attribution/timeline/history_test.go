@@ -1,6 +1,7 @@
 package timeline_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -148,7 +149,7 @@ func printWorld(h *reftest.History) string {
 	}
 	w["facts"] = facts
 	in := historyInput(h)
-	w["expected"] = sortedRows(reftest.Table(in.Workspace, in.Currency, in.Policy, in.Facts))
+	w["expected"] = worldRows(sortedRows(reftest.Table(in.Workspace, in.Currency, in.Policy, in.Facts)))
 	text, err := json.MarshalIndent(w, "", " ")
 	if err != nil {
 		return err.Error()
@@ -186,14 +187,31 @@ func wire(f *hit.Fact) map[string]any {
 	case f.Event != nil:
 		put(map[string]any{"name": f.Event.Name, "props": f.Event.Properties, "in_thread": f.Event.InThread})
 	case f.Inbound != nil:
-		put(map[string]any{
-			"business": f.Inbound.Business, "kind": f.Inbound.Type, "text": f.Inbound.Text, "payload": f.Inbound.Payload,
-			"button_token": f.Inbound.Token, "context": f.Inbound.Context, "fields": f.Inbound.Fields, "also": f.Inbound,
-		})
+		put(wireInboundOf(f.Inbound))
 	case f.Identify != nil:
 		put(map[string]any{"call": f.Identify.Call})
 	}
 	maps.DeleteFunc(has, func(_ string, value any) bool { return fmt.Sprint(value) == "" })
+	return has
+}
+
+func wireInboundOf(in *hit.Inbound) map[string]any {
+	kind := map[string]string{"button": "button", "list_reply": "list", "nfm_reply": "flow"}[in.Interact]
+	has := map[string]any{
+		"business": in.Business, "kind": cmp.Or(kind, in.Type), "text": in.Text, "payload": in.Payload, "button_token": in.Token, "context": in.Context,
+	}
+	if in.Fields != nil {
+		has["fields"] = in.Fields
+	}
+	if in.Order != nil {
+		has["order"] = []map[string]any{{"item_price": json.Number(in.Order.Amount), "quantity": 1, "currency": in.Order.Currency}}
+	}
+	if in.Referral != nil {
+		has["referral"] = map[string]string{"source_id": in.Referral.SourceID}
+	}
+	if in.Group {
+		has["also"] = map[string]bool{"group": true}
+	}
 	return has
 }
 
