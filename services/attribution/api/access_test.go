@@ -207,6 +207,7 @@ func TestValidation_NamesEveryFault(t *testing.T) {
 		"whatsapp config":   {"POST", "/v1/sources", admin, map[string]any{"kind": "whatsapp", "name": "x"}, 422, []string{"/config/app_secret", "/config/verify_token"}},
 		"useless config":    {"POST", "/v1/sources", admin, map[string]any{"kind": "pixel", "name": "x", "config": map[string]any{"secret": "12345678"}}, 422, []string{"/config/secret"}},
 		"limit":             {"GET", "/v1/attributions?limit=1001", admin, nil, 400, []string{"?limit"}},
+		"unknown model":     {"GET", "/v1/attributions?model=lats_touch", admin, nil, 400, []string{"?model"}},
 		"limit zero":        {"GET", "/v1/attributions?limit=0", admin, nil, 400, []string{"?limit"}},
 		"time":              {"GET", "/v1/attributions?from=yesterday", admin, nil, 400, []string{"?from"}},
 		"times swapped":     {"GET", "/v1/attributions?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z", admin, nil, 400, []string{"?to"}},

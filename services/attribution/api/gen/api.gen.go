@@ -495,7 +495,7 @@ type To = time.Time
 
 // ListAttributionsParams defines parameters for ListAttributions.
 type ListAttributionsParams struct {
-	// Model Only this model, e.g. `last_touch`.
+	// Model Only this model. One that the policy does not keep has no rows.
 	Model *string `form:"model,omitempty" json:"model,omitempty"`
 
 	// Conversion Only this conversion definition.
