@@ -213,8 +213,13 @@ func (s *Server) shownSource(stored *dbsqlc.SourceListRow, caller session) (gen.
 	return shown, nil
 }
 
-// webhookPath is where the tracking service takes a source's callbacks.
-func webhookPath(kind string, id uuid.UUID) string { return "/webhooks/" + kind + "/" + id.String() }
+// webhookPath is where callbacks of a source arrive; empty for kinds that have none.
+func webhookPath(kind string, id uuid.UUID) string {
+	if kind != registry.KindWhatsApp && kind != registry.KindWebhook {
+		return ""
+	}
+	return "/webhooks/" + kind + "/" + id.String()
+}
 
 func text(maybe *string) string {
 	if maybe == nil {

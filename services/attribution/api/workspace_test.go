@@ -69,6 +69,9 @@ func TestCreateSource_IsKnownToTheEdgeBeforeTheAnswer(t *testing.T) {
 	if len(made.WriteKey) != 32 || made.WebhookPath != "/webhooks/whatsapp/"+made.ID.String() {
 		t.Errorf("%+v", made)
 	}
+	if pixel := r.source(admin, "pixel", map[string]any{}); pixel.WebhookPath != "" {
+		t.Errorf("a pixel has callbacks at %s", pixel.WebhookPath)
+	}
 	found, err := r.directory().ByKey(t.Context(), made.WriteKey)
 	if err != nil {
 		t.Fatal(err)

@@ -401,7 +401,7 @@ type SourceCreate struct {
 type SourceCreated struct {
 	Id openapi_types.UUID `json:"id"`
 
-	// WebhookPath Path at the tracking service.
+	// WebhookPath Path of its callbacks at the tracking service; empty for kinds that have none.
 	WebhookPath string `json:"webhook_path"`
 
 	// WriteKey Public for kind `pixel`, a secret for `server`.
