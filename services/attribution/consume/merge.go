@@ -1,8 +1,6 @@
 package consume
 
 import (
-	"bytes"
-	"cmp"
 	"slices"
 
 	"github.com/google/uuid"
@@ -35,31 +33,23 @@ type statement struct {
 	refs        []fact.Ref // nil when read from the database, where fact_ref has them
 }
 
-// compare orders the copies of a fact; the smallest is in force. (attribution.md
-// section 1: the earliest, then the smallest canonical JSON. The rest decides
-// between copies that say the same at the same time.)
-func compare(a, b *statement) int {
-	return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.body, b.body), compareAlike(a, b))
-}
-
-// compareAlike orders copies of one content.
-func compareAlike(a, b *statement) int {
-	return cmp.Or(
-		cmp.Compare(a.at, b.at),
-		compareBool(a.wholeSecond, b.wholeSecond),
-		cmp.Compare(b.trust, a.trust),
-		bytes.Compare(a.source[:], b.source[:]),
-	)
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
+// copy is what decides between this statement and another.
+func (s *statement) copy() fact.Copy {
+	c := fact.Copy{At: s.at, Body: s.body, Trust: hit.Trust(s.trust), Source: s.source}
+	if s.wholeSecond {
+		c.Precision = hit.PrecisionSecond
 	}
-	return 1
+	return c
+}
+
+// compare orders the copies of a fact; the smallest is in force.
+func compare(a, b *statement) int { return a.copy().Compare(b.copy()) }
+
+// compareAlike orders copies of one content, of which one may be without its body.
+func compareAlike(a, b *statement) int {
+	c, d := a.copy(), b.copy()
+	c.Body, d.Body = nil, nil
+	return c.Compare(d)
 }
 
 // record is a fact: the copy in force and all other contents that were stated. The

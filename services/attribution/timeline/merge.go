@@ -2,27 +2,20 @@ package timeline
 
 import (
 	"bytes"
-	"cmp"
 	"slices"
 
+	"github.com/touchline/touchline/services/attribution/fact"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// Merge decides between two copies of one fact (equal [hit.Fact.Key]): the smaller
-// (occurred_at, canonical JSON, precision, trust strongest first, source) wins and
-// gets the earlier time of receipt; equal copies join their flags. Same reports whether the copies state the same,
-// times aside; otherwise they are in conflict. Merge is commutative, associative
-// and idempotent. The facts are in stored form, so that identifiers are digests.
+// Merge decides between two copies of one fact (equal [hit.Fact.Key]): the smaller by
+// [fact.Copy] wins and gets the earlier time of receipt; equal copies join their
+// flags. Same reports whether the copies state the same, times aside; otherwise they
+// are in conflict. Merge is commutative, associative and idempotent. The facts are in
+// stored form, so that identifiers are digests.
 func Merge(a, b hit.Fact) (winner hit.Fact, same bool) {
 	bodyA, bodyB := content(&a), content(&b)
-	order := cmp.Or(
-		cmp.Compare(a.At, b.At),
-		bytes.Compare(bodyA, bodyB),
-		cmp.Compare(a.Precision, b.Precision),
-		cmp.Compare(b.Trust, a.Trust),
-		bytes.Compare(a.Source[:], b.Source[:]),
-	)
-	switch {
+	switch order := copyOf(&a, bodyA).Compare(copyOf(&b, bodyB)); {
 	case order < 0:
 		winner = a
 	case order > 0:
@@ -33,6 +26,10 @@ func Merge(a, b hit.Fact) (winner hit.Fact, same bool) {
 	}
 	winner.ReceivedAt = min(a.ReceivedAt, b.ReceivedAt)
 	return winner, bytes.Equal(bodyA, bodyB)
+}
+
+func copyOf(f *hit.Fact, body []byte) fact.Copy {
+	return fact.Copy{At: f.At, Body: body, Precision: f.Precision, Trust: f.Trust, Source: f.Source}
 }
 
 // union returns the flags of both, sorted; nil when there are none.
