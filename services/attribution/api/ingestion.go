@@ -81,9 +81,11 @@ func balance(workspace uuid.UUID, shards []stream.ShardBooks, terms []dbsqlc.Ing
 				of(id).Accepted += n
 			}
 		}
-		for field, n := range shard.InFlight {
-			if id, ours := sourceOf(workspace, field); ours {
-				of(id).Pending += n
+		for _, waiting := range []map[string]int64{shard.InFlight, shard.Spooled} {
+			for field, n := range waiting {
+				if id, ours := sourceOf(workspace, field); ours {
+					of(id).Pending += n
+				}
 			}
 		}
 	}

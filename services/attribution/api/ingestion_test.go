@@ -37,7 +37,10 @@ func TestGetIngestion_BalancesAtEveryStep(t *testing.T) {
 		t.Errorf("empty: %+v", got)
 	}
 
-	writer := stream.NewWriter(r.client, r.stream, uuid.New())
+	writer, err := stream.NewWriter(r.client, r.stream, uuid.New())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var hits []hit.Hit
 	for i := range 5 {
 		id := string(rune('a' + i))

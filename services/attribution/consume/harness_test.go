@@ -98,7 +98,11 @@ func newRig(t *testing.T) *rig {
 	r := &rig{database: newDatabase(t)}
 	client, prefix := redistest.New(t)
 	r.client, r.stream = client, stream.Config{Prefix: prefix, Shards: 2, Logger: quiet(), Timeout: 10 * time.Second}
-	r.writer = stream.NewWriter(client, r.stream, uuid.New())
+	writer, err := stream.NewWriter(client, r.stream, uuid.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.writer = writer
 	t.Cleanup(func() { _ = r.writer.Close(context.Background()) })
 	return r
 }

@@ -127,6 +127,7 @@ func (s *services) environment(port, admin int) []string {
 		"TOUCHLINE_TRACKING_URL="+origin(s.ports.Tracking),
 		"TOUCHLINE_ADMIN_ADDR="+address(admin),
 		"TOUCHLINE_REGISTRY_SNAPSHOT="+s.opts.path("registry.snapshot"),
+		"TOUCHLINE_SPOOL_DIR="+s.opts.path("spool"),
 	)
 	if port != 0 {
 		env = append(env, "TOUCHLINE_ADDR="+address(port))

@@ -12,7 +12,7 @@ import (
 // BenchmarkAppend is the edge's side: single hits of many concurrent requests.
 func BenchmarkAppend(b *testing.B) {
 	client, prefix := redistest.New(b)
-	w := NewWriter(client, Config{Prefix: prefix}, uuid.New())
+	w := newWriter(b, client, Config{Prefix: prefix}, uuid.New())
 	hits := newHits(1)
 	b.SetParallelism(64)
 	b.ReportAllocs()

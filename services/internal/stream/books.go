@@ -14,8 +14,9 @@ import (
 // ShardBooks is what the books of one shard said at one instant.
 type ShardBooks struct {
 	Shard    int
-	Accepted map[string]int64    // by "workspace/source": ever appended
+	Accepted map[string]int64    // by "workspace/source": ever acknowledged, as far as Redis was told
 	InFlight map[string]int64    // by "workspace/source": in the stream
+	Spooled  map[string]int64    // by "workspace/source": acknowledged and still on the disk of an edge
 	Settled  map[uuid.UUID]int64 // by consumer: its last settled batch
 }
 
@@ -44,7 +45,7 @@ func ReadBooks(ctx context.Context, client redis.UniversalClient, cfg Config) ([
 
 func newShardBooks(shard int, fields map[string]string) (ShardBooks, error) {
 	b := ShardBooks{
-		Shard: shard, Accepted: map[string]int64{}, InFlight: map[string]int64{}, Settled: map[uuid.UUID]int64{},
+		Shard: shard, Accepted: map[string]int64{}, InFlight: map[string]int64{}, Spooled: map[string]int64{}, Settled: map[uuid.UUID]int64{},
 	}
 	for name, text := range fields {
 		kind, rest, _ := strings.Cut(name, ":")
@@ -57,6 +58,8 @@ func newShardBooks(shard int, fields map[string]string) (ShardBooks, error) {
 			b.Accepted[rest] = n
 		case "inflight":
 			b.InFlight[rest] = n
+		case "spooled":
+			b.Spooled[rest] = n
 		case "settled":
 			consumer, err := uuid.Parse(rest)
 			if err != nil {

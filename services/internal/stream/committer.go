@@ -2,14 +2,12 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // How a flush is tried again. The first attempt's limit leaves a call with the
@@ -24,22 +22,22 @@ const (
 
 // committer owns one shard: its queue and its numbers.
 type committer struct {
-	client  redis.UniversalClient
-	script  *redis.Script
+	line    line
+	keeper  *keeper // nil: there is no spool
 	cfg     Config
 	metrics *writerMetrics
 	log     *slog.Logger
 	shard   int
-	epoch   string
 
 	wake    chan struct{} // something was queued; holds one signal
 	closing chan struct{} // closed by close
 
-	mu     sync.Mutex
-	queue  []*call
-	queued int  // bytes in queue
-	closed bool // no more calls
-	doubt  bool // a flush has been failing for longer than a call waits
+	mu      sync.Mutex
+	queue   []*call
+	queued  int  // bytes in queue
+	closed  bool // no more calls
+	doubt   bool // a flush has been failing for longer than a call waits
+	refused bool // the last flush found no place, neither in Redis nor on disk
 
 	last int64 // last number given out; only run and what it calls touch it
 }
@@ -80,6 +78,12 @@ func (c *committer) available() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.closed && !c.doubt
+}
+
+func (c *committer) ready() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closed && !c.doubt && !c.refused
 }
 
 func (c *committer) close() {
@@ -138,38 +142,56 @@ func (c *committer) take() []*call {
 	return calls
 }
 
-// commit numbers one flush and sends it until Redis has it. It returns an error
-// only when ctx ended first; then the outcome stays unknown, and the committer must
-// not send anything else under its epoch.
+// commit numbers one flush and places it. It returns an error only when ctx ended
+// first; then the outcome stays unknown, and the committer must not send anything
+// else under its epoch.
 func (c *committer) commit(ctx context.Context, calls []*call) error {
-	first := c.last + 1
-	args := []any{c.epoch, strconv.FormatInt(first, 10)}
-	for _, one := range calls {
-		for i := range one.payloads {
-			args = append(args, one.fields[i], one.payloads[i])
-		}
-	}
-	entries := (len(args) - 2) / 2
+	f := newFlush(c.last+1, calls)
 	started := time.Now()
-	if err := c.send(ctx, args); err != nil {
+	err := c.place(ctx, f)
+	c.mark(errors.Is(err, errRefused))
+	switch {
+	case errors.Is(err, errRefused): // nothing was sent: the numbers are the next flush's
 		c.finish(calls, 0)
-		c.log.Error("gave up an unacknowledged flush", "first", first, "entries", entries, "error", err)
+		return nil
+	case err != nil:
+		c.finish(calls, 0)
+		c.log.Error("gave up an unacknowledged flush", "first", f.first, "entries", len(f.payloads), "error", err)
 		return err
 	}
-	c.last += int64(entries)
-	c.metrics.observe(entries, time.Since(started))
-	c.finish(calls, first)
+	c.last = f.last()
+	c.metrics.observe(len(f.payloads), time.Since(started))
+	c.finish(calls, f.first)
 	return nil
 }
 
-// send repeats one script call until it is answered.
-func (c *committer) send(ctx context.Context, args []any) error {
-	keys := []string{c.cfg.hitsKey(c.shard), c.cfg.booksKey(c.shard)}
+// place makes a flush durable: in Redis, or on disk while Redis is away or has not
+// taken yet what is there. errRefused says that it is in neither.
+func (c *committer) place(ctx context.Context, f flush) error {
+	if c.keeper == nil {
+		return c.send(ctx, f)
+	}
+	if kept, err := c.keeper.add(f); kept || err != nil {
+		return err
+	}
+	err := c.line.append(ctx, f, c.cfg.Timeout)
+	if err == nil {
+		return nil
+	}
+	c.metrics.retries.Inc()
+	if full := c.keeper.begin(f, err); full == nil {
+		return nil
+	}
+	// Redis may have it, and the disk does not take it: the numbers are spent, so
+	// nothing else can be sent before this is.
+	return c.send(ctx, f)
+}
+
+// send repeats one flush until it is answered.
+func (c *committer) send(ctx context.Context, f flush) error {
 	started, attempt, pause := time.Now(), c.cfg.attempt, backoffFirst
 	for tries := 1; ; tries++ {
-		limited, cancel := context.WithTimeout(ctx, attempt)
-		err := c.script.Run(limited, c.client, keys, args...).Err()
-		cancel()
+		err := c.line.append(ctx, f, attempt)
 		if err == nil {
 			c.resolved(tries, time.Since(started))
 			return nil
@@ -178,14 +200,29 @@ func (c *committer) send(ctx context.Context, args []any) error {
 		if time.Since(started) >= c.cfg.Timeout {
 			c.doubtful(err)
 		}
-		// Half of the pause is random, so that shards and edges do not come back in step.
-		select {
-		case <-ctx.Done():
+		if !rest(ctx, pause) {
 			return ctx.Err()
-		case <-time.After(pause/2 + rand.N(pause/2)):
 		}
 		attempt, pause = min(2*attempt, attemptMost), min(2*pause, backoffMost)
 	}
+}
+
+// rest waits between half of pause and all of it, so that shards and edges do not
+// come back in step. It returns false when ctx ended first.
+func rest(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause/2 + rand.N(pause/2)):
+		return true
+	}
+}
+
+// mark notes whether the last flush found a place.
+func (c *committer) mark(refused bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = refused
 }
 
 // doubtful turns the shard away from callers: the flush has outlasted its own.

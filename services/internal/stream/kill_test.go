@@ -58,7 +58,7 @@ func TestWriter_RedisKilled(t *testing.T) {
 	answers := func() bool { return client.Ping(context.Background()).Err() == nil }
 	eventually(t, "Redis answers", answers)
 
-	w := NewWriter(client, s.cfg, uuid.New())
+	w := newWriter(t, client, s.cfg, uuid.New())
 	stop, acked := make(chan struct{}), &ledger{ids: map[hit.Receipt]string{}}
 	var wg sync.WaitGroup
 	for range 8 {

@@ -13,6 +13,9 @@ type writerMetrics struct {
 	retries     prometheus.Counter
 	unavailable prometheus.Counter
 	doubt       prometheus.Gauge
+	spooling    prometheus.Gauge
+	spooled     prometheus.Counter
+	drained     prometheus.Counter
 }
 
 // newWriterMetrics registers with r unless it is nil.
@@ -35,9 +38,18 @@ func newWriterMetrics(r prometheus.Registerer) *writerMetrics {
 		doubt: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "touchline_stream_shards_in_doubt", Help: "Shards that wait for Redis and take no hits.",
 		}),
+		spooling: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "touchline_spool_logs", Help: "Logs on disk that hold hits which Redis has not taken yet.",
+		}),
+		spooled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "touchline_spool_hits_total", Help: "Hits that were kept on disk.",
+		}),
+		drained: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "touchline_spool_drained_hits_total", Help: "Hits that were brought from disk to Redis.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.entries, m.seconds, m.retries, m.unavailable, m.doubt)
+		r.MustRegister(m.entries, m.seconds, m.retries, m.unavailable, m.doubt, m.spooling, m.spooled, m.drained)
 	}
 	return m
 }

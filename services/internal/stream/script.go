@@ -10,6 +10,8 @@ import (
 var (
 	//go:embed append.lua
 	appendSource string
+	//go:embed announce.lua
+	announceSource string
 	//go:embed settle.lua
 	settleSource string
 	//go:embed forget.lua
@@ -23,12 +25,13 @@ var (
 // scripts holds the digests of the scripts. They are sent as EVALSHA and, when the
 // server does not know them (first use, restart, failover), once as EVAL.
 type scripts struct {
-	appendHits, settle, forget, lag, seed *redis.Script
+	appendHits, announce, settle, forget, lag, seed *redis.Script
 }
 
 func newScripts() scripts {
 	return scripts{
 		appendHits: redis.NewScript(appendSource),
+		announce:   redis.NewScript(announceSource),
 		settle:     redis.NewScript(settleSource),
 		forget:     redis.NewScript(forgetSource),
 		lag:        redis.NewScript(lagSource),

@@ -61,10 +61,19 @@ func eachServer(t *testing.T, test func(t *testing.T, s server)) {
 	})
 }
 
+func newWriter(t testing.TB, client redis.UniversalClient, cfg Config, epoch uuid.UUID) *Writer {
+	t.Helper()
+	w, err := NewWriter(client, cfg, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // writer starts a writer that is closed with the test.
 func (s server) writer(t *testing.T, client redis.UniversalClient) *Writer {
 	t.Helper()
-	w := NewWriter(client, s.cfg, uuid.New())
+	w := newWriter(t, client, s.cfg, uuid.New())
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

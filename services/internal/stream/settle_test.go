@@ -34,6 +34,7 @@ func TestReader_SettleIsDoneOnce(t *testing.T) {
 		want := ShardBooks{
 			Accepted: map[string]int64{a: 2, b: 1},
 			InFlight: map[string]int64{a: 1, b: 0},
+			Spooled:  map[string]int64{},
 			Settled:  map[uuid.UUID]int64{r.Consumer(): 1},
 		}
 		for range 2 {
@@ -89,6 +90,7 @@ func TestReader_SettleByTwoConsumersCountsOnce(t *testing.T) {
 		f := entries[0].Field
 		checkBooks(t, s, ShardBooks{
 			Accepted: map[string]int64{f: 1}, InFlight: map[string]int64{f: 0},
+			Spooled: map[string]int64{},
 			Settled: map[uuid.UUID]int64{slow.Consumer(): 1, quick.Consumer(): 1},
 		})
 	})
@@ -112,6 +114,7 @@ func TestReader_SettleWithALostAnswer(t *testing.T) {
 		}
 		checkBooks(t, s, ShardBooks{
 			Accepted: map[string]int64{entries[0].Field: 1}, InFlight: map[string]int64{entries[0].Field: 0},
+			Spooled: map[string]int64{},
 			Settled: map[uuid.UUID]int64{r.Consumer(): 1},
 		})
 	})

@@ -15,6 +15,8 @@
 //	    epoch:<epoch>         largest number appended by that epoch
 //	    accepted:<ws>/<src>   hits ever appended
 //	    inflight:<ws>/<src>   hits in the stream
+//	    announced:<epoch>     largest number that epoch told of before appending it
+//	    spooled:<ws>/<src>    hits told of and not appended yet: they are on an edge's disk
 //	    settled:<consumer>    number of that consumer's last settled batch
 //
 // Only commands of Redis 7.0 are used, and only those that miniredis has too.
@@ -29,6 +31,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/touchline/touchline/services/internal/spool"
 )
 
 // The errors that callers branch on.
@@ -50,8 +54,13 @@ type Config struct {
 	Prefix string // of the keys; default "touchline"
 	Shards int    // number of streams; default 4; never less than it has been
 
-	// Timeout is how long one Append waits for Redis; default 1 s.
+	// Timeout is how long one Append waits for Redis; default 1 s. With a Spool it is
+	// how long a flush waits for Redis before it goes to disk.
 	Timeout time.Duration
+	// Spool keeps what Redis does not acknowledge in time; default nil, which refuses
+	// it. What former processes left in it is appended first of all. It stays the
+	// caller's to close, after the writer.
+	Spool *spool.Spool
 	// MaxEntries and MaxBytes bound one flush; default 500 and 1 MiB. A single
 	// call that is larger is flushed alone.
 	MaxEntries, MaxBytes int

@@ -2,9 +2,11 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
@@ -19,8 +21,10 @@ import (
 // are numbered, per epoch and shard and without gaps, when their flush is formed.
 //
 // When the outcome of a flush is not known, because the answer came late or not at
-// all, the flush is in doubt. The shard sends nothing else until it is resolved: the
-// same flush, with the same numbers, is sent again until Redis says that it is
+// all, the flush is in doubt. With a spool it goes to disk, its callers are answered,
+// and what comes after it goes behind it on disk, until Redis has taken all of that in
+// order; see keeper. Without one the shard sends nothing else until it is resolved:
+// the same flush, with the same numbers, is sent again until Redis says that it is
 // applied, and the script sees to it that this happens once. Its callers do not wait
 // so long: each gets [ErrUnavailable] when its own time is up, and later calls get it
 // at once, or go to a shard that is not in doubt. So a hit that was acknowledged is
@@ -34,28 +38,83 @@ type Writer struct {
 	shards []*committer
 	next   atomic.Uint64
 
+	metrics *writerMetrics
+
 	cancel context.CancelFunc // ends committers that are in doubt
 	done   sync.WaitGroup     // the committers
+	kept   sync.WaitGroup     // the keepers
+	hurry  chan struct{}      // closed when the committers have ended
+	last   sync.Once          // closes it
 }
 
-// NewWriter starts one goroutine per shard; [Writer.Close] ends them. The client
-// should come from [NewWriterClient] and stays the caller's to close, after the
-// writer. The epoch must be new: uuid.NewV7 for every start.
-func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) *Writer {
+// NewWriter starts one goroutine per shard, and with a spool one more for it and for
+// each log that a former process left; [Writer.Close] ends them. The client should
+// come from [NewWriterClient] and stays the caller's to close, after the writer. The
+// epoch must be new: uuid.NewV7 for every start.
+func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) (*Writer, error) {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{cfg: cfg, epoch: epoch, cancel: cancel}
-	script, metrics := newScripts().appendHits, newWriterMetrics(cfg.Registerer)
+	w := &Writer{cfg: cfg, epoch: epoch, cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
+	if err := w.inherit(ctx, client); err != nil {
+		return nil, errors.Join(err, w.Close(ctx))
+	}
 	for i := range cfg.Shards {
 		c := &committer{
-			client: client, script: script, cfg: cfg, metrics: metrics,
-			shard: i, epoch: epoch.String(), wake: make(chan struct{}, 1), closing: make(chan struct{}),
+			line: w.line(client, i, epoch.String()), cfg: cfg, metrics: w.metrics,
+			shard: i, wake: make(chan struct{}, 1), closing: make(chan struct{}),
 			log: cfg.Logger.With("shard", i, "epoch", epoch.String()),
+		}
+		if cfg.Spool != nil {
+			log, err := cfg.Spool.Log(logName(c.line.epoch, i))
+			if err != nil {
+				return nil, errors.Join(fmt.Errorf("open the spool of shard %d: %w", i, err), w.Close(ctx))
+			}
+			c.keeper = newKeeper(c.line, log, w.metrics, w.hurry)
+			w.drains(ctx, c.keeper)
 		}
 		w.shards = append(w.shards, c)
 		w.done.Go(func() { c.run(ctx) })
 	}
-	return w
+	return w, nil
+}
+
+func (w *Writer) line(client redis.UniversalClient, shard int, epoch string) line {
+	return line{client: client, scripts: newScripts(), cfg: w.cfg, shard: shard, epoch: epoch}
+}
+
+// inherit drains what former processes left in the spool, beside the writer's own work.
+func (w *Writer) inherit(ctx context.Context, client redis.UniversalClient) error {
+	if w.cfg.Spool == nil {
+		return nil
+	}
+	for _, log := range w.cfg.Spool.Logs() {
+		epoch, shard, err := parseLogName(log.Name())
+		if err != nil {
+			return fmt.Errorf("the spool holds something else: %w", err)
+		}
+		if !log.Empty() {
+			w.cfg.Logger.Info("found hits on disk", "epoch", epoch, "shard", shard)
+		}
+		w.drains(ctx, newKeeper(w.line(client, shard, epoch), log, w.metrics, w.hurry))
+	}
+	return nil
+}
+
+// drains runs a keeper, and removes its log when nobody will append to it again.
+func (w *Writer) drains(ctx context.Context, k *keeper) {
+	own := k.line.epoch == w.epoch.String()
+	w.kept.Go(func() {
+		if own {
+			k.run(ctx)
+		} else {
+			k.drain(ctx)
+		}
+		if k.log.Empty() {
+			if err := w.cfg.Spool.Remove(k.log); err != nil {
+				k.logger.Warn("remove a drained log", "error", err)
+			}
+		}
+	})
 }
 
 // Epoch returns the epoch of the writer's receipts.
@@ -63,7 +122,7 @@ func (w *Writer) Epoch() uuid.UUID { return w.epoch }
 
 // Append stores the hits of one call and returns the receipt of the first; the
 // others follow it on the same shard with consecutive numbers. It returns nil only
-// after Redis has acknowledged all of them, and [ErrUnavailable] when that did not
+// after Redis has acknowledged all of them or they are on disk, and [ErrUnavailable] when that did not
 // happen in time, or ctx ended first; the hits may then be stored all or none.
 //
 // The receipts are not written into the payload: [Entry.Receipt] has them. Without
@@ -76,7 +135,7 @@ func (w *Writer) Append(ctx context.Context, hits []hit.Hit) (hit.Receipt, error
 	if err != nil {
 		return hit.Receipt{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, w.patience())
 	defer cancel()
 	shard := w.pick()
 	if !shard.enqueue(c) {
@@ -96,10 +155,22 @@ func (w *Writer) Append(ctx context.Context, hits []hit.Hit) (hit.Receipt, error
 	return hit.Receipt{Epoch: w.epoch, Shard: shard.shard, Number: c.first}, nil
 }
 
+// patience is how long a call waits. A disk has longer: that is where Redis' time has
+// already been spent.
+func (w *Writer) patience() time.Duration {
+	if w.cfg.Spool == nil {
+		return w.cfg.Timeout
+	}
+	return 2*w.cfg.Timeout + diskTime
+}
+
+// diskTime is how long a disk may take for one flush. A guess.
+const diskTime = 2 * time.Second
+
 // Ready returns nil when at least one shard takes hits, else [ErrUnavailable].
 func (w *Writer) Ready() error {
 	for _, c := range w.shards {
-		if c.available() {
+		if c.ready() {
 			return nil
 		}
 	}
@@ -119,7 +190,8 @@ func (w *Writer) pick() *committer {
 }
 
 // Close refuses further calls, waits until everything that was queued is written,
-// and stops. When ctx ends first, what is still in doubt is given up: its callers
+// brings what is on disk to Redis if it answers, and stops; what stays on disk is the
+// next start's. When ctx ends first, what is still in doubt is given up: its callers
 // get [ErrUnavailable], and so does Close.
 func (w *Writer) Close(ctx context.Context) error {
 	for _, c := range w.shards {
@@ -128,6 +200,8 @@ func (w *Writer) Close(ctx context.Context) error {
 	drained := make(chan struct{})
 	go func() {
 		w.done.Wait()
+		w.last.Do(func() { close(w.hurry) })
+		w.kept.Wait()
 		close(drained)
 	}()
 	defer w.cancel()

@@ -76,7 +76,7 @@ func TestWriter_Append(t *testing.T) {
 			t.Fatal(err)
 		}
 		count := map[string]int64{field(hits[0].Workspace, hits[0].Fact.Source): 3}
-		wantBooks := ShardBooks{Shard: receipt.Shard, Accepted: count, InFlight: count, Settled: map[uuid.UUID]int64{}}
+		wantBooks := ShardBooks{Shard: receipt.Shard, Accepted: count, InFlight: count, Spooled: map[string]int64{}, Settled: map[uuid.UUID]int64{}}
 		if diff := cmp.Diff(wantBooks, books[receipt.Shard]); diff != "" {
 			t.Errorf("books (-want +got):\n%s", diff)
 		}
@@ -174,7 +174,7 @@ func TestWriter_RefusesWhenTooMuchWaits(t *testing.T) {
 func TestWriter_CloseDrains(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
-		w := NewWriter(s.client, s.cfg, uuid.New())
+		w := newWriter(t, s.client, s.cfg, uuid.New())
 		var calls []*call
 		for i := range 50 {
 			c, err := newCall(newHits(1))
@@ -209,7 +209,7 @@ func TestWriter_CloseGivesUp(t *testing.T) {
 		client, p := s.through(t)
 		p.set(faultRefuse)
 		s.cfg.Timeout = time.Minute
-		w := NewWriter(client, s.cfg, uuid.New())
+		w := newWriter(t, client, s.cfg, uuid.New())
 		failed := make(chan error, 1)
 		go func() {
 			_, err := w.Append(context.Background(), newHits(1))

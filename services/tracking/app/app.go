@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/touchline/touchline/pixel"
 	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
+	"github.com/touchline/touchline/services/internal/spool"
 	"github.com/touchline/touchline/services/internal/stream"
 	"github.com/touchline/touchline/services/tracking/edge"
 	"github.com/touchline/touchline/services/tracking/edge/message"
@@ -25,7 +27,8 @@ import (
 const checkEvery = time.Second
 
 // Run serves until ctx ends, which is no error. It starts while Redis is away: then
-// sources come from the snapshot, if there is one, and writes are answered 503.
+// sources come from the snapshot, if there is one, and hits go to the spool; without
+// one they are answered 503.
 // It does not start, and does not go on, with a Redis that may throw hits away.
 func Run(ctx context.Context, cfg Config) error {
 	log := cfg.Logger
@@ -53,9 +56,19 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := p.directory.Load(ctx); err != nil {
 		log.Warn("no sources yet", "error", err)
 	}
-	p.writer = stream.NewWriter(client, stream.Config{
-		Prefix: cfg.StreamPrefix, Shards: cfg.StreamShards, Logger: log, Registerer: metrics,
+	disk, err := p.openSpool()
+	if err != nil {
+		return err
+	}
+	if disk != nil {
+		defer closeQuietly(disk, log)
+	}
+	p.writer, err = stream.NewWriter(client, stream.Config{
+		Prefix: cfg.StreamPrefix, Shards: cfg.StreamShards, Timeout: cfg.RedisTimeout, Spool: disk, Logger: log, Registerer: metrics,
 	}, epoch)
+	if err != nil {
+		return err
+	}
 	return p.serve(ctx, checked)
 }
 
@@ -64,10 +77,38 @@ func NewLogger(cfg Config) *slog.Logger {
 	return httpserver.NewLogger(os.Stderr, cfg.LogLevel, "tracking")
 }
 
-func closeQuietly(client redis.UniversalClient, log *slog.Logger) {
-	if err := client.Close(); err != nil {
-		log.Debug("close redis", "error", err)
+func closeQuietly(c io.Closer, log *slog.Logger) {
+	if err := c.Close(); err != nil {
+		log.Debug("close", "error", err)
 	}
+}
+
+// openSpool takes the spool's directory, and returns nil when none is named.
+func (p *parts) openSpool() (*spool.Spool, error) {
+	if p.cfg.SpoolDir == "" {
+		p.log.Warn("TOUCHLINE_SPOOL_DIR is not set: while redis is away hits are refused")
+		return nil, nil
+	}
+	disk, err := spool.Open(p.cfg.SpoolDir, spool.Config{
+		MaxBytes: p.cfg.SpoolMaxBytes, MaxAge: p.cfg.SpoolMaxAge, Logger: p.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("TOUCHLINE_SPOOL_DIR: %w", err)
+	}
+	p.metrics.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "touchline_spool_bytes", Help: "Bytes on disk of hits that Redis has not taken yet.",
+		}, func() float64 { return float64(disk.Stats().Bytes) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "touchline_spool_oldest_seconds", Help: "Age of the oldest segment on disk.",
+		}, func() float64 {
+			if oldest := disk.Stats().Oldest; !oldest.IsZero() {
+				return time.Since(oldest).Seconds()
+			}
+			return 0
+		}),
+	)
+	return disk, nil
 }
 
 // parts is what the program is made of.

@@ -35,6 +35,16 @@ type Config struct {
 	StreamPrefix string `env:"TOUCHLINE_STREAM_PREFIX" envDefault:"touchline"`
 	StreamShards int    `env:"TOUCHLINE_STREAM_SHARDS" envDefault:"4"`
 
+	// RedisTimeout is how long hits wait for Redis before they go to the spool, or
+	// without one are refused.
+	RedisTimeout time.Duration `env:"TOUCHLINE_REDIS_TIMEOUT" envDefault:"1s"`
+	// SpoolDir is a directory on local disk, of this process alone, that keeps hits
+	// while Redis does not take them. Default: none; then they are refused (503).
+	SpoolDir string `env:"TOUCHLINE_SPOOL_DIR"`
+	// SpoolMaxBytes and SpoolMaxAge say when the spool is full: then hits are refused.
+	SpoolMaxBytes int64         `env:"TOUCHLINE_SPOOL_MAX_BYTES" envDefault:"1073741824"`
+	SpoolMaxAge   time.Duration `env:"TOUCHLINE_SPOOL_MAX_AGE" envDefault:"24h"`
+
 	// RegistryKey (base64 of 32 bytes) opens the source registry; click tokens are
 	// made under a key derived from it. It must be that of the attribution service.
 	RegistryKey config.Key `env:"TOUCHLINE_REGISTRY_KEY,required"`
@@ -95,6 +105,9 @@ func (c *Config) validate(read bool) error {
 		fault(!plain, "%s must begin with a slash, end without one and have none of : * ? #", name)
 	}
 	fault(c.StreamShards < 1 || c.StreamShards > 1024, "TOUCHLINE_STREAM_SHARDS must be 1 to 1024")
+	fault(c.RedisTimeout < 10*time.Millisecond || c.RedisTimeout > time.Minute, "TOUCHLINE_REDIS_TIMEOUT must be 10ms to 1m")
+	fault(c.SpoolMaxBytes < 1<<20, "TOUCHLINE_SPOOL_MAX_BYTES must be at least 1048576")
+	fault(c.SpoolMaxAge < time.Minute, "TOUCHLINE_SPOOL_MAX_AGE must be at least 1m")
 	fault(c.MaxItem < 1024, "TOUCHLINE_MAX_ITEM_BYTES must be at least 1024")
 	fault(c.MaxBody < int64(c.MaxItem), "TOUCHLINE_MAX_BODY_BYTES must be at least TOUCHLINE_MAX_ITEM_BYTES")
 	fault(c.MaxWebhook < 3<<20, "TOUCHLINE_MAX_WEBHOOK_BYTES must be at least 3145728: Meta sends as much")
