@@ -214,6 +214,9 @@ func (p *parts) listen() (public, admin *httpserver.Server, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	public.LimitConns(httpserver.ConnLimits{
+		Total: p.cfg.MaxConns, PerPeer: p.cfg.MaxPeerConns, Exempt: p.cfg.TrustedProxies, Registerer: p.metrics,
+	})
 	admin, err = httpserver.ListenAdmin(p.cfg.AdminAddr, httpserver.Admin(httpserver.AdminConfig{
 		Gatherer: p.metrics, Logger: p.log,
 		Checks: []httpserver.Check{
@@ -236,6 +239,7 @@ func (p *parts) listen() (public, admin *httpserver.Server, err error) {
 func (c *Config) edge() edge.Config {
 	return edge.Config{
 		MaxItem: c.MaxItem, MaxBody: c.MaxBody, MaxWebhook: c.MaxWebhook,
+		SourceRate: c.SourceRate, MaxMemory: c.MaxMemory,
 		ScriptPath: c.PixelScriptPath, EventPath: c.PixelEventPath, GIFPath: c.PixelGIFPath,
 		PublicURL: c.TrackingURL,
 	}

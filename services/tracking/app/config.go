@@ -63,6 +63,15 @@ type Config struct {
 	MaxBody    int64 `env:"TOUCHLINE_MAX_BODY_BYTES" envDefault:"512000"`
 	MaxWebhook int64 `env:"TOUCHLINE_MAX_WEBHOOK_BYTES" envDefault:"4194304"`
 
+	// SourceRate is how many items a second one source may send on average; bursts
+	// may be twice that. 0 is no limit.
+	SourceRate int `env:"TOUCHLINE_SOURCE_RATE" envDefault:"20000"`
+	// MaxMemory bounds the bytes of the bodies that are in memory at one time, MaxConns
+	// the connections, MaxPeerConns those of one address, proxies apart. 0 is no limit.
+	MaxMemory    int64 `env:"TOUCHLINE_MAX_MEMORY_BYTES" envDefault:"67108864"`
+	MaxConns     int   `env:"TOUCHLINE_MAX_CONNECTIONS" envDefault:"10000"`
+	MaxPeerConns int   `env:"TOUCHLINE_MAX_PEER_CONNECTIONS" envDefault:"1000"`
+
 	// TrustedProxies are the networks whose X-Forwarded-For is believed, as CIDR,
 	// separated by commas. Default: none.
 	TrustedProxies []netip.Prefix `env:"TOUCHLINE_TRUSTED_PROXIES"`
@@ -105,6 +114,9 @@ func (c *Config) validate(read bool) error {
 		fault(!plain, "%s must begin with a slash, end without one and have none of : * ? #", name)
 	}
 	fault(c.StreamShards < 1 || c.StreamShards > 1024, "TOUCHLINE_STREAM_SHARDS must be 1 to 1024")
+	fault(c.SourceRate < 0, "TOUCHLINE_SOURCE_RATE must not be negative")
+	fault(c.MaxMemory != 0 && c.MaxMemory < c.MaxWebhook, "TOUCHLINE_MAX_MEMORY_BYTES must be 0 or at least TOUCHLINE_MAX_WEBHOOK_BYTES")
+	fault(c.MaxConns < 0 || c.MaxPeerConns < 0, "TOUCHLINE_MAX_CONNECTIONS and TOUCHLINE_MAX_PEER_CONNECTIONS must not be negative")
 	fault(c.RedisTimeout < 10*time.Millisecond || c.RedisTimeout > time.Minute, "TOUCHLINE_REDIS_TIMEOUT must be 10ms to 1m")
 	fault(c.SpoolMaxBytes < 1<<20, "TOUCHLINE_SPOOL_MAX_BYTES must be at least 1048576")
 	fault(c.SpoolMaxAge < time.Minute, "TOUCHLINE_SPOOL_MAX_AGE must be at least 1m")

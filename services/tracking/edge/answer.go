@@ -57,6 +57,10 @@ type registered struct {
 // keep takes a request's items through intake and appends them in one call. When it
 // returns nil they are durable, and the answer's headers say so.
 func (e *Edge) keep(c echo.Context, r request) (hits []hit.Hit, rejected []refused, err error) {
+	if wait := e.rates.take(r.source.ID, len(r.items), e.Now()); wait > 0 {
+		e.Metrics.shed.WithLabelValues("rate").Inc()
+		return nil, nil, e.rates.tooFast(wait)
+	}
 	env := intake.Env{
 		Workspace: r.source.Workspace, Source: r.source.ID, Country: r.source.Country,
 		Trust: r.trust, ReceivedAt: r.at, MaxItem: r.maxItem,

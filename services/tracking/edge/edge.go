@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"golang.org/x/time/rate"
 
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/registry"
@@ -45,6 +46,9 @@ type Config struct {
 	MaxBody    int64 // of an SDK's call or a registration
 	MaxWebhook int64 // of a callback
 
+	SourceRate int   // items a second of one source; 0: no limit
+	MaxMemory  int64 // of all bodies at one time; 0: no limit
+
 	ScriptPath, EventPath, GIFPath string // of the pixel
 
 	// PublicURL is where browsers reach this service. SDKs that load their settings
@@ -72,15 +76,22 @@ type Deps struct {
 type Edge struct {
 	cfg Config
 	Deps
+	rates  rates
+	bodies budget
 }
 
 // New returns an edge; see [Edge.Register].
-func New(cfg Config, deps Deps) *Edge { return &Edge{cfg: cfg, Deps: deps} }
+func New(cfg Config, deps Deps) *Edge {
+	return &Edge{
+		cfg: cfg, Deps: deps, bodies: budget{most: cfg.MaxMemory},
+		rates: rates{perSecond: cfg.SourceRate, limiters: map[uuid.UUID]*rate.Limiter{}},
+	}
+}
 
 // Register adds every route, and what goes before all of them, to router.
 func (e *Edge) Register(router *echo.Echo) {
 	router.Pre(middleware.RemoveTrailingSlash())
-	router.Use(crossOrigin, failures)
+	router.Use(crossOrigin, failures, e.room)
 
 	for path, call := range segmentPaths() {
 		router.POST(path, e.segment(call))

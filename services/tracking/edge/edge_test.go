@@ -121,7 +121,7 @@ type bench struct {
 
 var testNow = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
 
-func newBench(t testing.TB) *bench {
+func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Helper()
 	b := &bench{directory: directory{sources: testSources()}, metrics: prometheus.NewRegistry()}
 	tokens, err := message.Tokens([]byte("a secret"))
@@ -129,10 +129,14 @@ func newBench(t testing.TB) *bench {
 		t.Fatal(err)
 	}
 	b.router = httpserver.New(httpserver.Config{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	New(Config{
+	cfg := Config{
 		MaxItem: 32 << 10, MaxBody: 500 << 10, MaxWebhook: 4 << 20,
 		ScriptPath: "/p.js", EventPath: "/e", GIFPath: "/e.gif", PublicURL: "https://t.example.com",
-	}, Deps{
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	New(cfg, Deps{
 		Directory: &b.directory, Appender: &b.appender, Tokens: tokens,
 		Script:  Script{Plain: []byte("plain"), Gzip: []byte("packed"), Hash: "sha384-x"},
 		Metrics: NewMetrics(b.metrics), Now: func() time.Time { return testNow },

@@ -13,6 +13,7 @@ type Metrics struct {
 	items  *prometheus.CounterVec
 	reject *prometheus.CounterVec
 	append *prometheus.HistogramVec
+	shed   *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics that are registered with r. Every reason is there from
@@ -33,7 +34,11 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}, []string{"outcome"}),
 	}
-	r.MustRegister(m.items, m.reject, m.append)
+	m.shed = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "touchline_edge_shed_total",
+		Help: "Requests turned away to protect the rest, by what would have been exceeded: rate of a source, memory.",
+	}, []string{"limit"})
+	r.MustRegister(m.items, m.reject, m.append, m.shed)
 	for _, reason := range intake.Reasons() {
 		m.reject.WithLabelValues(string(reason))
 	}
