@@ -49,7 +49,7 @@ func TestLimitConns(t *testing.T) {
 					open = append(open, conn)
 					break
 				}
-				time.Sleep(10 * time.Millisecond)
+				<-time.After(10 * time.Millisecond)
 			}
 			if len(open) != c.served+1 {
 				t.Error("no place became free")
