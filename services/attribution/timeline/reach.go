@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/touchline/touchline/services/attribution/agent"
 	"github.com/touchline/touchline/services/attribution/fact"
 	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/policy"
@@ -54,9 +55,10 @@ func (w *world) visits() []touch.Touch {
 	return all
 }
 
-// confirmed reports whether a visit of a tracked link counts as a click.
+// confirmed reports whether a visit of a tracked link counts as a click: not that of a
+// program, and none when the pixel must confirm it.
 func (w *world) confirmed(c *hit.Click) bool {
-	return w.policy.ConfirmClicks != policy.ConfirmPixel && c.Method != "HEAD"
+	return w.policy.ConfirmClicks != policy.ConfirmPixel && c.Method != "HEAD" && !agent.Machine(c.Agent)
 }
 
 func (w *world) click(token string, f *hit.Fact) {

@@ -154,6 +154,13 @@ func TestDerive_Engagements(t *testing.T) {
 			s.click("c", 5, hit.Click{Token: "tk", Method: "HEAD"})
 			s.buy("e", 9, "p")
 		}, []string{"e: unattributed"}},
+		{"nor one that a preview fetched", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.click("c", 5, hit.Click{Token: "tk", Method: "GET", Agent: "WhatsApp/2.23.20.0 A"})
+			s.buy("e", 9, "p")
+			s.click("d", 10, hit.Click{Token: "tk", Method: "GET", Agent: "Mozilla/5.0 (Linux; Android 15; wv) Chrome/139.0.0.0 Mobile Safari/537.36 WA4A/2.26.30.97"})
+			s.buy("f", 11, "p")
+		}, []string{"e: unattributed", "f: whatsapp click m"}},
 		{"not when the pixel must confirm", pixel, func(s *stage) {
 			s.message("m", 0, "p", spring)
 			s.click("c", 5, hit.Click{Token: "tk", Method: "GET"})
@@ -391,6 +398,6 @@ func TestDependencies(t *testing.T) {
 		"github.com/touchline/touchline/services/attribution/fact", "github.com/touchline/touchline/services/attribution/policy",
 		"github.com/touchline/touchline/services/attribution/identity", "github.com/touchline/touchline/services/attribution/keyword",
 		"github.com/touchline/touchline/services/attribution/channel", "github.com/touchline/touchline/services/attribution/touch",
-		"github.com/touchline/touchline/services/attribution/conversion", "github.com/touchline/touchline/services/attribution/credit",
+		"github.com/touchline/touchline/services/attribution/agent", "github.com/touchline/touchline/services/attribution/conversion", "github.com/touchline/touchline/services/attribution/credit",
 	))
 }
