@@ -113,6 +113,8 @@ func Refs(f *hit.Fact) []Ref {
 		for _, r := range eventRefs(f.ID) {
 			add(r)
 		}
+	case f.Identify != nil && f.Identify.Message != "":
+		add(MessageRef(f.Channel, f.Identify.Message))
 	case f.Report != nil && f.Report.Payment != nil:
 		add(EventRef(f.ID)) // it makes an event
 	case f.Inbound != nil:

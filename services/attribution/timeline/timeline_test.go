@@ -79,6 +79,13 @@ func (s *stage) buy(id string, at hit.Instant, phone string) *hit.Fact {
 	return f
 }
 
+// response is what the channel answered when m was sent: what it calls the recipient.
+func (s *stage) response(id string, at hit.Instant, m string, ids ...hit.Identifier) *hit.Fact {
+	f := s.identify(id, at, "send_response", ids...)
+	f.Channel, f.Identify.Message = hit.ChannelWhatsApp, m
+	return f
+}
+
 func (s *stage) identify(id string, at hit.Instant, call string, ids ...hit.Identifier) *hit.Fact {
 	f := s.add(hit.KindIdentify, hit.TrustServer, id, at)
 	f.Identify, f.Identifiers = &hit.Identify{Call: call}, ids
@@ -253,6 +260,28 @@ func TestDerive_Conversions(t *testing.T) {
 			s.identify("i", 4, "user_changed_number", who(hit.Phone, "p", "q")...)
 			s.buy("e", 9, "q")
 		}, []string{"e: whatsapp click m"}},
+		{"a send response names the recipient too", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.click("c", 3, hit.Click{Token: "tk"})
+			s.response("i", 1, "m", who(hit.Phone, "q")...)
+			s.buy("e", 9, "q")
+		}, []string{"e: whatsapp click m"}},
+		{"of a message that only statuses know as well", purchases, func(s *stage) {
+			s.status("m", "read", 2, hit.Report{})
+			s.response("i", 9, "m", who(hit.Phone, "q")...)
+			s.buy("e", 10, "q")
+		}, []string{"e: whatsapp read m"}},
+		{"it links what it states itself", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.click("c", 3, hit.Click{Token: "tk"})
+			s.response("i", 1, "gone", who(hit.Phone, "p", "q")...)
+			s.buy("e", 9, "q")
+		}, []string{"e: whatsapp click m"}},
+		{"and makes no message known", purchases, func(s *stage) {
+			s.response("i", 1, "m", who(hit.Phone, "q")...)
+			s.inbound("in", 5, "q", hit.Inbound{Type: "text", Context: "m"})
+			s.buy("e", 9, "q")
+		}, []string{"e: unattributed"}},
 		{"a read that fell before the send does not fail", purchases, func(s *stage) {
 			s.message("m", 5, "p", spring)
 			s.status("m", "failed", 3, hit.Report{Reason: "x"})

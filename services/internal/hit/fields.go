@@ -140,4 +140,5 @@ func (i *Identify) fields(c *codec) {
 	text(c, 1, &i.Call)
 	text(c, 2, &i.Group)
 	raw(c, 3, &i.Traits)
+	text(c, 4, &i.Message)
 }

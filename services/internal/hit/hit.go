@@ -180,7 +180,7 @@ type Fact struct {
 	Kind    Kind      `json:"kind"`
 	Source  uuid.UUID `json:"source"`
 	Trust   Trust     `json:"trust"`
-	Channel string    `json:"channel,omitempty"` // of message, status, inbound, click
+	Channel string    `json:"channel,omitempty"` // of message, status, inbound, click, send response
 	ID      string    `json:"id"`                // message, click or event id
 	Status  Status    `json:"status,omitempty"`  // of status
 
@@ -300,9 +300,10 @@ type Event struct {
 
 // Identify says that the identifiers of its fact are one person's.
 type Identify struct {
-	Call   string          `json:"call"`            // identify, alias, group, user_changed_number, user_id_update, send_response
-	Group  string          `json:"group,omitempty"` // a group call's id
-	Traits json.RawMessage `json:"traits,omitempty"`
+	Call    string          `json:"call"`            // identify, alias, group, user_changed_number, user_id_update, send_response
+	Group   string          `json:"group,omitempty"` // a group call's id
+	Traits  json.RawMessage `json:"traits,omitempty"`
+	Message string          `json:"message,omitempty"` // of a send response: id, on the fact's channel, of what was sent to that person
 }
 
 // Key returns the identity of the fact within its workspace: 16 bytes of a

@@ -32,7 +32,7 @@ func texts(f *hit.Fact) []*string {
 		all = append(all, &e.Name)
 	}
 	if i := f.Identify; i != nil {
-		all = append(all, &i.Group)
+		all = append(all, &i.Group, &i.Message)
 	}
 	return append(all, inboundTexts(f.Inbound)...)
 }
