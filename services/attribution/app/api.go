@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode"
 
 	"github.com/touchline/touchline/services/attribution/api"
 	"github.com/touchline/touchline/services/attribution/dashboard"
@@ -14,11 +13,6 @@ import (
 	"github.com/touchline/touchline/services/attribution/token"
 	"github.com/touchline/touchline/services/internal/httpserver"
 )
-
-// reference names the data that conclusions depend on besides facts and policy: phone
-// metadata, lists of sites and bots, Unicode, currencies. Each policy version notes
-// it. Count it up when one of those lists changes.
-const reference = "1; Unicode " + unicode.Version
 
 // RunAPI answers the REST API and the first page until ctx ends, which is no error.
 // It refuses to start when row-level security would not bind it.

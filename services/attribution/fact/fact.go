@@ -103,8 +103,10 @@ func Refs(f *hit.Fact) []Ref {
 	switch {
 	case f.Message != nil && f.Message.Token != "":
 		add(TokenRef(f.Message.Token))
-	case f.Click != nil:
+	case f.Click != nil && f.Click.Token != "":
 		add(TokenRef(f.Click.Token))
+	case f.Click != nil && f.Click.Message != "":
+		add(MessageRef(f.Channel, f.Click.Message))
 	case f.Page != nil:
 		if token := PageToken(f.Page.URL); token != "" {
 			add(TokenRef(token))
@@ -113,6 +115,8 @@ func Refs(f *hit.Fact) []Ref {
 		for _, r := range eventRefs(f.ID) {
 			add(r)
 		}
+	case f.Identify != nil && f.Identify.Message != "":
+		add(MessageRef(f.Channel, f.Identify.Message))
 	case f.Report != nil && f.Report.Payment != nil:
 		add(EventRef(f.ID)) // it makes an event
 	case f.Inbound != nil:

@@ -26,6 +26,13 @@ func TestRefs_MeetsWhatCanHaveItsConversionID(t *testing.T) {
 		{"an event named like a message", event("wamid.1", `{}`), inbound, true},
 		{"an event named like a keyword's", event("wamid.1:yes", `{}`), inbound, true},
 		{"an event named like a payment's", event("wamid.1:payment", `{}`), payment, true},
+		{"a send response and its message", &hit.Fact{
+			Kind: hit.KindIdentify, Channel: "whatsapp", ID: "i", Identify: &hit.Identify{Message: "wamid.1"},
+		}, payment, true},
+		{"a click that names its message", &hit.Fact{
+			Kind: hit.KindClick, Channel: "whatsapp", ID: "c", Click: &hit.Click{Message: "wamid.1"},
+		}, payment, true},
+		{"clicks of nothing", &hit.Fact{Kind: hit.KindClick, ID: "c", Click: &hit.Click{}}, &hit.Fact{Kind: hit.KindClick, ID: "d", Click: &hit.Click{}}, false},
 		{"ids with one beginning", event("shop:1", `{}`), event("shop:2", `{}`), false},
 		{"strangers", event("1", `{"order_id":"o"}`), event("2", `{"order_id":"p"}`), false},
 	}

@@ -55,11 +55,12 @@ type Recipient struct {
 }
 
 // NewRecipient gathers the statements of one message's registration (nil when
-// there is none) and statuses. The second result is false when they name nobody.
-func NewRecipient(registration *Statement, statuses []Statement) (Recipient, bool) {
-	all := statuses
+// there is none) and those of its statuses and send responses. The second result is
+// false when they name nobody.
+func NewRecipient(registration *Statement, others []Statement) (Recipient, bool) {
+	all := others
 	if registration != nil {
-		all = append(slices.Clone(statuses), *registration)
+		all = append(slices.Clone(others), *registration)
 	}
 	r := Recipient{said: earliest(all)}
 	if len(r.said) == 0 {

@@ -79,6 +79,13 @@ func (s *stage) buy(id string, at hit.Instant, phone string) *hit.Fact {
 	return f
 }
 
+// response is what the channel answered when m was sent: what it calls the recipient.
+func (s *stage) response(id string, at hit.Instant, m string, ids ...hit.Identifier) *hit.Fact {
+	f := s.identify(id, at, "send_response", ids...)
+	f.Channel, f.Identify.Message = hit.ChannelWhatsApp, m
+	return f
+}
+
 func (s *stage) identify(id string, at hit.Instant, call string, ids ...hit.Identifier) *hit.Fact {
 	f := s.add(hit.KindIdentify, hit.TrustServer, id, at)
 	f.Identify, f.Identifiers = &hit.Identify{Call: call}, ids
@@ -149,11 +156,24 @@ func TestDerive_Engagements(t *testing.T) {
 			s.click("c", 5, hit.Click{Token: "tk", Method: "GET"})
 			s.buy("e", 9, "p")
 		}, []string{"e: whatsapp click m"}},
+		{"so is one of the channel's own, which names the message", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.message("n", 1, "p", spring).Channel = hit.ChannelEmail
+			s.click("c", 5, hit.Click{Message: "n"}).Channel = hit.ChannelEmail
+			s.buy("e", 9, "p")
+		}, []string{"e: email click n"}},
 		{"not with HEAD", purchases, func(s *stage) {
 			s.message("m", 0, "p", spring)
 			s.click("c", 5, hit.Click{Token: "tk", Method: "HEAD"})
 			s.buy("e", 9, "p")
 		}, []string{"e: unattributed"}},
+		{"nor one that a preview fetched", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.click("c", 5, hit.Click{Token: "tk", Method: "GET", Agent: "WhatsApp/2.23.20.0 A"})
+			s.buy("e", 9, "p")
+			s.click("d", 10, hit.Click{Token: "tk", Method: "GET", Agent: "Mozilla/5.0 (Linux; Android 15; wv) Chrome/139.0.0.0 Mobile Safari/537.36 WA4A/2.26.30.97"})
+			s.buy("f", 11, "p")
+		}, []string{"e: unattributed", "f: whatsapp click m"}},
 		{"not when the pixel must confirm", pixel, func(s *stage) {
 			s.message("m", 0, "p", spring)
 			s.click("c", 5, hit.Click{Token: "tk", Method: "GET"})
@@ -192,6 +212,13 @@ func TestDerive_Engagements(t *testing.T) {
 			in.Identifiers = append(in.Identifiers, who(hit.Email, "e")...)
 			s.buy("e", 9, "").Identifiers = who(hit.Email, "e")
 		}, []string{"e: unattributed"}},
+		{"only a text is an opt-out, not the words beside a picture", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.inbound("in", 5, "p", hit.Inbound{Type: "text", Text: "Stop!", Context: "m"})
+			s.buy("e", 6, "p")
+			s.inbound("in2", 7, "p", hit.Inbound{Type: "image", Text: "Stop!", Context: "m"})
+			s.buy("f", 8, "p")
+		}, []string{"e: unattributed", "f: whatsapp reply m"}},
 		{"a reaction answers, a removed one does not", purchases, func(s *stage) {
 			s.message("m", 0, "p", spring)
 			s.inbound("in", 5, "p", hit.Inbound{Type: "reaction_removed", Context: "m"})
@@ -246,6 +273,28 @@ func TestDerive_Conversions(t *testing.T) {
 			s.identify("i", 4, "user_changed_number", who(hit.Phone, "p", "q")...)
 			s.buy("e", 9, "q")
 		}, []string{"e: whatsapp click m"}},
+		{"a send response names the recipient too", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.click("c", 3, hit.Click{Token: "tk"})
+			s.response("i", 1, "m", who(hit.Phone, "q")...)
+			s.buy("e", 9, "q")
+		}, []string{"e: whatsapp click m"}},
+		{"of a message that only statuses know as well", purchases, func(s *stage) {
+			s.status("m", "read", 2, hit.Report{})
+			s.response("i", 9, "m", who(hit.Phone, "q")...)
+			s.buy("e", 10, "q")
+		}, []string{"e: whatsapp read m"}},
+		{"it links what it states itself", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.click("c", 3, hit.Click{Token: "tk"})
+			s.response("i", 1, "gone", who(hit.Phone, "p", "q")...)
+			s.buy("e", 9, "q")
+		}, []string{"e: whatsapp click m"}},
+		{"and makes no message known", purchases, func(s *stage) {
+			s.response("i", 1, "m", who(hit.Phone, "q")...)
+			s.inbound("in", 5, "q", hit.Inbound{Type: "text", Context: "m"})
+			s.buy("e", 9, "q")
+		}, []string{"e: unattributed"}},
 		{"a read that fell before the send does not fail", purchases, func(s *stage) {
 			s.message("m", 5, "p", spring)
 			s.status("m", "failed", 3, hit.Report{Reason: "x"})
@@ -308,6 +357,18 @@ func TestDerive_BlockedIdentifiers(t *testing.T) {
 	}
 	if c := out.Conversions[0]; c.Person != uuid.Nil || !slices.Contains(c.Flags, "identifier_blocked") {
 		t.Errorf("a purchase by nobody: %+v", c)
+	}
+	for _, nobody := range []string{
+		"null", "undefined", "none", "nan", "anonymous", "guest", "unknown", "0", "-1", "[object Object]",
+		"00000000-0000-0000-0000-000000000000", "NaN", "Guest", "mine",
+	} {
+		var one stage
+		one.buy("e", 2, nobody).Device = &hit.Identifier{Kind: hit.Device, Value: nobody}
+		p := policy.Default()
+		p.BlockedIdentifiers = []string{" Mine "}
+		if out := derive(p, one); out.Conversions[0].Person != uuid.Nil || len(out.Persons) > 0 {
+			t.Errorf("%q is somebody", nobody)
+		}
 	}
 	if facts[0].Identifiers[0].Value != "NULL" {
 		t.Error("the caller's fact was changed")
@@ -391,6 +452,6 @@ func TestDependencies(t *testing.T) {
 		"github.com/touchline/touchline/services/attribution/fact", "github.com/touchline/touchline/services/attribution/policy",
 		"github.com/touchline/touchline/services/attribution/identity", "github.com/touchline/touchline/services/attribution/keyword",
 		"github.com/touchline/touchline/services/attribution/channel", "github.com/touchline/touchline/services/attribution/touch",
-		"github.com/touchline/touchline/services/attribution/conversion", "github.com/touchline/touchline/services/attribution/credit",
+		"github.com/touchline/touchline/services/attribution/agent", "github.com/touchline/touchline/services/attribution/conversion", "github.com/touchline/touchline/services/attribution/credit",
 	))
 }

@@ -1,6 +1,8 @@
 package timeline
 
 import (
+	"slices"
+
 	"github.com/touchline/touchline/services/attribution/conversion"
 	"github.com/touchline/touchline/services/attribution/fact"
 	"github.com/touchline/touchline/services/attribution/identity"
@@ -61,11 +63,11 @@ func recipients(book *touch.Book) map[*touch.Record]identity.Recipient {
 			s := statement(r.Registration)
 			registration = &s
 		}
-		statuses := make([]identity.Statement, 0, len(r.Statuses))
-		for _, f := range r.Statuses {
-			statuses = append(statuses, statement(f))
+		others := make([]identity.Statement, 0, len(r.Statuses)+len(r.Responses))
+		for _, f := range slices.Concat(r.Statuses, r.Responses) {
+			others = append(others, statement(f))
 		}
-		if recipient, known := identity.NewRecipient(registration, statuses); known {
+		if recipient, known := identity.NewRecipient(registration, others); known {
 			reached[r] = recipient
 		}
 	}

@@ -55,6 +55,7 @@ type Record struct {
 	Message
 	Registration *hit.Fact   // nil: none
 	Statuses     []*hit.Fact // by (time, status)
+	Responses    []*hit.Fact // send responses: what the channel calls the recipient
 
 	engagements []Engagement
 }
@@ -66,10 +67,12 @@ type Book struct {
 	byToken map[string]*Record
 }
 
-// NewBook joins registrations and statuses into messages. Other facts are passed
-// over; each fact comes once.
+// NewBook joins registrations and statuses into messages. A send response says only
+// who the recipient is: it makes no message known. Other facts are passed over; each
+// fact comes once.
 func NewBook(facts []hit.Fact) *Book {
 	b := &Book{byKey: map[key]*Record{}, byToken: map[string]*Record{}}
+	var responses []*hit.Fact
 	for i := range facts {
 		f := &facts[i]
 		switch f.Kind {
@@ -78,6 +81,15 @@ func NewBook(facts []hit.Fact) *Book {
 		case hit.KindStatus:
 			r := b.record(f)
 			r.Statuses = append(r.Statuses, f)
+		case hit.KindIdentify:
+			if f.Identify != nil && f.Identify.Message != "" {
+				responses = append(responses, f)
+			}
+		}
+	}
+	for _, f := range responses {
+		if r := b.Find(f.Channel, f.Identify.Message); r != nil {
+			r.Responses = append(r.Responses, f)
 		}
 	}
 	slices.SortFunc(b.records, func(a, b *Record) int { return a.key().compare(b.key()) })

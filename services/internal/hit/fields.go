@@ -93,6 +93,7 @@ func (k *Click) fields(c *codec) {
 	text(c, 2, &k.URL)
 	text(c, 3, &k.Method)
 	text(c, 4, &k.Agent)
+	text(c, 5, &k.Message)
 }
 
 func (i *Inbound) fields(c *codec) {
@@ -140,4 +141,5 @@ func (i *Identify) fields(c *codec) {
 	text(c, 1, &i.Call)
 	text(c, 2, &i.Group)
 	raw(c, 3, &i.Traits)
+	text(c, 4, &i.Message)
 }

@@ -180,7 +180,7 @@ type Fact struct {
 	Kind    Kind      `json:"kind"`
 	Source  uuid.UUID `json:"source"`
 	Trust   Trust     `json:"trust"`
-	Channel string    `json:"channel,omitempty"` // of message, status, inbound, click
+	Channel string    `json:"channel,omitempty"` // of message, status, inbound, click, send response
 	ID      string    `json:"id"`                // message, click or event id
 	Status  Status    `json:"status,omitempty"`  // of status
 
@@ -245,12 +245,14 @@ type Payment struct {
 	Amount    Amount `json:"amount"`
 }
 
-// Click is one visit of a tracked link.
+// Click is one visit of a tracked link: of ours, which has a click token, or of the
+// channel's own, which names the message.
 type Click struct {
-	Token  string `json:"click_token"`
-	URL    string `json:"url,omitempty"`
-	Method string `json:"method,omitempty"` // HEAD is no click
-	Agent  string `json:"agent,omitempty"`  // user agent; bots are no clicks
+	Token   string `json:"click_token,omitempty"`
+	URL     string `json:"url,omitempty"`
+	Method  string `json:"method,omitempty"`     // HEAD is no click
+	Agent   string `json:"agent,omitempty"`      // user agent; bots are no clicks
+	Message string `json:"message_id,omitempty"` // without a token: id, on the fact's channel, of the message that the link was in
 }
 
 // Inbound is a message from a person to the business.
@@ -300,9 +302,10 @@ type Event struct {
 
 // Identify says that the identifiers of its fact are one person's.
 type Identify struct {
-	Call   string          `json:"call"`            // identify, alias, group, user_changed_number, user_id_update, send_response
-	Group  string          `json:"group,omitempty"` // a group call's id
-	Traits json.RawMessage `json:"traits,omitempty"`
+	Call    string          `json:"call"`            // identify, alias, group, user_changed_number, user_id_update, send_response
+	Group   string          `json:"group,omitempty"` // a group call's id
+	Traits  json.RawMessage `json:"traits,omitempty"`
+	Message string          `json:"message,omitempty"` // of a send response: id, on the fact's channel, of what was sent to that person
 }
 
 // Key returns the identity of the fact within its workspace: 16 bytes of a
