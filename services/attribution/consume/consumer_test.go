@@ -252,6 +252,23 @@ func TestConsumer_killed(t *testing.T) {
 	}
 }
 
+// A worker that lives for a moment only does the work of the dead in it: with a crash
+// a second their hits would else wait for ever.
+func TestConsumer_takesOverFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	dead := r.consumer(t, nil).parts.Reader
+	receipt, err := r.writer.Append(t.Context(), traffic(9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := dead.Read(t.Context(), receipt.Shard, 100, time.Second); err != nil || len(entries) != 9 {
+		t.Fatalf("read %d entries, %v", len(entries), err)
+	}
+	start(t, r.consumer(t, func(cfg *Config, _ *Parts) { cfg.ClaimEvery, cfg.MinIdle = time.Hour, time.Hour }))
+	until(t, "the hits of the dead", func() bool { return r.sums(t).inflight == 0 })
+}
+
 // The environment of a worker that is to be killed.
 const (
 	envURL    = "CONSUME_TEST_DATABASE"
