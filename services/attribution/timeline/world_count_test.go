@@ -14,6 +14,7 @@ import (
 // straight through the pure packages, in order, and permuted with copies among the
 // facts. The time is told, not judged.
 func TestDerive_WorldsCounted(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join(worlds, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no worlds in %s: %v", worlds, err)
