@@ -56,7 +56,7 @@ bench: ## Run the benchmarks of all modules
 	@$(DEVSTACK) servers -- go test -run '^$$' -bench . -benchmem $(ARGS) $(PACKAGES)
 
 .PHONY: e2e
-e2e: build ## Play the conformance worlds against a fresh `make run`, in order and shuffled
+e2e: build ## Play all conformance worlds against a fresh `make run`: in order, shuffled, repeated, with workers killed, with four
 	@services/devstack/conformance.sh $(ARGS)
 
 .PHONY: clean

@@ -49,14 +49,14 @@ paths() {
 }
 
 # The go command caches a passed test although other modules changed.
-imports() {
+house() {
     (cd services/e2e && go test -count=1 ./house)
 }
 
 check "generated code is current" generated
 check "pixel/dist is current" pixel
 check "no file names a machine's path" paths
-check "imports" imports
+check "imports, vocabulary" house
 check "chart" .tools/chart.sh
 for module in $(go list -m -f '{{.Dir}}'); do
     check "module alone: ${module#"$root"/}" alone "$module"

@@ -20,25 +20,26 @@ const (
 	forgetAfter, forgetEvery = time.Hour, 10 * time.Minute
 )
 
-// chores does what some worker has to do, each round all of it; every worker runs
-// it, and that they do it at once does no harm.
+// chores does what some worker has to do, each round all of it, the first at once: a
+// worker may not live long. Every worker runs it, and that they do so at one time does
+// no harm.
 func (c *Consumer) chores(ctx context.Context) {
 	var f folder
 	forgot := time.Now()
 	ticker := time.NewTicker(c.cfg.ChoreEvery)
 	defer ticker.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
 		c.report(ctx, "settling the batches of others", c.recover(ctx))
 		c.report(ctx, "folding the ledger", f.fold(ctx, c))
 		c.report(ctx, "measuring the lag", c.measure(ctx))
 		if time.Since(forgot) >= forgetEvery {
 			forgot = time.Now()
 			c.report(ctx, "removing dead consumers", c.forgetConsumers(ctx))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
 		}
 	}
 }

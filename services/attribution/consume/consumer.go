@@ -24,7 +24,7 @@ type Config struct {
 	BatchSize  int           // entries per transaction; default 500
 	Block      time.Duration // wait for the first entry; default 1 s
 	MinIdle    time.Duration // after which a living consumer's entries are taken over; a dead one's are at once; default 60 s
-	ClaimEvery time.Duration // how often to look for both; default 1 s
+	ClaimEvery time.Duration // how often to look for both after the start; default 1 s
 	TxTimeout  time.Duration // bounds one transaction; default 20 s, a third of MinIdle
 	StaleAfter time.Duration // age at which any worker settles a committed batch; default 1 s
 	FoldAfter  time.Duration // age of the books by which terms are folded; default 10 s
@@ -110,8 +110,10 @@ type lane struct {
 	claimed time.Time
 }
 
+// newLane begins without a time of claiming, so that what a dead worker left comes
+// first: workers that each die young would otherwise leave it to each other for ever.
 func newLane(c *Consumer, shard int) *lane {
-	l := &lane{Consumer: c, shard: shard, claimed: time.Now()}
+	l := &lane{Consumer: c, shard: shard}
 	l.rename()
 	return l
 }
@@ -140,8 +142,8 @@ func (l *lane) run(ctx context.Context) {
 	}
 }
 
-// next returns entries to store: every few seconds those that other consumers had
-// and did not settle, else new ones.
+// next returns entries to store: at first, and every ClaimEvery, those that other
+// consumers had and did not settle, else new ones.
 func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 	if time.Since(l.claimed) >= l.cfg.ClaimEvery {
 		entries, err := l.takeOver(ctx)

@@ -252,6 +252,47 @@ func TestConsumer_killed(t *testing.T) {
 	}
 }
 
+// A worker that lives for a moment only finishes what the dead left in it: with a
+// crash a second their hits would else wait for ever.
+func TestConsumer_finishesForTheDeadFirst(t *testing.T) {
+	t.Parallel()
+	for _, point := range []string{"after_read", "after_commit"} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.append(t, traffic(9)...)
+			kill(t, r, point+":1")
+			next := r.consumer(t, func(cfg *Config, _ *Parts) {
+				cfg.ClaimEvery, cfg.MinIdle, cfg.ChoreEvery, cfg.StaleAfter = time.Hour, time.Hour, time.Hour, time.Nanosecond
+			})
+			until(t, "the server to see the death", func() bool { return r.dead(t, next) })
+			start(t, next)
+			until(t, "the hits of the dead", func() bool {
+				return r.sums(t).inflight == 0 && r.number(t, "select count(*) from batch") == 0
+			})
+		})
+	}
+}
+
+// dead says whether all who hold entries are known to be dead: the server gives their
+// locks back a moment after the process is gone.
+func (r *rig) dead(t *testing.T, c *Consumer) bool {
+	t.Helper()
+	var holders []uuid.UUID
+	for shard := range r.stream.Shards {
+		held, err := c.parts.Reader.Holders(t.Context(), shard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		holders = append(holders, held...)
+	}
+	dead, err := r.pool.Dead(t.Context(), holders)
+	if err != nil || len(holders) == 0 {
+		t.Fatalf("%d holders, %v", len(holders), err)
+	}
+	return len(dead) == len(holders)
+}
+
 // The environment of a worker that is to be killed.
 const (
 	envURL    = "CONSUME_TEST_DATABASE"

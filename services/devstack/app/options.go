@@ -17,6 +17,7 @@ type Options struct {
 	Bin       string // holds the binaries tracking and attribution
 	NoDemo    bool   // workspace and sources only, no hits, no shop
 	NoTraffic bool   // the week, but no live traffic after it
+	Workers   int    // worker processes beside each other; 0 means 1
 	Embedded  bool   // no programs of this machine as servers
 
 	DatabaseURL, RedisURL string // servers that exist already; "" means private ones

@@ -108,7 +108,7 @@ func (r *run) recall() (err error) {
 	if err := endStale(r.opts); err != nil {
 		return err
 	}
-	if err := r.state.Ports.choose(); err != nil {
+	if err := r.state.Ports.choose(max(1, r.opts.Workers)); err != nil {
 		return err
 	}
 	return r.remember()

@@ -29,20 +29,19 @@ type services struct {
 	children []*child.Child // in order of starting
 }
 
-// processes names the processes and the binary that each is.
-func processes() map[string]string {
-	return map[string]string{"worker": "attribution", "api": "attribution", "tracking": "tracking"}
-}
-
 // endStale ends processes that an earlier, killed devstack left behind, so that
-// their ports are free again.
+// their ports are free again. There may have been more workers than there will be.
 func endStale(opts Options) error {
-	for name, binary := range processes() {
-		if err := child.EndStale(opts.path(name+".pid"), binary, syscall.SIGTERM); err != nil {
+	left, err := filepath.Glob(opts.path("worker*.pid"))
+	if err != nil {
+		return err
+	}
+	for _, file := range append(left, opts.path("api.pid")) {
+		if err := child.EndStale(file, "attribution", syscall.SIGTERM); err != nil {
 			return err
 		}
 	}
-	return nil
+	return child.EndStale(opts.path("tracking.pid"), "tracking", syscall.SIGTERM)
 }
 
 // migrate brings the schema up to date.
@@ -54,7 +53,7 @@ func (s *services) migrate(ctx context.Context) error {
 // attribution runs the attribution binary to its end and returns its output.
 func (s *services) attribution(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.binary("attribution"), args...)
-	cmd.Env = s.environment(0, s.ports.Worker)
+	cmd.Env = s.environment(0, s.ports.Workers[0])
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -64,21 +63,36 @@ func (s *services) attribution(ctx context.Context, args ...string) (string, err
 	return strings.TrimSpace(string(out)), nil
 }
 
-// start starts all three processes; what could be started is stopped by stop,
-// also after an error.
+// process is one process of Touchline: a binary with arguments, and its ports.
+type process struct {
+	name, binary string
+	args         []string
+	port, admin  int
+}
+
+// processes lists all of them in the order in which they are started: the first
+// worker publishes who may send, and tracking is ready once that is done.
+func (s *services) processes() []process {
+	var all []process
+	for i, admin := range s.ports.Workers {
+		name := "worker"
+		if i > 0 {
+			name = fmt.Sprintf("worker-%d", i+1)
+		}
+		all = append(all, process{name, "attribution", []string{"worker"}, 0, admin})
+	}
+	return append(all,
+		process{"api", "attribution", []string{"api"}, s.ports.API, s.ports.APIAdmin},
+		process{"tracking", "tracking", nil, s.ports.Tracking, s.ports.TrackingAdmin},
+	)
+}
+
+// start starts all processes; what could be started is stopped by stop, also after
+// an error.
 func (s *services) start(ctx context.Context) error {
-	for _, one := range []struct {
-		name        string
-		args        []string
-		port, admin int
-	}{
-		{"worker", []string{"worker"}, 0, s.ports.Worker},
-		{"api", []string{"api"}, s.ports.API, s.ports.APIAdmin},
-		// Last: it is ready once attribution has published who may send.
-		{"tracking", nil, s.ports.Tracking, s.ports.TrackingAdmin},
-	} {
+	for _, one := range s.processes() {
 		c, err := child.Start(ctx, child.Spec{
-			Name: one.name, Path: s.binary(processes()[one.name]), Args: one.args, Env: s.environment(one.port, one.admin),
+			Name: one.name, Path: s.binary(one.binary), Args: one.args, Env: s.environment(one.port, one.admin),
 			Log: filepath.Join(s.opts.path("logs"), one.name+".log"), PID: s.opts.path(one.name + ".pid"), Grace: 10 * time.Second,
 			Ready: ready(origin(one.admin) + "/readyz"),
 			Note:  func(line string) { s.screen.say("%s", line) },

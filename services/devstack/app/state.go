@@ -38,7 +38,9 @@ type state struct {
 
 // ports are loopback TCP ports.
 type ports struct {
-	Tracking, TrackingAdmin, Worker, API, APIAdmin, Shop int
+	Tracking, TrackingAdmin, API, APIAdmin, Shop int
+
+	Workers []int // the admin port of each worker
 }
 
 // workspace is the demo workspace and what its sources sign in with.
@@ -104,9 +106,15 @@ func random(n int) []byte {
 	return b
 }
 
-// choose keeps the ports that are free and replaces the others.
-func (p *ports) choose() error {
-	for _, port := range []*int{&p.Tracking, &p.TrackingAdmin, &p.Worker, &p.API, &p.APIAdmin, &p.Shop} {
+// choose keeps the ports that are free and replaces the others; each of so many
+// workers has one.
+func (p *ports) choose(workers int) error {
+	all := []*int{&p.Tracking, &p.TrackingAdmin, &p.API, &p.APIAdmin, &p.Shop}
+	p.Workers = append(p.Workers, make([]int, workers)...)[:workers]
+	for i := range p.Workers {
+		all = append(all, &p.Workers[i])
+	}
+	for _, port := range all {
 		if *port != 0 && listenable(*port) {
 			continue
 		}

@@ -47,18 +47,18 @@ func TestPorts_TakenOnesAreReplaced(t *testing.T) {
 	defer taken.Close()
 	busy := taken.Addr().(*net.TCPAddr).Port
 	p := ports{API: busy}
-	if err := p.choose(); err != nil {
+	if err := p.choose(2); err != nil {
 		t.Fatal(err)
 	}
-	if p.API == busy || p.API == 0 || p.Shop == 0 {
+	if p.API == busy || p.API == 0 || p.Shop == 0 || len(p.Workers) != 2 || p.Workers[0] == p.Workers[1] {
 		t.Errorf("chose %+v while %d is taken", p, busy)
 	}
 	kept := p
-	if err := p.choose(); err != nil {
+	if err := p.choose(1); err != nil {
 		t.Fatal(err)
 	}
-	if p.Tracking != kept.Tracking {
-		t.Errorf("a free port was not kept: %d, then %d", kept.Tracking, p.Tracking)
+	if p.Tracking != kept.Tracking || len(p.Workers) != 1 || p.Workers[0] != kept.Workers[0] {
+		t.Errorf("free ports were not kept: %+v, then %+v", kept, p)
 	}
 }
 

@@ -34,6 +34,7 @@ type Directory struct {
 	log    *slog.Logger
 
 	current atomic.Pointer[snapshot]
+	unsaved atomic.Bool // the file is older than current
 
 	mu   sync.Mutex
 	next *question // that no one has begun to ask
@@ -43,6 +44,7 @@ type Directory struct {
 // snapshot is the registry at one version. It is never changed, except for unknown.
 type snapshot struct {
 	version string
+	sealed  map[string]string // as Redis or the file had it
 	byKey   map[[sha256.Size]byte]*Source
 	byID    map[uuid.UUID]*Source
 	damaged int // sources that could not be opened
@@ -66,7 +68,7 @@ func NewDirectory(client redis.UniversalClient, prefix string, key []byte, snaps
 		client: client, key: registryKey(prefix), seal: newSealer(key), path: snapshotPath,
 		log: slog.Default().With("component", "registry"),
 	}
-	d.current.Store(newSnapshot(d.seal, nil))
+	d.current.Store(newSnapshot(d.seal, nil, nil))
 	return d
 }
 
@@ -77,21 +79,24 @@ func (d *Directory) Load(ctx context.Context) error {
 	defer cancel()
 	err := d.refresh(limited)
 	if err == nil {
+		d.save()
 		return nil
 	}
 	sealed, fileErr := d.readFile()
 	if fileErr != nil {
 		return errors.Join(err, fileErr)
 	}
-	d.current.Store(newSnapshot(d.seal, sealed))
+	d.current.Store(newSnapshot(d.seal, sealed, nil))
 	d.log.Warn("started from the registry's file", "sources", d.Len(), "error", err)
 	return nil
 }
 
-// Run follows the registry until ctx ends, which is no error.
+// Run follows the registry until ctx ends, which is no error. The file follows within
+// a second, and at the end.
 func (d *Directory) Run(ctx context.Context) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
+	defer d.save()
 	failing := false
 	for {
 		select {
@@ -100,6 +105,7 @@ func (d *Directory) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		err := d.ask(ctx)
+		d.save()
 		if ctx.Err() != nil {
 			return nil
 		}

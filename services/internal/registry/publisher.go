@@ -21,7 +21,9 @@ const versionField = "version"
 
 func registryKey(prefix string) string { return "{" + prefix + "}:registry" }
 
-func sourceField(id uuid.UUID) string { return "source:" + id.String() }
+const sourcePrefix = "source:"
+
+func sourceField(id uuid.UUID) string { return sourcePrefix + id.String() }
 
 func keyField(writeKey string) string {
 	if writeKey == "" {

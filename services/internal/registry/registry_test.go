@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -197,6 +199,27 @@ func TestDirectory_StartsFromTheFileWithoutRedis(t *testing.T) {
 	})
 }
 
+// A source that is found between two polls is in the file when the process ends.
+func TestDirectory_SavesWhatItFound(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, h house) {
+		must(t, h.publisher.Replace(t.Context(), []Source{newSource(KindPixel)}))
+		d := h.directory()
+		must(t, d.Load(t.Context()))
+		s := newSource(KindServer)
+		must(t, h.publisher.Put(t.Context(), s))
+		checkFound(t, d, s)
+		over, end := context.WithCancel(t.Context())
+		end()
+		must(t, d.Run(over))
+
+		h.client = away(t)
+		later := h.directory()
+		must(t, later.Load(t.Context()))
+		checkFound(t, later, s)
+	})
+}
+
 func TestDirectory_WithNothing(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", filepath.Join(t.TempDir(), "none")} {
@@ -308,7 +331,7 @@ func TestDirectory_FloodOfUnknownKeysAsksRarely(t *testing.T) {
 
 func TestDirectory_RemembersABoundedNumberOfUnknownKeys(t *testing.T) {
 	t.Parallel()
-	s := newSnapshot(newSealer(testKey(1)), nil)
+	s := newSnapshot(newSealer(testKey(1)), nil, nil)
 	now := time.Unix(1_000_000, 0)
 	for i := range 3 * rememberMost {
 		s.remember(sha256.Sum256([]byte(strconv.Itoa(i))), now)
@@ -376,5 +399,30 @@ func BenchmarkByKey(b *testing.B) {
 		if _, err := d.ByKey(b.Context(), s.WriteKey); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// One new source among thousands: what a new workspace costs every edge.
+func BenchmarkNewSnapshot(b *testing.B) {
+	seal, sealed := newSealer(testKey(1)), map[string]string{versionField: "1"}
+	add := func() {
+		s := newSource(KindServer)
+		value, err := seal.seal(sourceField(s.ID), s)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sealed[sourceField(s.ID)], sealed[keyField(s.WriteKey)] = string(value), s.ID.String()
+	}
+	for range 5000 {
+		add()
+	}
+	earlier := newSnapshot(seal, maps.Clone(sealed), nil)
+	add()
+	for _, from := range []*snapshot{nil, earlier} {
+		b.Run(fmt.Sprintf("earlier=%t", from != nil), func(b *testing.B) {
+			for b.Loop() {
+				newSnapshot(seal, sealed, from)
+			}
+		})
 	}
 }

@@ -44,28 +44,44 @@ func (d *Directory) refresh(ctx context.Context) error {
 	if sealed[versionField] == "" {
 		return errEmpty
 	}
-	fresh := newSnapshot(d.seal, sealed)
+	fresh := newSnapshot(d.seal, sealed, d.current.Load())
 	if fresh.damaged > 0 {
 		d.log.Error("sources cannot be opened: is the registry key the publisher's?", "count", fresh.damaged)
 	}
 	d.current.Store(fresh)
-	if err := d.writeFile(sealed); err != nil {
-		d.log.Error("the registry's file is not up to date", "error", err)
-	}
+	d.unsaved.Store(true)
 	return nil
 }
 
-// newSnapshot opens what Redis holds. A key leads to a source only if that source
-// still has it.
-func newSnapshot(seal sealer, sealed map[string]string) *snapshot {
+// save brings the file up to date. It is no part of refresh: who asks for a new source
+// need not wait for a disk, and many new ones need no file each.
+func (d *Directory) save() {
+	if !d.unsaved.Swap(false) {
+		return
+	}
+	if err := d.writeFile(d.current.Load().sealed); err != nil {
+		d.unsaved.Store(true)
+		d.log.Error("the registry's file is not up to date", "error", err)
+	}
+}
+
+// newSnapshot opens what Redis holds; what is sealed as in an earlier snapshot (nil:
+// there is none) is not opened again, so that one new source among thousands costs
+// little. A key leads to a source only if that source still has it.
+func newSnapshot(seal sealer, sealed map[string]string, earlier *snapshot) *snapshot {
 	s := &snapshot{
+		sealed:  sealed,
 		version: sealed[versionField],
 		byKey:   map[[sha256.Size]byte]*Source{},
 		byID:    map[uuid.UUID]*Source{},
 		unknown: map[[sha256.Size]byte]time.Time{},
 	}
 	for name, value := range sealed {
-		if !strings.HasPrefix(name, "source:") {
+		if !strings.HasPrefix(name, sourcePrefix) {
+			continue
+		}
+		if known := earlier.opened(name, value); known != nil {
+			s.byID[known.ID] = known
 			continue
 		}
 		source := new(Source)
@@ -83,6 +99,14 @@ func newSnapshot(seal sealer, sealed map[string]string) *snapshot {
 		}
 	}
 	return s
+}
+
+// opened returns the source of a field if it was sealed as value here too.
+func (s *snapshot) opened(name, value string) *Source {
+	if s == nil || s.sealed[name] != value {
+		return nil
+	}
+	return s.byID[parseID(strings.TrimPrefix(name, sourcePrefix))]
 }
 
 // keySum reads the digest in a key field.

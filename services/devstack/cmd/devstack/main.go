@@ -11,7 +11,7 @@ import (
 
 const usage = `devstack runs Touchline on one machine.
 
-  devstack run [--no-demo] [--no-traffic]
+  devstack run [--no-demo] [--no-traffic] [--workers N]
         servers, services, a demo workspace, a made-up week, a shop and live traffic,
         until Ctrl-C. The same again goes on where it was; .local keeps everything.
 

@@ -13,6 +13,10 @@ import (
 	"github.com/touchline/touchline/services/devstack/app"
 )
 
+// mostWorkers keeps the connections of all processes, 16 each, within the 300 that
+// devstack's PostgreSQL has, and within the 100 of most others up to five.
+const mostWorkers = 8
+
 const environment = `Environment:
   DATABASE_URL, REDIS_URL
     	servers to use; without them private ones are started
@@ -34,6 +38,7 @@ func runAll(args []string) int {
 	flags.StringVar(&opts.Bin, "bin", ".local/bin", "folder with the built services")
 	flags.BoolVar(&opts.NoDemo, "no-demo", false, "send nothing and open no shop: workspace and sources alone")
 	flags.BoolVar(&opts.NoTraffic, "no-traffic", false, "play the made-up week, but no live traffic after it")
+	flags.IntVar(&opts.Workers, "workers", 1, fmt.Sprintf("worker processes beside each other, 1 to %d", mostWorkers))
 	flags.Usage = func() {
 		fmt.Fprintln(flags.Output(), "make run ARGS=\"OPTION …\": everything on this machine, with a demo, until Ctrl-C.")
 		flags.PrintDefaults()
@@ -47,6 +52,10 @@ func runAll(args []string) int {
 	}
 	if flags.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "make run: %q is no option; see make run ARGS=--help\n", flags.Arg(0))
+		return 2
+	}
+	if opts.Workers < 1 || opts.Workers > mostWorkers {
+		fmt.Fprintf(os.Stderr, "make run: --workers is %d; from 1 to %d run on one machine\n", opts.Workers, mostWorkers)
 		return 2
 	}
 	ctx, cancel := context.WithCancel(context.Background())
