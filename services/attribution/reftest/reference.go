@@ -1,27 +1,20 @@
-// Package reftest holds a second, slow and plain reading of attribution.md, written
-// from the contract alone, to be compared row for row with package timeline, and the
-// random histories over which the two are compared. It shares with the product the
-// types of facts and policies, what package fact reads off one fact (click token,
-// order id) and the tables of keyword and channel. Only tests may import it.
+// Package reftest holds a second reading of the contract (attribution.md), slow and plain, to be compared row for row with
+// package timeline, and the random histories over which the two are compared. It shares with the product the types of facts
+// (package hit) and the lists of sites. A number in brackets is the contract's section; "left open" follows the product.
 package reftest
 
 import (
-	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
-	"github.com/touchline/touchline/services/attribution/channel"
-	"github.com/touchline/touchline/services/attribution/fact"
-	"github.com/touchline/touchline/services/attribution/keyword"
-	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// Row is a row of the attribution table: Weight in parts of 10^12, Credited a
-// [big.Rat]; what there is none of (touchpoint, value, person) is zero.
+// Row is a row of the table: Weight in parts of 10^12, Credited a [math/big.Rat]; what there is none of is zero.
 type Row struct {
 	Definition, ConversionID, Event, Model, Channel, Tier, TouchKey, Weight, Credited, Currency string
 	InThread                                                                                    bool
@@ -29,425 +22,318 @@ type Row struct {
 	Person                                                                                      uuid.UUID
 }
 
+// Document is a policy that can be had as the document of PUT /v1/policy. Of what may be left out, opt_out_terms and
+// ignored_referrers must stand in it: their defaults are reference data.
+type Document interface{ Document() []byte }
+
+// defaults of the document (api.md).
+const defaults = `{"models": ["last_touch", "linear"], "half_life_seconds": 604800, "position_first": 0.4, "position_last": 0.4,
+	"tier_weights": {"click": 1, "reply": 0.8, "read": 0.4}, "implicit_reply_window_seconds": 86400,
+	"windows": [{"tier": "click", "seconds": 604800}, {"tier": "reply", "seconds": 604800}, {"tier": "read", "seconds": 86400}],
+	"conversions": [{"name": "purchase", "event": "Order Completed", "refund_event": "Order Refunded"},
+		{"name": "whatsapp.order", "event": "whatsapp.order"}, {"name": "whatsapp.payment", "event": "whatsapp.payment"}]}`
+
 // world is all that follows from a set of facts, built up step by step.
 type world struct {
-	*policy.Policy
+	object    // the policy
 	workspace uuid.UUID
 	currency  string
-	facts     []*hit.Fact // one copy of each, unblocked, in order of statement
-	messages  []*message  // by channel, id
+	facts     []*hit.Fact // one copy of each, by (time, id)
+	messages  []*message
+	events    [][]event // copies of one event, the most trusted first; by (time, conversion id)
+	links     []link
+	component map[hit.Identifier]hit.Identifier // is the same for all identifiers of one person
+	names     map[hit.Identifier]uuid.UUID      // of the components
 	sessions  []*session
-	events    [][]*event // copies of one event, the most trusted first
-	persons   map[hit.Identifier]uuid.UUID
-	claims    []claim // the latest first, of one instant the strongest
+	claims    []claim
 	touches   []touch
-	rows      []Row
 }
 
-// Table returns the rows of the attribution table that follow from facts.
-func Table(workspace uuid.UUID, currency string, p *policy.Policy, facts []hit.Fact) []Row {
-	w := &world{Policy: p, workspace: workspace, currency: currency}
-	w.setFacts(facts)
-	for _, set := range []func(){w.setMessages, w.setSessions, w.setEvents, w.setPersons, w.setClaims, w.setTouches} {
-		set()
+// Table derives the attribution table from facts in any order. Currency is the workspace's.
+func Table(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) []Row {
+	w := &world{object: parse([]byte(defaults)), workspace: workspace, currency: currency}
+	maps.Copy(w.object, parse(policy.Document()))
+	for _, copies := range groups(facts, func(f hit.Fact) string { return f.Key().String() }) {
+		w.facts = append(w.facts, w.inForce(copies))
 	}
-	for i := range p.Conversions {
-		w.convert(&p.Conversions[i])
+	w.facts = sorted(w.facts, func(f *hit.Fact) string { return order(f.At, f.ID, f.Source.String(), string(f.Status)) })
+	messages := keep(w.facts, func(f *hit.Fact) bool { return f.Message != nil || f.Report != nil })
+	w.messages = flat(groups(messages, func(f *hit.Fact) string { return order(f.Channel, f.ID) }), joined)
+	copies := groups(flat(w.facts, w.eventsOf), func(e event) string { return order(e.name, e.conversionID()) })
+	for _, same := range copies { // "ordered by (trust, occurred_at, event id)" (4); the source is left open
+		w.events = append(w.events, sorted(same, func(e event) string { return order(9-e.Trust, e.At, e.id, e.Source.String()) }))
 	}
-	return w.rows
+	w.events = sorted(w.events, func(e []event) string { return order(e[0].At, e[0].conversionID()) })
+	w.linkAll()
+	w.join()
+	w.claimDevices()
+	w.findTouches()
+	return flat(w.objects("conversions"), w.convert)
 }
 
-// setFacts keeps one copy of each fact (section 1), then forgets what is blocked.
-func (w *world) setFacts(facts []hit.Fact) {
-	best, open := map[uuid.UUID]hit.Fact{}, func(id hit.Identifier) bool { return !slices.Contains(w.Blocked(), hit.FoldCase(id.Value)) }
-	for _, f := range facts {
-		old, known := best[f.Key()]
-		one, _, _ := hit.Content(&f)
-		two, _, _ := hit.Content(&old)
-		if !known || cmp.Or(cmp.Compare(f.At, old.At), bytes.Compare(one, two), int(f.Precision)-int(old.Precision), int(old.Trust)-int(f.Trust)) < 0 {
-			best[f.Key()] = f
-		}
+// inForce is the copy of a fact that wins: "the smallest occurred_at, then the smallest canonical JSON" (1).
+func (w *world) inForce(copies []hit.Fact) *hit.Fact {
+	f := sorted(copies, func(f hit.Fact) string {
+		body, _, _ := hit.Content(&f)
+		return order(f.At, string(body), f.Precision, 9-f.Trust, f.Source.String()) // from the precision on left open
+	})[0]
+	blocked := append(w.texts("blocked_identifiers"), "", "null", "undefined", "none", "nan", "anonymous", "guest", "unknown", "0", "-1",
+		"[object Object]", uuid.Nil.String())
+	allowed := func(id hit.Identifier) bool { // a blocked identifier is as good as absent, a group is no recipient (2)
+		is := func(term string) bool { return hit.FoldCase(term) == hit.FoldCase(id.Value) }
+		return !slices.ContainsFunc(blocked, is) && (f.Report == nil || !f.Report.Group)
 	}
-	for _, f := range best {
-		if f.Identifiers = filter(f.Identifiers, open); f.Report != nil && f.Report.Group {
-			f.Identifiers = nil
-		}
-		if f.Device != nil && !open(*f.Device) {
-			f.Device = nil
-		}
-		w.facts = append(w.facts, &f)
+	f.Identifiers = keep(f.Identifiers, allowed)
+	if f.Device != nil && !allowed(*f.Device) {
+		f.Device = nil
 	}
-	slices.SortFunc(w.facts, inOrder)
-}
-
-// inOrder compares statements: the earlier, then the smaller fact id; trust only breaks ties.
-func inOrder(a, b *hit.Fact) int {
-	return cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.ID, b.ID), cmp.Compare(b.Trust, a.Trust))
-}
-
-// compareIDs breaks the ties that the contract leaves open.
-func compareIDs(a, b hit.Identifier) int {
-	return cmp.Or(a.Kind.Precedence()-b.Kind.Precedence(), strings.Compare(a.Value, b.Value))
-}
-
-func filter[T any](all []T, keep func(T) bool) []T {
-	return slices.DeleteFunc(slices.Clone(all), func(t T) bool { return !keep(t) })
-}
-
-func first[T any](all []T, is func(T) bool) T { return append(filter(all, is), *new(T))[0] }
-
-// groups puts what is the same into one group, in order.
-func groups[T any](all []T, same func(a, b T) bool) (groups [][]T) {
-	for rest := all; len(rest) > 0; {
-		head := rest[0]
-		groups = append(groups, filter(rest, func(t T) bool { return same(head, t) }))
-		rest = filter(rest, func(t T) bool { return !same(head, t) })
+	if f.Status == hit.StatusRead && f.Report.Machine {
+		f.Status = hit.StatusDelivered // "an open marked as made by a machine counts as delivered" (3)
 	}
-	return groups
+	return &f
 }
 
-// said is the earliest statement of an identifier among some facts.
-type said struct {
-	id hit.Identifier
-	by *hit.Fact
-}
-
-// statements returns what facts, in order, state: by precedence, then statement.
-func statements(facts []*hit.Fact) (all []said) {
-	for _, f := range facts {
-		for _, id := range f.Identifiers {
-			all = append(all, said{id, f})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b said) int {
-		return cmp.Or(a.id.Kind.Precedence()-b.id.Kind.Precedence(), inOrder(a.by, b.by), strings.Compare(a.id.Value, b.id.Value))
-	})
-	for i := 0; i < len(all); i++ {
-		all = append(all[:i+1:i+1], filter(all[i+1:], func(s said) bool { return s.id != all[i].id })...)
-	}
-	return all
-}
-
-// message is all that is known of one message.
+// message is the state of a message (1): sent, delivered and read are in order, the earliest counts.
 type message struct {
-	*hit.Fact // for channel and id
-	facts     []*hit.Fact
-	said      *hit.Message // by its registration; empty when there is none
-	session   bool
-	to        []said // its recipient, the primary first
+	hit.Message           // empty when nobody registered it
+	channel, id           string
+	facts                 []*hit.Fact
+	sent, delivered, read []hit.Instant
+	failed, session       bool
+	primary               hit.Identifier // of the recipient; empty when none is known
 }
 
-// setMessages joins all that was said of each message.
-func (w *world) setMessages() {
-	about := filter(w.facts, func(f *hit.Fact) bool { return f.Message != nil || f.Status != "" })
-	for _, facts := range groups(about, func(a, b *hit.Fact) bool { return a.Channel == b.Channel && a.ID == b.ID }) {
-		f := first(facts, func(f *hit.Fact) bool { return f.Message != nil })
-		service := slices.ContainsFunc(facts, func(f *hit.Fact) bool { return f.Report != nil && f.Report.Category == "service" })
-		m := &message{facts[0], facts, new(hit.Message), f == nil && service, statements(facts)}
-		if f != nil {
-			m.said, m.session = f.Message, f.Message.Template == nil && f.Message.Campaign == ""
-			primary := func(s said) bool { return s.id.Kind == m.to[0].id.Kind && slices.Contains(f.Identifiers, s.id) }
-			i := max(0, slices.IndexFunc(m.to, primary))
-			m.to = append(slices.Clone(m.to[i:min(i+1, len(m.to))]), slices.Delete(m.to, i, min(i+1, len(m.to)))...)
-		}
-		w.messages = append(w.messages, m)
+// joined makes a message of its registration and statuses.
+func joined(facts []*hit.Fact) []*message {
+	at := func(is ...hit.Status) []hit.Instant {
+		return flat(keep(facts, func(f *hit.Fact) bool { return slices.Contains(is, f.Status) }), func(f *hit.Fact) []hit.Instant { return []hit.Instant{f.At} })
 	}
-	slices.SortFunc(w.messages, func(a, b *message) int { return strings.Compare(a.Channel+" "+a.ID, b.Channel+" "+b.ID) })
-}
-
-const (
-	delivered = "delivered read played"
-	sent      = "sent " + delivered
-	notices   = " system request_welcome edit revoke reaction_removed "
-	second    = hit.Instant(1_000_000)
-)
-
-// since returns the earliest time of one of the stages, each of which implies it; 0: never.
-func (m *message) since(stages string) hit.Instant {
-	return cmp.Or(first(m.facts, func(f *hit.Fact) bool {
-		machine := f.Report != nil && f.Report.Machine && stages != delivered && stages != sent
-		return strings.Contains(stages, string(cmp.Or(f.Status, hit.StatusSent))) && !machine
-	}), new(hit.Fact)).At
-}
-
-// live says whether a message can be a touchpoint.
-func (w *world) live(m *message) bool {
-	failed := m.since("failed bounced") != 0 && m.since(delivered) == 0
-	return len(m.to) > 0 && !failed && (!m.session || w.SessionMessages != policy.SessionIgnore)
-}
-
-// carrier returns the message of a click token, nil when it is unknown.
-func (w *world) carrier(token string) *message {
-	return first(w.messages, func(m *message) bool { return token != "" && m.said.Token == token })
-}
-
-// opened returns the message whose token a page view carries.
-func (w *world) opened(f *hit.Fact) *message {
-	return w.carrier(fact.PageToken(cmp.Or(f.Page, new(hit.Page)).URL))
-}
-
-// explicit returns what f answers by context or token; final: it answers nothing implicitly.
-func (w *world) explicit(f *hit.Fact) (m *message, final bool) {
-	switch in := f.Inbound; {
-	case strings.Contains(notices, " "+in.Type+" "):
-		return nil, true
-	case in.Context != "":
-		return first(w.messages, func(m *message) bool { return m.Channel == f.Channel && m.ID == in.Context }), true
-	case in.Token != "":
-		return w.carrier(in.Token), true
-	default:
-		return nil, in.Referral != nil || in.Group || len(f.Identifiers) == 0 || f.Channel != hit.ChannelWhatsApp
+	m := &message{channel: facts[0].Channel, id: facts[0].ID, facts: facts, read: at("read", "played")}
+	m.delivered = append(at("delivered"), m.read...) // "a later stage implies the earlier ones"
+	m.sent = append(at("", "sent"), m.delivered...)  // a registration counts as sent
+	slices.Sort(m.delivered)
+	slices.Sort(m.sent)
+	m.failed = len(at("failed", "bounced")) > 0 && len(m.delivered) == 0
+	m.session = slices.ContainsFunc(facts, func(f *hit.Fact) bool { return f.Report != nil && f.Report.Category == "service" }) // (3)
+	for _, f := range keep(facts, func(f *hit.Fact) bool { return f.Message != nil }) {
+		m.Message, m.session = *f.Message, f.Message.Template == nil && f.Message.Campaign == ""
 	}
+	// The primary: by precedence, one from the registration (kind message before status) first, then the earliest stated (2).
+	m.primary = one(sorted(stated(facts...), func(s statement) string { return order(s.precedence(), string(s.Kind)) })).who
+	return []*message{m}
 }
 
-// answered returns the message that f is a reply to, nil when to none.
-func (w *world) answered(f *hit.Fact) *message {
-	best, final := w.explicit(f)
-	for _, m := range w.messages { // by id
-		from := func(g *hit.Fact) bool {
-			return cmp.Or(g.Message, new(hit.Message)).Sender == f.Inbound.Business || cmp.Or(g.Report, new(hit.Report)).Sender == f.Inbound.Business
-		}
-		since, window := f.At-m.since(sent), hit.Instant(w.ImplicitReplyWindowSeconds)*second
-		if !final && m.Channel == f.Channel && slices.ContainsFunc(m.facts, from) && w.live(m) && w.persons[m.to[0].id] == w.personOf(f) &&
-			m.since(sent) != 0 && since >= 0 && since <= window && window > 0 && (best == nil || m.since(sent) >= best.since(sent)) {
-			best = m
-		}
+func (m *message) template() string { return cmp.Or(m.Template, &hit.Template{}).Name }
+
+// message is the one of a channel and id, tokenOf the one registered with a token: of several the smallest (channel, id).
+func (w *world) message(channel, id string) *message {
+	return one(keep(w.messages, func(m *message) bool { return m.channel == channel && m.id == id }))
+}
+
+func (w *world) tokenOf(token string) *message {
+	owners := keep(w.messages, func(m *message) bool { return m.Token == token && token != "" })
+	return one(sorted(owners, func(m *message) string { return order(m.channel, m.id) }))
+}
+
+// statement says that a fact names a strong identifier (2).
+type statement struct {
+	*hit.Fact
+	who hit.Identifier
+}
+
+func (s statement) precedence() int { return s.who.Kind.Precedence() }
+
+// stated is what facts state, by (time, fact id, precedence): so are persons named. Value and trust are left open.
+func stated(facts ...*hit.Fact) (all []statement) {
+	for _, f := range facts {
+		all = append(all, flat(f.Identifiers, func(id hit.Identifier) []statement { return []statement{{f, id}} })...)
 	}
-	if f.Inbound.Type == "text" && keyword.CompileTerms(w.OptOutTerms).Whole(f.Inbound.Text) {
-		return nil
-	}
-	return best
+	return sorted(all, func(s statement) string { return order(s.At, s.ID, s.precedence(), s.who.Value, 9-s.Trust) })
 }
 
-// session is a device's page views without a break.
-type session struct {
-	*hit.Fact              // the first page view
-	last, next hit.Instant // of the last one; of the device's next session
-	params     channel.Params
-}
-
-func (s *session) holds(device hit.Identifier, at hit.Instant) bool {
-	return *s.Device == device && s.At <= at && at <= s.last+1800*second && at < s.next
-}
-
-// setSessions cuts each device's page views into sessions (section 3).
-func (w *world) setSessions() {
-	latest := map[hit.Identifier]*session{}
-	for _, f := range filter(w.facts, func(f *hit.Fact) bool { return f.Page != nil && f.Device != nil }) {
-		params, s := channel.ParamsOf(f.Page.URL), latest[*f.Device]
-		if w.opened(f) != nil {
-			params = params.With("mt", fact.PageToken(f.Page.URL))
-		}
-		if s == nil || f.At-s.last > 1800*second || !params.Empty() && !params.Equal(s.params) {
-			cmp.Or(s, new(session)).next = f.At
-			s = &session{Fact: f, next: 1 << 62, params: params}
-			latest[*f.Device], w.sessions = s, append(w.sessions, s)
-		}
-		s.last = f.At
-	}
-}
-
-// link joins two identifiers of one person.
+// link ties two strong identifiers; the smaller rank goes first.
 type link struct {
-	a, b     said
-	position int
+	a, b hit.Identifier
+	rank string
 }
 
-// links returns every link, the best first.
-func (w *world) links() (all []link) {
-	star := func(head said, others []said) {
-		for i, s := range filter(others, func(s said) bool { return s.id != head.id }) {
-			all = append(all, link{head, s, i})
+// link ties one identifier with each of the others: "the weaker trust, the later time (of each identifier's earliest
+// statement) and the larger id of the two; position counts the linked identifiers by precedence, then earliest statement".
+func (w *world) link(who hit.Identifier, all []statement) {
+	all = firsts(all, func(s statement) string { return key(s.who) })
+	a := one(keep(all, func(s statement) bool { return s.who == who }))
+	others := keep(all, func(s statement) bool { return s.who != who && a.Fact != nil })
+	for position, b := range sorted(others, func(s statement) string { return order(s.precedence()) }) {
+		rank := order(9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID), position)
+		w.links = append(w.links, link{who, b.who, rank + order(a.precedence(), who.Value, b.precedence(), b.who.Value)}) // left open
+	}
+}
+
+// mayLink: a group's messages link nothing, nor do browser facts when browser_links are off.
+func (w *world) mayLink(f *hit.Fact) bool {
+	return (f.Inbound == nil || !f.Inbound.Group) && (f.Trust > hit.TrustBrowser || w.text("browser_links") != "off")
+}
+
+func (w *world) linkAll() {
+	for _, f := range keep(w.facts, func(f *hit.Fact) bool { return len(f.Identifiers) > 0 && w.mayLink(f) }) {
+		if f.Identify != nil || f.Event != nil || f.Page != nil || f.Inbound != nil {
+			w.link(f.Identifiers[0], stated(f)) // in a fact
+		}
+		if m := w.answered(f); m != nil { // answers
+			w.link(f.Identifiers[0], keep(stated(append(m.facts, f)...), func(s statement) bool {
+				return s.Fact == f && s.who == f.Identifiers[0] || s.Fact != f && s.who == m.primary
+			}))
 		}
 	}
-	for _, f := range filter(w.facts, func(f *hit.Fact) bool { return w.linking(f) && len(f.Identifiers) > 0 }) {
-		head := said{f.Identifiers[0], f}
-		for i, id := range f.Identifiers[1:] {
-			if f.Identify != nil || f.Event != nil || f.Page != nil || f.Inbound != nil {
-				all = append(all, link{head, said{id, f}, i})
+	for _, m := range w.messages { // recipients
+		w.link(m.primary, stated(m.facts...))
+	}
+	for _, copies := range w.events { // orders; left open: a payment states its message's recipient and no more
+		named := keep(copies, func(c event) bool { return len(c.Identifiers) > 0 && w.mayLink(c.Fact) && c.Report == nil })
+		if trusted := keep(named, func(c event) bool { return c.Trust > hit.TrustBrowser }); len(trusted) > 0 {
+			w.link(named[0].Identifiers[0], stated(flat(trusted, func(c event) []*hit.Fact { return []*hit.Fact{c.Fact} })...))
+		}
+	}
+}
+
+// join joins what the unshared links tie, strongest first, but never two different user_ids.
+func (w *world) join() {
+	w.component, w.names = map[hit.Identifier]hit.Identifier{}, map[hit.Identifier]uuid.UUID{}
+	aliases, all := map[hit.Identifier]hit.Identifier{}, stated(w.facts...)
+	for _, s := range all {
+		w.component[s.who], aliases[s.who] = s.who, s.who
+	}
+	for _, s := range all { // "user_ids that an alias names as one count as one"
+		if s.Identify != nil && s.Identify.Call == "alias" && s.who.Kind == hit.UserID && w.mayLink(s.Fact) {
+			merge(aliases, s.Identifiers[0], s.who)
+		}
+	}
+	for _, l := range sorted(w.links, func(l link) string { return l.rank }) {
+		users := map[hit.Identifier]bool{}
+		for id, component := range w.component {
+			if id.Kind == hit.UserID && (component == w.component[l.a] || component == w.component[l.b]) {
+				users[aliases[id]] = true
 			}
 		}
-		if f.Inbound != nil {
-			m, _ := w.explicit(f)
-			to := cmp.Or(m, new(message)).to
-			star(head, to[:min(1, len(to))])
+		if len(users) < 2 && !w.shared(l.a) && !w.shared(l.b) { // else it is refused, or links nothing
+			merge(w.component, l.a, l.b)
 		}
 	}
-	for _, m := range filter(w.messages, func(m *message) bool { return len(m.to) > 0 }) {
-		star(m.to[0], m.to)
+	for _, s := range slices.Backward(all) { // the earliest stated comes last and stays
+		w.names[w.component[s.who]] = w.named(s.who)
 	}
-	for _, copies := range filter(w.events, func(copies []*event) bool { return len(copies) > 1 }) {
-		trusted := filter(facts(copies), func(f *hit.Fact) bool { return f.Trust > hit.TrustBrowser && w.linking(f) })
-		if head := naming(trusted); head != nil {
-			star(first(statements(trusted), func(s said) bool { return s.id == head.Identifiers[0] }), statements(trusted))
+}
+
+func merge(sets map[hit.Identifier]hit.Identifier, a, b hit.Identifier) {
+	from, to := sets[a], sets[b]
+	for id := range sets {
+		if sets[id] == from {
+			sets[id] = to
 		}
 	}
-	slices.SortFunc(all, func(l, k link) int {
-		return cmp.Or(cmp.Compare(min(k.a.by.Trust, k.b.by.Trust), min(l.a.by.Trust, l.b.by.Trust)), cmp.Compare(max(l.a.by.At, l.b.by.At), max(k.a.by.At, k.b.by.At)),
-			cmp.Compare(max(l.a.by.ID, l.b.by.ID), max(k.a.by.ID, k.b.by.ID)), l.position-k.position, compareIDs(l.a.id, k.a.id), compareIDs(l.b.id, k.b.id))
+}
+
+// shared is what is directly linked with more than 20 distinct identifiers of one kind.
+func (w *world) shared(id hit.Identifier) bool {
+	others := flat(w.links, func(l link) []hit.Identifier {
+		return map[hit.Identifier][]hit.Identifier{l.a: {l.b}, l.b: {l.a}}[id]
 	})
-	return all
+	kinds := groups(firsts(others, key), func(o hit.Identifier) string { return string(o.Kind) })
+	return slices.ContainsFunc(kinds, func(kind []hit.Identifier) bool { return len(kind) > 20 })
 }
 
-// linking says whether what f states links at all.
-func (w *world) linking(f *hit.Fact) bool {
-	return (f.Trust > hit.TrustBrowser || w.BrowserLinks != policy.LinksOff) && (f.Inbound == nil || !f.Inbound.Group)
-}
+func key(id hit.Identifier) string { return order(string(id.Kind), id.Value) }
 
-// naming returns the first of facts with a strong identifier, nil when none has one.
-func naming(facts []*hit.Fact) *hit.Fact {
-	return first(facts, func(f *hit.Fact) bool { return len(f.Identifiers) > 0 })
-}
-
-// join makes the components of a and b one.
-func join(of map[hit.Identifier]int, a, b hit.Identifier) {
-	to, from := of[a], of[b]
-	for id := range of {
-		if of[id] == from {
-			of[id] = to
-		}
-	}
-}
-
-// setPersons joins what links join and names the components (section 2).
-func (w *world) setPersons() {
-	of, user, all, links := map[hit.Identifier]int{}, map[hit.Identifier]int{}, []said{}, w.links()
-	for _, f := range w.facts {
-		for _, id := range f.Identifiers {
-			if all = append(all, said{id, f}); of[id] == 0 {
-				of[id], user[id] = len(all), len(all)
-			}
-			if f.Identify != nil && f.Identify.Call == "alias" && id.Kind == hit.UserID && w.linking(f) {
-				join(user, f.Identifiers[0], id)
-			}
-		}
-	}
-	shared := func(id hit.Identifier) bool {
-		count := map[hit.IdentifierKind]int{}
-		for other := range of {
-			if slices.ContainsFunc(links, func(l link) bool { return l.a.id == id && l.b.id == other || l.b.id == id && l.a.id == other }) {
-				count[other.Kind]++
-			}
-		}
-		return max(count[hit.UserID], count[hit.Phone], count[hit.BSUID], count[hit.Email]) > 20
-	}
-	for _, l := range filter(links, func(l link) bool { return !shared(l.a.id) && !shared(l.b.id) }) {
-		users := map[int]bool{}
-		for id := range of {
-			if id.Kind == hit.UserID && (of[id] == of[l.a.id] || of[id] == of[l.b.id]) {
-				users[user[id]] = true
-			}
-		}
-		if len(users) < 2 {
-			join(of, l.a.id, l.b.id)
-		}
-	}
-	slices.SortFunc(all, func(a, b said) int {
-		return cmp.Or(cmp.Compare(a.by.At, b.by.At), strings.Compare(a.by.ID, b.by.ID), compareIDs(a.id, b.id))
-	})
-	w.persons = map[hit.Identifier]uuid.UUID{}
-	for id := range of {
-		w.persons[id] = w.named(first(all, func(s said) bool { return of[s.id] == of[id] }).id)
-	}
-}
-
-// named returns the id of the person that is named after an identifier.
+// named is the person whose earliest stated identifier is id; the digest of a plain text is left open.
 func (w *world) named(id hit.Identifier) uuid.UUID {
-	digest := fact.IdentifierRef(id).Value
-	return uuid.NewSHA1(w.workspace, digest[:])
+	digest := sha256.Sum256(append([]byte{byte(id.Kind.Precedence() + 1)}, id.Value...))
+	return uuid.NewSHA1(w.workspace, digest[:16])
 }
 
-// personOf says whose f is.
-func (w *world) personOf(f *hit.Fact) uuid.UUID {
-	if f.Device != nil && len(f.Identifiers) == 0 {
+func (w *world) person(id hit.Identifier) uuid.UUID { return w.names[w.component[id]] }
+
+// owner is whose a fact is: by its first identifier, else who holds its device at its time, else nobody (2).
+func (w *world) owner(f *hit.Fact) uuid.UUID {
+	if len(f.Identifiers) == 0 && f.Device != nil {
 		return w.holder(*f.Device, f.At)
 	}
-	return w.persons[append(slices.Clone(f.Identifiers), hit.Identifier{})[0]]
+	return w.person(one(f.Identifiers))
 }
 
-// claim says who held a device from an instant on.
+// session is a run of a device's page views (3); the next one begins at next.
+type session struct {
+	pages  []*hit.Fact
+	params string // the campaign parameters it began with
+	next   hit.Instant
+}
+
+// has: "up to and including 30 minutes after its last page view, or before the next session" (2).
+func (s *session) has(f *hit.Fact) bool {
+	return *f.Device == *s.pages[0].Device && s.pages[0].At <= f.At && f.At <= s.last() && (s.next == 0 || f.At < s.next)
+}
+
+func (s *session) last() hit.Instant { return s.pages[len(s.pages)-1].At + 30*minute }
+
+// claim says who held a device from a time on (2).
 type claim struct {
 	*hit.Fact
-	to    hit.Identifier
-	at    hit.Instant
-	click int // 0: by identify
+	who  hit.Identifier
+	at   hit.Instant
+	rank int // 0: identify, 1: click
 }
 
-// setClaims finds who held which device: identify claims, reaching back, then clicks.
-func (w *world) setClaims() {
-	heads := map[*hit.Fact]*hit.Fact{}
-	for _, copies := range w.events {
-		for _, f := range facts(copies) {
-			heads[f] = naming(facts(copies))
+func (w *world) claimDevices() {
+	onDevice := keep(w.facts, func(f *hit.Fact) bool { return f.Device != nil })
+	for _, pages := range groups(onDevice, func(f *hit.Fact) string { return key(*f.Device) }) {
+		s := &session{}
+		for _, f := range keep(pages, func(f *hit.Fact) bool { return f.Page != nil }) { // by (time, event id)
+			if params := w.campaignParams(f); s.pages == nil || f.At > s.last() || params != "" && params != s.params {
+				s.next = f.At
+				s = &session{params: params}
+				w.sessions = append(w.sessions, s)
+			}
+			s.pages = append(s.pages, f)
 		}
 	}
-	for _, f := range filter(w.facts, func(f *hit.Fact) bool { return f.Device != nil }) {
-		if head := cmp.Or(naming([]*hit.Fact{f}), heads[f]); head != nil {
-			w.claims = append(w.claims, claim{f, head.Identifiers[0], f.At, 0})
+	for _, f := range onDevice { // "any fact that carries the device and a strong identifier (the first counts)"
+		w.claims = append(w.claims, flat(f.Identifiers[:min(1, len(f.Identifiers))], func(id hit.Identifier) []claim { return []claim{{f, id, f.At, 0}} })...)
+	}
+	for _, copies := range w.events { // "each copy of an order that carries a device and no strong identifier"
+		named := one(keep(copies, func(c event) bool { return len(c.Identifiers) > 0 }))
+		for _, c := range keep(copies, func(c event) bool { return named.Fact != nil && c.Device != nil && len(c.Identifiers) == 0 }) {
+			w.claims = append(w.claims, claim{c.Fact, named.Identifiers[0], c.At, 0})
 		}
 	}
-	logins := slices.Clone(w.claims)
-	for i, c := range logins {
-		in := first(w.sessions, func(s *session) bool { return s.holds(*c.Device, c.At) })
-		if in != nil && !slices.ContainsFunc(logins, func(d claim) bool { return d.At < c.At && in.holds(*d.Device, d.At) }) {
-			w.claims[i].at = in.At
-		}
-	}
-	logins = slices.Clone(w.claims)
-	views := filter(w.facts, func(f *hit.Fact) bool { return f.Device != nil && w.opened(f) != nil })
-	for _, f := range views {
-		m := w.opened(f)
-		seen := groups(filter(views, func(g *hit.Fact) bool { return w.opened(g) == m }), func(a, b *hit.Fact) bool { return *a.Device == *b.Device })
-		known := slices.ContainsFunc(logins, func(c claim) bool { return *c.Device == *f.Device && c.at <= f.At })
-		if len(m.to) > 0 && len(seen) <= 5 && !known {
-			w.claims = append(w.claims, claim{f, m.to[0].id, f.At, 1})
-		}
-	}
-	slices.SortStableFunc(w.claims, func(a, b claim) int {
-		return cmp.Or(cmp.Compare(b.at, a.at), a.click-b.click, strings.Compare(a.ID, b.ID), compareIDs(a.to, b.to))
-	})
-}
-
-// holder says whose a device was.
-func (w *world) holder(device hit.Identifier, at hit.Instant) uuid.UUID {
-	all := filter(w.claims, func(c claim) bool { return *c.Device == device })
-	if len(all) == 0 {
-		return w.named(device)
-	}
-	return w.persons[first(all, func(c claim) bool { return c.at <= max(at, all[len(all)-1].at) }).to]
-}
-
-// touch is one engagement of a touchpoint.
-type touch struct {
-	channel, key, campaign, template, tier string
-	person                                 uuid.UUID
-	at                                     hit.Instant
-}
-
-// setTouches lists every engagement of messages, visits and ads (section 3).
-func (w *world) setTouches() {
-	for _, m := range filter(w.messages, w.live) {
-		add := func(tier string, at hit.Instant, is bool) {
-			if template := cmp.Or(m.said.Template, new(hit.Template)).Name; is && at != 0 {
-				w.touches = append(w.touches, touch{m.Channel, m.ID, m.said.Campaign, template, tier, w.persons[m.to[0].id], at})
+	for i, c := range w.claims { // "from the start of that session", unless an earlier identify claim lies in it
+		for _, s := range keep(w.sessions, func(s *session) bool { return s.has(c.Fact) }) {
+			if !slices.ContainsFunc(w.claims, func(o claim) bool { return o.At < c.At && s.has(o.Fact) }) {
+				w.claims[i].at = s.pages[0].At
 			}
 		}
-		add(policy.TierSent, m.since(sent), true)
-		add(policy.TierDelivered, m.since(delivered), true)
-		add(policy.TierRead, m.since("read played"), true)
-		for _, f := range w.facts {
-			click := cmp.Or(f.Click, &hit.Click{Method: "HEAD"})
-			add(policy.TierClick, f.At, click.Method != "HEAD" && w.ConfirmClicks == policy.ConfirmRedirect && w.carrier(click.Token) == m)
-			add(policy.TierClick, f.At, w.opened(f) == m)
-			add(policy.TierReply, f.At, f.Inbound != nil && w.answered(f) == m)
+	}
+	identified := slices.Clone(w.claims)
+	for _, f := range onDevice { // click claims; a token seen on more than 5 devices was passed on
+		m := w.tokenOf(pageToken(f))
+		if m == nil || m.primary.Value == "" {
+			continue
+		}
+		seen := keep(onDevice, func(o *hit.Fact) bool { return pageToken(o) == m.Token })
+		passedOn := len(groups(seen, func(o *hit.Fact) string { return key(*o.Device) })) > 5
+		if !passedOn && !slices.ContainsFunc(identified, func(o claim) bool { return *o.Device == *f.Device && o.at <= f.At }) {
+			w.claims = append(w.claims, claim{f, m.primary, f.At, 1})
 		}
 	}
-	for _, f := range filter(w.facts, func(f *hit.Fact) bool { return f.Inbound != nil && f.Inbound.Referral != nil }) {
-		w.touches = append(w.touches, touch{"whatsapp_ad", f.ID, f.Inbound.Referral.SourceID, "", policy.TierClick, w.personOf(f), f.At})
+}
+
+// holder is who has "the latest claim at or before t; before the first claim, that of the first; without any, the device's own
+// anonymous person. Of several claims at that instant: identify, then the smaller fact id"; from the identifier on left open.
+func (w *world) holder(device hit.Identifier, t hit.Instant) uuid.UUID {
+	claims := keep(w.claims, func(c claim) bool { return *c.Device == device })
+	if len(claims) == 0 {
+		return w.named(device)
 	}
-	for _, s := range filter(w.sessions, func(s *session) bool { return w.opened(s.Fact) == nil }) {
-		if name, campaign, ok := channel.Classify(s.Page.URL, s.Page.Referrer, s.params, channel.Ignore(w.IgnoredReferrers)); ok {
-			w.touches = append(w.touches, touch{name, s.ID, campaign, "", policy.TierClick, w.holder(*s.Device, s.At), s.At})
-		}
-	}
+	best := sorted(claims, func(c claim) string {
+		return order(max(0, c.at-t), max(0, t-c.at), c.rank, c.ID, c.who.Kind.Precedence(), c.who.Value)
+	})
+	return w.person(best[0].who)
 }
