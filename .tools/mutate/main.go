@@ -53,10 +53,12 @@ func chooser(share float64, seed uint64) func(id int) bool {
 }
 
 // tally is what became of a package's mutants.
-type tally struct{ killed, survived, unreached int }
+type tally struct{ killed, ended, survived, unreached int }
+
+func (t tally) all() int { return t.killed + t.ended + t.survived + t.unreached }
 
 func (t tally) percent() float64 {
-	return 100 * float64(t.killed) / float64(max(1, t.killed+t.survived+t.unreached))
+	return 100 * float64(t.killed+t.ended) / float64(max(1, t.all()))
 }
 
 // report prints the survivors and the table, and whether every package has at least
@@ -72,24 +74,26 @@ func report(w io.Writer, mutants []*mutant, least float64) bool {
 		switch m.fate {
 		case killed:
 			t.killed++
+		case ended:
+			t.ended++
 		case survived:
 			t.survived++
 		case unreached:
 			t.unreached++
 		}
 		tallies[m.pkg] = t
-		if m.fate != killed {
+		if m.fate == survived || m.fate == unreached {
 			fmt.Fprintf(w, "%-9s %s: %s  ->  %s\n", m.fate, m.at, m.before, m.after)
 		}
 	}
 	slices.Sort(packages)
 	good := true
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\npackage\tmutants\tkilled\tsurvived\tunreached\t% killed\t")
+	fmt.Fprintln(table, "\npackage\tmutants\tkilled\tended\tsurvived\tunreached\t% killed\t")
 	for _, p := range packages {
 		t := tallies[p]
 		good = good && t.percent() >= least
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%.1f\t\n", short(p), t.killed+t.survived+t.unreached, t.killed, t.survived, t.unreached, t.percent())
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f\t\n", short(p), t.all(), t.killed, t.ended, t.survived, t.unreached, t.percent())
 	}
 	_ = table.Flush()
 	return good

@@ -22,10 +22,14 @@ func TestRun_Sample(t *testing.T) {
 		t.Fatal(err)
 	}
 	var left []string
-	killedAt := map[int]int{}
+	killedAt, endedAt := map[int]int{}, map[int]int{}
 	for _, m := range mutants {
-		if m.fate == killed {
+		switch m.fate {
+		case killed:
 			killedAt[m.line]++
+			continue
+		case ended:
+			endedAt[m.line]++
 			continue
 		}
 		left = append(left, fmt.Sprintf("%s %d: %s -> %s", m.fate, m.line, m.before, m.after))
@@ -46,7 +50,7 @@ func TestRun_Sample(t *testing.T) {
 		t.Errorf("%d mutants of line 9 are killed, want 9", killedAt[9])
 	}
 	// Without its step the loop has no end.
-	if killedAt[25] == 0 {
+	if endedAt[25] == 0 {
 		t.Error("a mutant that runs for ever was not ended")
 	}
 	var out bytes.Buffer

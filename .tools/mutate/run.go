@@ -104,7 +104,10 @@ func (m *mutant) run(binaries []*binary) fate {
 		if b == nil || !b.reached[m.first] {
 			continue
 		}
-		if b.run("MUTANT="+strconv.Itoa(m.id)) != nil {
+		switch err := b.run("MUTANT=" + strconv.Itoa(m.id)); {
+		case errors.Is(err, context.DeadlineExceeded):
+			return ended
+		case err != nil:
 			return killed
 		}
 		result = survived
@@ -169,5 +172,9 @@ func (b *binary) run(environment ...string) error {
 	command := exec.CommandContext(ctx, b.file, b.args...)
 	command.Dir = b.folder
 	command.Env = append(os.Environ(), environment...)
-	return command.Run()
+	err := command.Run()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }

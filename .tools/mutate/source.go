@@ -16,6 +16,7 @@ type fate string
 
 const (
 	killed    fate = "killed"
+	ended     fate = "ended"     // killed: the tests took too long
 	survived  fate = "survived"  // tests reach it and pass
 	unreached fate = "unreached" // no test runs the line
 )
