@@ -55,6 +55,10 @@ bench: ## Run the benchmarks of all modules
 	@go build -o $(DEVSTACK) ./services/devstack/cmd/devstack
 	@$(DEVSTACK) servers -- go test -run '^$$' -bench . -benchmem $(ARGS) $(PACKAGES)
 
+.PHONY: mutate
+mutate: ## Change the pure packages in thousands of small ways and list what no test notices; ARGS="-share 0.2" tries some
+	@.tools/mutate.sh $(ARGS)
+
 .PHONY: e2e
 e2e: build ## Play all conformance worlds against a fresh `make run`: in order, shuffled, repeated, with workers killed, with four
 	@services/devstack/conformance.sh $(ARGS)

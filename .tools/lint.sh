@@ -35,6 +35,10 @@ sizes() {
     (cd .tools/sizes && GOWORK=off go test . && GOWORK=off go run . -root "$root")
 }
 
+mutate() {
+    (cd .tools/mutate && GOWORK=off go vet . && GOWORK=off go test .)
+}
+
 types() {
     if ! command -v npm >/dev/null; then
         echo "skipped: the type check of the pixel needs npm, which is not installed"
@@ -47,6 +51,7 @@ types() {
 .tools/install.sh gofumpt golangci-lint || exit 1
 check "format (gofumpt)" format
 check "sizes (style, numbers)" sizes
+check "tests of the mutation tool" mutate
 check "types (tsc)" types
 for module in $(modules); do
     check "go vet ${module#"$root"/}" in_module "$module" go vet ./...

@@ -99,7 +99,7 @@ func speaksOfShop(name string) bool {
 		}
 		at += i
 		before, _ := utf8.DecodeLastRuneInString(name[:at])
-		if at == 0 || before == 'e' || !unicode.IsLetter(before) {
+		if before == 'e' || !unicode.IsLetter(before) { // at the start it is [utf8.RuneError], no letter
 			return true
 		}
 	}

@@ -78,9 +78,9 @@ func sameSite(a, b string) bool {
 	if a == b {
 		return true
 	}
-	x, errX := publicsuffix.EffectiveTLDPlusOne(a)
-	y, errY := publicsuffix.EffectiveTLDPlusOne(b)
-	return errX == nil && errY == nil && x == y && !isAddress(a)
+	x, err := publicsuffix.EffectiveTLDPlusOne(a)
+	y, _ := publicsuffix.EffectiveTLDPlusOne(b) // empty when there is none, which x is not
+	return err == nil && x == y && !isAddress(a)
 }
 
 // isAddress says whether host is an IPv4 address, whose last two numbers are no domain.

@@ -87,14 +87,10 @@ func inboundCopies(f *hit.Fact, rules *keyword.Set) []Copy {
 	return copies
 }
 
-// keywordCopies logs the event of every rule that matches; of two rules with one
-// event name the first gives the value.
+// keywordCopies logs the event of every rule that matches, each name once.
 func keywordCopies(f *hit.Fact, rules *keyword.Set) []Copy {
 	var copies []Copy
 	for _, match := range rules.Match(f.Inbound.Text) {
-		if slices.ContainsFunc(copies, func(c Copy) bool { return c.Name == match.Event }) {
-			continue
-		}
 		c := inThread(f, match.Event, Properties{})
 		if match.Value != "" {
 			c.Properties = amountProperties(&hit.Amount{Amount: match.Value, Currency: match.Currency})

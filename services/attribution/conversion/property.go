@@ -89,10 +89,7 @@ func ParseAmount(text string) (*apd.Decimal, bool) {
 	if err != nil || d.Form != apd.Finite {
 		return nil, false
 	}
-	d.Reduce(d)
-	if d.IsZero() {
-		return apd.New(0, 0), true
-	}
+	d.Reduce(d) // of -0.00 too: it is 0
 	if d.Exponent < -maxDigits || int64(d.Exponent)+d.NumDigits() > maxDigits {
 		return nil, false
 	}

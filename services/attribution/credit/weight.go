@@ -73,11 +73,9 @@ func equal(n int) []*big.Int {
 }
 
 // positionShares gives the first and last their fractions and the rest equal parts
-// of what is left; two share in the proportion of first and last.
+// of what is left; two share in the proportion of first and last. One has the share
+// of the last, which, whatever it is, is all.
 func positionShares(first, last *big.Rat, n int) []*big.Int {
-	if n == 1 {
-		return equal(1)
-	}
 	rates := make([]*big.Rat, n)
 	rest := new(big.Rat).Sub(big.NewRat(1, 1), first)
 	rest.Sub(rest, last)

@@ -88,15 +88,10 @@ func reachBack(claims []Claim, spans []Span) []Claim {
 	return claims
 }
 
-// strength orders claims of one instant, strongest first: identify, then the
-// smaller fact id; the holder only makes it total.
+// strength orders claims of one instant, strongest first: by the smaller fact id; the
+// holder only makes it total. An identify claim goes before a click claim of its
+// instant because no such click claim stands: see addClicks.
 func strength(a, b Claim) int {
-	if a.Identify != b.Identify {
-		if a.Identify {
-			return -1
-		}
-		return 1
-	}
 	return cmp.Or(cmp.Compare(a.Fact, b.Fact), Compare(a.Holder, b.Holder))
 }
 
@@ -112,10 +107,7 @@ func (d *Devices) addClicks(clicks []Click) {
 	}
 	first := map[hit.Identifier]hit.Instant{} // identify claim of each device
 	for device, claims := range d.claims {
-		first[device] = claims[0].At
-		for _, c := range claims {
-			first[device] = min(first[device], c.At)
-		}
+		first[device] = claims[0].At // reaching back leaves them in order of time
 	}
 	for _, c := range clicks {
 		device := plain(c.Device)

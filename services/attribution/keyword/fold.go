@@ -44,7 +44,7 @@ func plain(s string) string {
 			}
 			continue
 		}
-		onMarked = r < utf8.RuneSelf && unicode.IsLetter(r) || r >= utf8.RuneSelf && unicode.In(r, marked...)
+		onMarked = unicode.In(r, marked...)
 		switch r {
 		case 'đ':
 			b.WriteByte('d')

@@ -27,11 +27,7 @@ func (t *Terms) Whole(text string) bool {
 	if len(t.folded) == 0 || len(text) > maxText {
 		return false
 	}
-	letters := lettersOf(text)
-	if letters == "" {
-		return false
-	}
-	_, is := t.folded[letters]
+	_, is := t.folded[lettersOf(text)]
 	return is
 }
 

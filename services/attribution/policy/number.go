@@ -45,10 +45,7 @@ func parseNumber(raw json.RawMessage) (Number, bool) {
 	if err != nil || d.Form != apd.Finite {
 		return "", false
 	}
-	d.Reduce(d)
-	if d.IsZero() {
-		return "0", true
-	}
+	d.Reduce(d) // of -0.00 too: it is 0
 	if d.Exponent < -maxDigits || int64(d.Exponent)+d.NumDigits() > maxDigits {
 		return "", false
 	}

@@ -95,7 +95,7 @@ func (r *reader) tierWeights(to *map[string]Number) field {
 }
 
 func (r *reader) window(pointer string, raw json.RawMessage) Window {
-	w := Window{Seconds: -1}
+	var w Window
 	r.object(pointer, raw, map[string]field{
 		"conversion": r.text(&w.Conversion),
 		"channel":    r.text(&w.Channel),

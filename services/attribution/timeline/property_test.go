@@ -144,12 +144,18 @@ func components(facts []hit.Fact) [][]hit.Fact {
 	for i := range facts {
 		group[i] = i
 	}
-	for changed := true; changed; {
-		changed = false
-		for i := range facts {
-			for j := range facts {
-				if group[i] > group[j] && related(&facts[i], &facts[j]) {
-					group[i], changed = group[j], true
+	first := map[fact.Ref]int{} // fact that has it
+	for i := range facts {
+		for _, ref := range fact.Refs(&facts[i]) {
+			other, known := first[ref]
+			if !known {
+				first[ref] = i
+				continue
+			}
+			from := group[i]
+			for j := range group {
+				if group[j] == from {
+					group[j] = group[other]
 				}
 			}
 		}
@@ -167,13 +173,4 @@ func components(facts []hit.Fact) [][]hit.Fact {
 		}
 	}
 	return all
-}
-
-func related(a, b *hit.Fact) bool {
-	for _, ref := range fact.Refs(a) {
-		if slices.Contains(fact.Refs(b), ref) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,0 +1,3 @@
+module github.com/touchline/touchline/tools/mutate
+
+go 1.26
