@@ -29,7 +29,8 @@ type Explanation struct {
 	Original    *Original     // of a refund whose order is known
 	Copies      []Copy        // of the event, or of a refund's order, most trusted first
 	Claim       *identity.Claim
-	Candidates  []Candidate // by (time, touchpoint key, channel)
+	Identifiers []hit.Identifier // all strong ones of the person, by precedence and value
+	Candidates  []Candidate      // by (time, touchpoint key, channel)
 }
 
 // Original is the conversion that a refund takes from; its touchpoints are the refund's.
@@ -55,8 +56,8 @@ type Candidate struct {
 }
 
 // Explain draws the same conclusions as [Derive] from the same input and says how one
-// conversion came by its credits. It returns false when no definition, or not the one
-// named, knows the conversion id.
+// conversion came by its credits. It returns false, and nothing but Definitions, when no
+// definition, or not the one named, knows the conversion id.
 //
 // Candidates are every touchpoint of the conversion's person, and every visit of
 // another's on a device that the event's copies name or that the person held at some
@@ -67,15 +68,21 @@ func Explain(in Input, q Question) (Explanation, bool) {
 	index := credit.NewTouches(in.Policy, touches)
 	rules := conversion.Rules{Definitions: in.Policy.Conversions, Currency: in.Currency, Owner: w.owner}
 	all := conversion.Find(w.events, rules, conversion.Conversions(w.events, rules), q.ID)
-	found, ok := choose(all, q.Definition)
-	if !ok {
-		return Explanation{}, false
-	}
-	e := Explanation{Row: credit.Row(in.Policy, index, &found), Verdict: found.Verdict}
+	var e Explanation
 	for i := range all {
 		e.Definitions = append(e.Definitions, all[i].Definition.Name)
 	}
+	found, ok := choose(all, q.Definition)
+	if !ok {
+		return e, false
+	}
+	e.Row, e.Verdict = credit.Row(in.Policy, index, &found), found.Verdict
 	moment := e.tell(w, &found)
+	for _, a := range w.people.Assignments() {
+		if a.Person == e.Row.Person {
+			e.Identifiers = append(e.Identifiers, a.Identifier)
+		}
+	}
 	seen := w.seen(touches, e.Row.Person, e.Copies)
 	for i := range seen {
 		switch {

@@ -131,6 +131,9 @@ func (x *explained) check(t *testing.T, seed int) {
 		for _, fault := range append(x.credited(&e), x.complete(&e)...) {
 			t.Errorf("seed %d: %s %s: %s", seed, c.Definition, c.ID, fault)
 		}
+		if i%4 == 0 {
+			x.alone(t, c, &e)
+		}
 	}
 	for _, id := range conversionIDs(x.in.Facts) {
 		for i := range x.in.Policy.Conversions {
@@ -148,6 +151,40 @@ func (x *explained) check(t *testing.T, seed int) {
 			}
 		}
 	}
+}
+
+// alone holds that the facts found by the conversion's id, and all that hang together
+// with them, are enough.
+func (x *explained) alone(t *testing.T, c *credit.Conversion, want *timeline.Explanation) {
+	t.Helper()
+	refs := map[fact.Ref]bool{}
+	for _, r := range fact.ConversionRefs(c.ID) {
+		refs[r] = true
+	}
+	in, taken := x.in, make([]bool, len(x.in.Facts))
+	in.Facts = nil
+	for grown := true; grown; {
+		grown = false
+		for i := range x.in.Facts {
+			f := &x.in.Facts[i]
+			if taken[i] || !slices.ContainsFunc(fact.Refs(f), func(r fact.Ref) bool { return refs[r] }) {
+				continue
+			}
+			in.Facts, taken[i], grown = append(in.Facts, *f), true, true
+			for _, r := range fact.Refs(f) {
+				refs[r] = true
+			}
+		}
+	}
+	got, ok := timeline.Explain(in, timeline.Question{ID: c.ID, Definition: c.Definition})
+	if !ok || gocmp.Diff(*want, got, gocmp.Comparer(sameCopy)) != "" {
+		t.Errorf("%s %s by itself: known %t, (-whole +alone):\n%s", c.Definition, c.ID, ok, gocmp.Diff(*want, got, gocmp.Comparer(sameCopy)))
+	}
+}
+
+// sameCopy compares copies by what names them: their facts are large.
+func sameCopy(a, b timeline.Copy) bool {
+	return a.ID == b.ID && a.Fact.Source == b.Fact.Source && a.Leads == b.Leads && a.Names == b.Names && a.Values == b.Values
 }
 
 // credited holds the eligible candidates against the credits of the row.
