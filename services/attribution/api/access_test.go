@@ -32,6 +32,11 @@ func allowed() map[string]string {
 		"GET /v1/attributions":       "panv",
 		"GET /v1/totals":             "panv",
 		"GET /v1/diagnostics":        "panv",
+		"GET /v1/identity/conflicts": "panv",
+		"GET /v1/identity/shared":    "panv",
+		"GET /v1/facts/conflicts":    "panv",
+
+		"GET /v1/conversions/{id}/explanation": "panv",
 	}
 }
 

@@ -59,14 +59,14 @@ func (r *rig) shop(n int) (workspace uuid.UUID, admin string) {
 	return workspace, admin
 }
 
-type page struct {
+type rowPage struct {
 	Data []map[string]any `json:"data"`
 	Next *string          `json:"next_cursor"`
 }
 
-func (r *rig) attributions(bearer, query string) page {
+func (r *rig) attributions(bearer, query string) rowPage {
 	r.t.Helper()
-	var got page
+	var got rowPage
 	r.call(http.MethodGet, "/v1/attributions"+query, bearer, nil).into(r.t, http.StatusOK, &got)
 	return got
 }

@@ -57,6 +57,11 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigWith(t, func(*api.Config) {})
+}
+
+func newRigWith(t *testing.T, change func(*api.Config)) *rig {
+	t.Helper()
 	schema := sqltest.NewSchema(t, sql.Newest)
 	client, prefix := redistest.New(t)
 	r := &rig{t: t, client: client, stream: stream.Config{Prefix: prefix, Shards: 2}, log: &bytes.Buffer{}}
@@ -89,7 +94,7 @@ func newRig(t *testing.T) *rig {
 	if err := publisher.Replace(t.Context(), nil); err != nil { // as the worker does at its start
 		t.Fatal(err)
 	}
-	server := must(api.New(api.Config{
+	config := api.Config{
 		Store: open(postgres.RoleAPI), Keys: r.keys, Sources: publisher,
 		Books: func(ctx context.Context) ([]stream.ShardBooks, error) {
 			if r.redisAway.Load() {
@@ -102,8 +107,10 @@ func newRig(t *testing.T) *rig {
 		},
 		Ring: r.ring, Sealed: must(secret.NewBox(registryKey, "source config"))(t), Cursors: must(secret.NewBox(registryKey, "cursor"))(t),
 		TokenLife: time.Hour, Reference: "test", Now: func() time.Time { return time.Now().Add(time.Duration(r.later.Load())) },
-		Log: slog.New(slog.NewJSONHandler(r.log, nil)),
-	}))(t)
+		Log: slog.New(slog.NewJSONHandler(r.log, nil)), ExplainFacts: 100_000,
+	}
+	change(&config)
+	server := must(api.New(config))(t)
 	e := httpserver.New(httpserver.Config{Logger: slog.New(slog.DiscardHandler)})
 	server.Register(e)
 	listening := httptest.NewServer(e)

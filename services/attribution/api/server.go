@@ -50,13 +50,20 @@ type Config struct {
 	Reference string                                                 // version of the reference data, noted in policies
 	Now       func() time.Time
 	Log       *slog.Logger
+
+	ExplainFacts int // facts that one explanation may read
 }
 
 // Server answers the calls.
 type Server struct {
-	cfg  Config
-	spec *spec
+	cfg        Config
+	spec       *spec
+	explaining chan struct{} // held while one is drawn up
 }
+
+// explainings is how many explanations are drawn up side by side. Each may hold
+// Config.ExplainFacts facts in memory, some 2 KB each; guessed.
+const explainings = 2
 
 var _ gen.StrictServerInterface = (*Server)(nil)
 
@@ -66,14 +73,27 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the API: %w", err)
 	}
-	return &Server{cfg: cfg, spec: document}, nil
+	return &Server{cfg: cfg, spec: document, explaining: make(chan struct{}, explainings)}, nil
 }
 
 // Register adds all routes to e: the calls, the OpenAPI document and its page.
 func (s *Server) Register(e *echo.Echo) {
+	e.Pre(keepEncoding)
 	calls := e.Group("", secureCall, s.answer, middleware.BodyLimit(maxBody), s.authorise, s.validate)
 	gen.RegisterHandlers(calls, gen.NewStrictHandler(s, nil))
 	s.spec.register(e)
+}
+
+// keepEncoding lets every route be found by the path as it was sent, so that what a
+// parameter holds is decoded once, by the generated code. Go keeps that form only when
+// it differs from what it would have written itself: without this "100%25" would be
+// decoded twice and "a%2Fb" once.
+func keepEncoding(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		address := c.Request().URL
+		address.RawPath = address.EscapedPath()
+		return next(c)
+	}
 }
 
 // secureCall sets the headers of every answer of the API: nothing of it is kept by a

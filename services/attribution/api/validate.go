@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -26,7 +27,12 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		path := map[string]string{}
 		for _, name := range c.ParamNames() {
-			path[name] = c.Param(name)
+			plain, err := url.PathUnescape(c.Param(name))
+			if err != nil {
+				return problem(http.StatusBadRequest, "A parameter was not understood.",
+					httpserver.FieldError{Pointer: "path " + name, Detail: "is not percent-encoded"})
+			}
+			path[name] = plain
 		}
 		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
 			Request: c.Request(), PathParams: path,

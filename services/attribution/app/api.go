@@ -50,6 +50,7 @@ func (p *parts) public(cfg APIConfig) (*httpserver.Server, error) {
 	server, err := api.New(api.Config{
 		Store: p.pool, Keys: keys, Sources: p.publisher, Books: p.books, Ring: p.ring, Sealed: p.sources, Cursors: cursors,
 		TokenLife: cfg.TokenLife, Reference: reference, Now: time.Now, Log: p.log,
+		ExplainFacts: cfg.ExplainFacts,
 	})
 	if err != nil {
 		return nil, err

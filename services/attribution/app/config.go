@@ -72,6 +72,9 @@ type APIConfig struct {
 	// TrustedProxies are the networks whose X-Forwarded-For is believed, as CIDR,
 	// separated by commas. Default: none.
 	TrustedProxies []netip.Prefix `env:"TOUCHLINE_TRUSTED_PROXIES"`
+	// ExplainFacts is how many facts the explanation of one conversion may read, some
+	// 2 KB of memory each; two are drawn up at a time.
+	ExplainFacts int `env:"TOUCHLINE_EXPLAIN_FACTS" envDefault:"200000"`
 
 	// Listening, when set, is told the bound addresses once both ports are open.
 	Listening func(public, admin string) `env:"-"`
@@ -118,7 +121,9 @@ func (w WorkerConfig) Validate() error {
 }
 
 // Validate checks what a type cannot say.
-func (c APIConfig) Validate() error { return errors.Join(c.Shared.Validate(), c.Tokens.Validate()) }
+func (c APIConfig) Validate() error {
+	return errors.Join(c.Shared.Validate(), c.Tokens.Validate(), within("TOUCHLINE_EXPLAIN_FACTS", c.ExplainFacts, 1000, 10_000_000))
+}
 
 // Validate checks the keys, without quoting them.
 func (t Tokens) Validate() error {

@@ -94,7 +94,11 @@ func TestFromEnv_TellsEveryFaultAndNoSecret(t *testing.T) {
 		t.Errorf("the secret is told: %v", err)
 	}
 	for _, change := range []map[string]string{
-		{"TOUCHLINE_JWT_KEYS": "k=c2hvcnQ="}, {"TOUCHLINE_STREAM_SHARDS": "0"}, {"TOUCHLINE_DATABASE_CONNS": "2"}, {"TOUCHLINE_TOKEN_LIFE": "1s"},
+		{"TOUCHLINE_JWT_KEYS": "k=c2hvcnQ="},
+		{"TOUCHLINE_STREAM_SHARDS": "0"},
+		{"TOUCHLINE_DATABASE_CONNS": "2"},
+		{"TOUCHLINE_TOKEN_LIFE": "1s"},
+		{"TOUCHLINE_EXPLAIN_FACTS": "10"},
 	} {
 		if _, err := app.FromEnv[app.APIConfig](environment(change)); err == nil {
 			t.Errorf("%v was taken", change)

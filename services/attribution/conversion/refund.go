@@ -54,19 +54,11 @@ func (r Rules) refund(d *policy.Definition, events []*Event, orders map[string]*
 // refundCopies returns the refunds of one order by (time, event id): of those with
 // one refund id, or without one with one event id, the most trusted copy.
 func refundCopies(e *Event) []*Copy {
-	type key struct {
-		id       string
-		refundID bool
-	}
-	seen := map[key]bool{}
+	seen := map[refundKey]bool{}
 	var refunds []*Copy
 	for i := range e.Copies {
 		c := &e.Copies[i]
-		k := key{id: c.ID}
-		if text, ok := c.Properties.text(propertyRefundID); ok && strings.TrimSpace(text) != "" {
-			k = key{id: strings.TrimSpace(text), refundID: true}
-		}
-		if !seen[k] {
+		if k := c.refundKey(); !seen[k] {
 			seen[k] = true
 			refunds = append(refunds, c)
 		}
@@ -75,6 +67,19 @@ func refundCopies(e *Event) []*Copy {
 		return cmp.Or(cmp.Compare(a.Fact.At, b.Fact.At), cmp.Compare(a.ID, b.ID))
 	})
 	return refunds
+}
+
+// refundKey is what the copies of one refund share.
+type refundKey struct {
+	id       string
+	refundID bool
+}
+
+func (c *Copy) refundKey() refundKey {
+	if text, ok := c.Properties.text(propertyRefundID); ok && strings.TrimSpace(text) != "" {
+		return refundKey{id: strings.TrimSpace(text), refundID: true}
+	}
+	return refundKey{id: c.ID}
 }
 
 // take takes one refund off what is left of c, toward zero and never past it.

@@ -78,12 +78,22 @@ func click(r *touch.Record, f *hit.Fact) {
 // reply notes which message an inbound message answers, if any. An opt-out answers
 // none.
 func (w *world) reply(f *hit.Fact, chats *touch.Chats) {
+	if answered := w.answered(f, chats); answered != nil && !w.optsOut(f) {
+		answered.Reply(f.At, f.ID)
+	}
+}
+
+// answered returns the message that an inbound message answers, were it no opt-out;
+// nil for none.
+func (w *world) answered(f *hit.Fact, chats *touch.Chats) *touch.Record {
 	answered, named := w.book.Explicit(f)
 	if !named {
 		answered = chats.Implicit(f, w.owner(f).Person)
 	}
-	if answered == nil || f.Inbound.Type == "text" && w.rules.optOut.Whole(f.Inbound.Text) {
-		return
-	}
-	answered.Reply(f.At, f.ID)
+	return answered
+}
+
+// optsOut reports whether a text as a whole asks to be left alone.
+func (w *world) optsOut(f *hit.Fact) bool {
+	return f.Inbound.Type == "text" && w.rules.optOut.Whole(f.Inbound.Text)
 }

@@ -217,6 +217,12 @@ func (r *Record) Touch(p *policy.Policy) (Touch, bool) {
 	if r.Failed() || r.Person == uuid.Nil || r.Ignored(p) {
 		return Touch{}, false
 	}
+	return r.Candidate(), true
+}
+
+// Candidate returns the message as a touchpoint, also when it is one that earns
+// nothing.
+func (r *Record) Candidate() Touch {
 	t := Touch{
 		Channel: r.Channel, Key: r.ID, Person: r.Person, Campaign: r.Campaign,
 		Message: &r.Message, Engagements: slices.Clip(r.engagements),
@@ -230,5 +236,5 @@ func (r *Record) Touch(p *policy.Policy) (Touch, bool) {
 			t.Engagements = append(t.Engagements, stage)
 		}
 	}
-	return t, true
+	return t
 }

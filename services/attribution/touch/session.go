@@ -91,7 +91,7 @@ func (s *Session) Visit(ignored channel.Ignored) (Touch, bool) {
 		return Touch{}, false
 	}
 	return Touch{
-		Channel: name, Key: s.First.ID, Campaign: campaign,
+		Channel: name, Key: s.First.ID, Campaign: campaign, Device: s.Device,
 		Engagements: []Engagement{{Tier: policy.TierClick, At: s.First.At, Fact: s.First.ID}},
 	}, true
 }

@@ -48,8 +48,9 @@ type Touch struct {
 	Key         string // message id, id of a session's first page view, inbound message id
 	Person      uuid.UUID
 	Campaign    string
-	Message     *Message     // nil for visits and ads
-	Engagements []Engagement // in any order
+	Device      hit.Identifier // that a visit was made on; zero for messages and ads
+	Message     *Message       // nil for visits and ads
+	Engagements []Engagement   // in any order
 }
 
 // Template returns the name of the touchpoint's template; empty when it has none.

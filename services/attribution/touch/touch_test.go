@@ -214,7 +214,7 @@ func TestSession_Visit(t *testing.T) {
 	}
 	for _, sessions := range Sessions(views("0 a ?utm_source=news&utm_medium=email&utm_campaign=May&mt=zz"), b) {
 		got, ok := sessions[0].Visit(channel.Ignored{})
-		want := Touch{Channel: "email", Key: "a", Campaign: "May", Engagements: []Engagement{{policy.TierClick, hour, "a"}}}
+		want := Touch{Channel: "email", Key: "a", Campaign: "May", Device: hit.Identifier{Kind: hit.Device, Value: "dv"}, Engagements: []Engagement{{policy.TierClick, hour, "a"}}}
 		if diff := cmp.Diff(want, got); diff != "" || !ok {
 			t.Error(diff)
 		}

@@ -18,6 +18,66 @@ import (
 	"github.com/touchline/touchline/services/attribution/api/row"
 )
 
+// Defines values for ClaimKind.
+const (
+	Click    ClaimKind = "click"
+	Identify ClaimKind = "identify"
+)
+
+// Valid indicates whether the value is a known member of the ClaimKind enum.
+func (e ClaimKind) Valid() bool {
+	switch e {
+	case Click:
+		return true
+	case Identify:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EventCopyDecides.
+const (
+	Event  EventCopyDecides = "event"
+	Person EventCopyDecides = "person"
+	Value  EventCopyDecides = "value"
+)
+
+// Valid indicates whether the value is a known member of the EventCopyDecides enum.
+func (e EventCopyDecides) Valid() bool {
+	switch e {
+	case Event:
+		return true
+	case Person:
+		return true
+	case Value:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplainedPersonBy.
+const (
+	ExplainedPersonByDevice     ExplainedPersonBy = "device"
+	ExplainedPersonByIdentifier ExplainedPersonBy = "identifier"
+	ExplainedPersonByNobody     ExplainedPersonBy = "nobody"
+)
+
+// Valid indicates whether the value is a known member of the ExplainedPersonBy enum.
+func (e ExplainedPersonBy) Valid() bool {
+	switch e {
+	case ExplainedPersonByDevice:
+		return true
+	case ExplainedPersonByIdentifier:
+		return true
+	case ExplainedPersonByNobody:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FindingSeverity.
 const (
 	Note FindingSeverity = "note"
@@ -33,6 +93,33 @@ func (e FindingSeverity) Valid() bool {
 	case Stop:
 		return true
 	case Warn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for IdentifierKind.
+const (
+	IdentifierKindBsuid  IdentifierKind = "bsuid"
+	IdentifierKindDevice IdentifierKind = "device"
+	IdentifierKindEmail  IdentifierKind = "email"
+	IdentifierKindPhone  IdentifierKind = "phone"
+	IdentifierKindUserId IdentifierKind = "user_id"
+)
+
+// Valid indicates whether the value is a known member of the IdentifierKind enum.
+func (e IdentifierKind) Valid() bool {
+	switch e {
+	case IdentifierKindBsuid:
+		return true
+	case IdentifierKindDevice:
+		return true
+	case IdentifierKindEmail:
+		return true
+	case IdentifierKindPhone:
+		return true
+	case IdentifierKindUserId:
 		return true
 	default:
 		return false
@@ -62,22 +149,139 @@ func (e PolicyState) Valid() bool {
 
 // Defines values for SourceKind.
 const (
-	Pixel    SourceKind = "pixel"
-	Server   SourceKind = "server"
-	Webhook  SourceKind = "webhook"
-	Whatsapp SourceKind = "whatsapp"
+	SourceKindPixel    SourceKind = "pixel"
+	SourceKindServer   SourceKind = "server"
+	SourceKindWebhook  SourceKind = "webhook"
+	SourceKindWhatsapp SourceKind = "whatsapp"
 )
 
 // Valid indicates whether the value is a known member of the SourceKind enum.
 func (e SourceKind) Valid() bool {
 	switch e {
-	case Pixel:
+	case SourceKindPixel:
 		return true
-	case Server:
+	case SourceKindServer:
 		return true
-	case Webhook:
+	case SourceKindWebhook:
 		return true
-	case Whatsapp:
+	case SourceKindWhatsapp:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Trust.
+const (
+	TrustBrowser Trust = "browser"
+	TrustServer  Trust = "server"
+	TrustWebhook Trust = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the Trust enum.
+func (e Trust) Valid() bool {
+	switch e {
+	case TrustBrowser:
+		return true
+	case TrustServer:
+		return true
+	case TrustWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UncountedReason.
+const (
+	OnceWithin              UncountedReason = "once_within"
+	RefundOfAnotherCurrency UncountedReason = "refund_of_another_currency"
+	RefundOfNoValue         UncountedReason = "refund_of_no_value"
+	RefundOfUncounted       UncountedReason = "refund_of_uncounted"
+	RefundRepeated          UncountedReason = "refund_repeated"
+	RefundWithoutOrder      UncountedReason = "refund_without_order"
+	Where                   UncountedReason = "where"
+)
+
+// Valid indicates whether the value is a known member of the UncountedReason enum.
+func (e UncountedReason) Valid() bool {
+	switch e {
+	case OnceWithin:
+		return true
+	case RefundOfAnotherCurrency:
+		return true
+	case RefundOfNoValue:
+		return true
+	case RefundOfUncounted:
+		return true
+	case RefundRepeated:
+		return true
+	case RefundWithoutOrder:
+		return true
+	case Where:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Verdict.
+const (
+	AfterConversion      Verdict = "after_conversion"
+	ConversionNotCounted Verdict = "conversion_not_counted"
+	EarlierEngagement    Verdict = "earlier_engagement"
+	Eligible             Verdict = "eligible"
+	FailedMessage        Verdict = "failed_message"
+	NoEngagement         Verdict = "no_engagement"
+	NoRule               Verdict = "no_rule"
+	OptOut               Verdict = "opt_out"
+	OtherPerson          Verdict = "other_person"
+	OutsideWindow        Verdict = "outside_window"
+	Precedence           Verdict = "precedence"
+	RefundOfUnknownOrder Verdict = "refund_of_unknown_order"
+	Repeated             Verdict = "repeated"
+	SessionMessage       Verdict = "session_message"
+	UnconfirmedClick     Verdict = "unconfirmed_click"
+	WeakerTier           Verdict = "weaker_tier"
+	WindowIsZero         Verdict = "window_is_zero"
+)
+
+// Valid indicates whether the value is a known member of the Verdict enum.
+func (e Verdict) Valid() bool {
+	switch e {
+	case AfterConversion:
+		return true
+	case ConversionNotCounted:
+		return true
+	case EarlierEngagement:
+		return true
+	case Eligible:
+		return true
+	case FailedMessage:
+		return true
+	case NoEngagement:
+		return true
+	case NoRule:
+		return true
+	case OptOut:
+		return true
+	case OtherPerson:
+		return true
+	case OutsideWindow:
+		return true
+	case Precedence:
+		return true
+	case RefundOfUnknownOrder:
+		return true
+	case Repeated:
+		return true
+	case SessionMessage:
+		return true
+	case UnconfirmedClick:
+		return true
+	case WeakerTier:
+		return true
+	case WindowIsZero:
 		return true
 	default:
 		return false
@@ -158,6 +362,67 @@ type Books struct {
 	Stored int64 `json:"stored"`
 }
 
+// Candidate defines model for Candidate.
+type Candidate struct {
+	Campaign *string `json:"campaign"`
+	Channel  string  `json:"channel"`
+
+	// Claim Of a visit, by what its device was that person's. Null when nobody ever claimed the device.
+	Claim *Claim `json:"claim"`
+
+	// DecidedBy Index of the engagement that counts, or of the one that came nearest to it.
+	DecidedBy *int `json:"decided_by"`
+
+	// Device Of a visit.
+	Device *Identifier `json:"device"`
+
+	// Engagements All that were considered, by time.
+	Engagements []Engagement `json:"engagements"`
+	MessageId   *string      `json:"message_id"`
+
+	// PersonId Whose it is.
+	PersonId *openapi_types.UUID `json:"person_id"`
+
+	// Shares One a model; empty unless eligible.
+	Shares           []Share `json:"shares"`
+	TemplateLanguage *string `json:"template_language"`
+	TemplateName     *string `json:"template_name"`
+
+	// TouchAt Of the engagement that decided.
+	TouchAt *MaybeInstant `json:"touch_at"`
+
+	// TouchKey As in a row of the table.
+	TouchKey string  `json:"touch_key"`
+	Variant  *string `json:"variant"`
+	Verdict  Verdict `json:"verdict"`
+}
+
+// Claim By what a device was somebody's from an instant on.
+type Claim struct {
+	// At From when on; before its first claim a device is the first claimer's too.
+	At Instant `json:"at"`
+
+	// Fact Event id of the fact, or of the page view.
+	Fact   string     `json:"fact"`
+	Holder Identifier `json:"holder"`
+
+	// Kind `identify`: a fact named a person on the device. `click`: a page was opened from a link in a message to that person.
+	Kind     ClaimKind           `json:"kind"`
+	PersonId *openapi_types.UUID `json:"person_id"`
+}
+
+// ClaimKind `identify`: a fact named a person on the device. `click`: a page was opened from a link in a message to that person.
+type ClaimKind string
+
+// ConflictSide defines model for ConflictSide.
+type ConflictSide struct {
+	Identifier Identifier          `json:"identifier"`
+	PersonId   *openapi_types.UUID `json:"person_id"`
+
+	// UserIds Of that person; one on either side clashes.
+	UserIds []Identifier `json:"user_ids"`
+}
+
 // Country ISO 3166-1 alpha-2. National phone numbers are read in it.
 type Country = string
 
@@ -220,6 +485,143 @@ type Diagnostics struct {
 	To *MaybeInstant `json:"to"`
 }
 
+// Engagement defines model for Engagement.
+type Engagement struct {
+	// At RFC 3339, UTC, microseconds.
+	At Instant `json:"at"`
+
+	// BeyondSeconds By how much it missed the window, or came after the conversion.
+	BeyondSeconds *row.Lag `json:"beyond_seconds"`
+
+	// Fact Event, click or message id.
+	Fact string `json:"fact"`
+
+	// LagSeconds Its age at the conversion; 0 after it.
+	LagSeconds row.Lag `json:"lag_seconds"`
+
+	// Rule Null when no window is for it.
+	Rule *WindowRule `json:"rule"`
+
+	// Tier click, reply, read, delivered or sent.
+	Tier    string  `json:"tier"`
+	Verdict Verdict `json:"verdict"`
+}
+
+// EventCopy defines model for EventCopy.
+type EventCopy struct {
+	// At RFC 3339, UTC, microseconds.
+	At Instant `json:"at"`
+
+	// Decides What of the conversion is this copy's: `event` (id, time, in-thread), `person`, `value`.
+	Decides []EventCopyDecides `json:"decides"`
+	Device  *Identifier        `json:"device"`
+	EventId string             `json:"event_id"`
+
+	// Identifiers The first says whose the copy is.
+	Identifiers []Identifier       `json:"identifiers"`
+	SourceId    openapi_types.UUID `json:"source_id"`
+	Trust       Trust              `json:"trust"`
+}
+
+// EventCopyDecides defines model for EventCopy.Decides.
+type EventCopyDecides string
+
+// ExplainedPerson defines model for ExplainedPerson.
+type ExplainedPerson struct {
+	// By What of the deciding copy leads to the person.
+	By ExplainedPersonBy `json:"by"`
+
+	// Claim By what the device was the person's, where it was by a device that anybody claimed.
+	Claim *Claim              `json:"claim"`
+	Id    *openapi_types.UUID `json:"id"`
+
+	// Identifiers All that the person goes by, in order of precedence; at most 100.
+	Identifiers []Identifier `json:"identifiers"`
+}
+
+// ExplainedPersonBy What of the deciding copy leads to the person.
+type ExplainedPersonBy string
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// Attributed It has an eligible touchpoint.
+	Attributed bool        `json:"attributed"`
+	Candidates []Candidate `json:"candidates"`
+
+	// Conversion Conversion definition.
+	Conversion   string `json:"conversion"`
+	ConversionId string `json:"conversion_id"`
+
+	// Conversions All definitions that know this conversion id.
+	Conversions []string `json:"conversions"`
+
+	// Copies All reports of the event (of a refund: of its order), the most trusted first.
+	Copies   []EventCopy `json:"copies"`
+	Currency *string     `json:"currency"`
+	Event    string      `json:"event"`
+
+	// EventAt RFC 3339, UTC, microseconds.
+	EventAt Instant `json:"event_at"`
+	EventId string  `json:"event_id"`
+
+	// Facts How many hang together with the conversion and were considered.
+	Facts      int           `json:"facts"`
+	Flags      []string      `json:"flags"`
+	InThread   bool          `json:"in_thread"`
+	OrderId    *string       `json:"order_id"`
+	OriginalAt *MaybeInstant `json:"original_at"`
+
+	// OriginalId Of a refund: the conversion that it takes from, whose touchpoints are its own.
+	OriginalId    *string         `json:"original_id"`
+	Person        ExplainedPerson `json:"person"`
+	PolicyVersion int             `json:"policy_version"`
+	Refund        bool            `json:"refund"`
+
+	// Uncounted Why it does not count; null when it does.
+	Uncounted *Uncounted `json:"uncounted"`
+
+	// Value Decimal. Negative for a refund.
+	Value *string `json:"value"`
+
+	// WholeSecond The time that windows are measured from is known to the second only: an engagement within it counts as before.
+	WholeSecond bool `json:"whole_second"`
+}
+
+// FactConflict defines model for FactConflict.
+type FactConflict struct {
+	Channel *string `json:"channel"`
+
+	// Fields JSON pointers, by the field names of the hit, of what differs; at most 50.
+	Fields []string `json:"fields"`
+
+	// Id Event, click or message id.
+	Id      string   `json:"id"`
+	InForce FactCopy `json:"in_force"`
+
+	// Kind message, status, click, inbound, page, event, identify or raw.
+	Kind    string   `json:"kind"`
+	Refused FactCopy `json:"refused"`
+}
+
+// FactConflictPage defines model for FactConflictPage.
+type FactConflictPage struct {
+	Data []FactConflict `json:"data"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// FactCopy defines model for FactCopy.
+type FactCopy struct {
+	// At RFC 3339, UTC, microseconds.
+	At Instant `json:"at"`
+
+	// ReceivedAt RFC 3339, UTC, microseconds.
+	ReceivedAt Instant            `json:"received_at"`
+	SourceId   openapi_types.UUID `json:"source_id"`
+	Trust      Trust              `json:"trust"`
+}
+
 // Finding defines model for Finding.
 type Finding struct {
 	// Code Stable name.
@@ -238,6 +640,38 @@ type Finding struct {
 
 // FindingSeverity defines model for Finding.Severity.
 type FindingSeverity string
+
+// Identifier defines model for Identifier.
+type Identifier struct {
+	Kind IdentifierKind `json:"kind"`
+
+	// Value Masked, unless asked for with `pii`.
+	Value string `json:"value"`
+}
+
+// IdentifierKind defines model for Identifier.Kind.
+type IdentifierKind string
+
+// IdentityConflict defines model for IdentityConflict.
+type IdentityConflict struct {
+	// At When both had been stated.
+	At Instant `json:"at"`
+
+	// Fact Event, click or message id of the fact that stated them together.
+	Fact string `json:"fact"`
+
+	// Sides The two that were stated together, the one stated as first or primary first.
+	Sides []ConflictSide `json:"sides"`
+	Trust Trust          `json:"trust"`
+}
+
+// IdentityConflictPage defines model for IdentityConflictPage.
+type IdentityConflictPage struct {
+	Data []IdentityConflict `json:"data"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"next_cursor"`
+}
 
 // Ingestion defines model for Ingestion.
 type Ingestion struct {
@@ -266,6 +700,13 @@ type Instant = row.Instant
 
 // MaybeInstant defines model for MaybeInstant.
 type MaybeInstant = row.Instant
+
+// Neighbours defines model for Neighbours.
+type Neighbours struct {
+	// Count Distinct identifiers of that kind.
+	Count int64  `json:"count"`
+	Kind  string `json:"kind"`
+}
 
 // Policy A name that is not listed here is refused, so that a misspelt rule cannot go unnoticed.
 type Policy = json.RawMessage
@@ -330,6 +771,41 @@ type Refused struct {
 	ReplayedAt *MaybeInstant      `json:"replayed_at"`
 	SourceId   openapi_types.UUID `json:"source_id"`
 	Tries      int                `json:"tries"`
+}
+
+// Share defines model for Share.
+type Share struct {
+	// CreditedValue Decimal.
+	CreditedValue *string `json:"credited_value"`
+	Model         string  `json:"model"`
+
+	// Weight Share of the conversion, 0 to 1.
+	Weight row.Weight `json:"weight"`
+}
+
+// SharedIdentifier defines model for SharedIdentifier.
+type SharedIdentifier struct {
+	// FirstAt The first time it was stated beside another.
+	FirstAt    *MaybeInstant `json:"first_at"`
+	Identifier Identifier    `json:"identifier"`
+	LastAt     *MaybeInstant `json:"last_at"`
+
+	// LastFact Fact by which it was last stated beside another.
+	LastFact *string `json:"last_fact"`
+
+	// Neighbours What it was directly stated beside.
+	Neighbours []Neighbours `json:"neighbours"`
+
+	// PersonId The person that it is alone.
+	PersonId openapi_types.UUID `json:"person_id"`
+}
+
+// SharedIdentifierPage defines model for SharedIdentifierPage.
+type SharedIdentifierPage struct {
+	Data []SharedIdentifier `json:"data"`
+
+	// NextCursor Null on the last page.
+	NextCursor *string `json:"next_cursor"`
 }
 
 // Source defines model for Source.
@@ -439,6 +915,45 @@ type Totals struct {
 	To *MaybeInstant `json:"to"`
 }
 
+// Trust defines model for Trust.
+type Trust string
+
+// Uncounted defines model for Uncounted.
+type Uncounted struct {
+	// Other Id of the conversion that counted shortly before, or of the refund that is the same.
+	Other   *string       `json:"other"`
+	OtherAt *MaybeInstant `json:"other_at"`
+
+	// Property Of `where`: the condition that does not hold.
+	Property *string         `json:"property"`
+	Reason   UncountedReason `json:"reason"`
+
+	// Stated What the event has; null when it has nothing.
+	Stated *string `json:"stated"`
+
+	// Wanted What it wants.
+	Wanted *string `json:"wanted"`
+}
+
+// UncountedReason defines model for Uncounted.Reason.
+type UncountedReason string
+
+// Verdict defines model for Verdict.
+type Verdict string
+
+// WindowRule The first window of the policy that matches. What it leaves out it matches all of.
+type WindowRule struct {
+	Campaign   *string `json:"campaign,omitempty"`
+	Channel    *string `json:"channel,omitempty"`
+	Conversion *string `json:"conversion,omitempty"`
+
+	// Index Place in the policy's `windows`, from 0.
+	Index    int     `json:"index"`
+	Seconds  int64   `json:"seconds"`
+	Template *string `json:"template,omitempty"`
+	Tier     *string `json:"tier,omitempty"`
+}
+
 // Workspace defines model for Workspace.
 type Workspace struct {
 	Country *string `json:"country"`
@@ -487,8 +1002,17 @@ type WorkspaceCreated struct {
 // ActingWorkspace defines model for ActingWorkspace.
 type ActingWorkspace = openapi_types.UUID
 
+// Cursor defines model for Cursor.
+type Cursor = string
+
 // From defines model for From.
 type From = time.Time
+
+// Limit defines model for Limit.
+type Limit = int
+
+// Pii defines model for Pii.
+type Pii = bool
 
 // To defines model for To.
 type To = time.Time
@@ -538,6 +1062,27 @@ type ListAttributionsParams struct {
 // ListAttributionsParamsOrder defines parameters for ListAttributions.
 type ListAttributionsParamsOrder string
 
+// GetExplanationParams defines parameters for GetExplanation.
+type GetExplanationParams struct {
+	// Conversion The conversion definition, where several have this conversion. Without it the policy's first that counts it.
+	Conversion *string `form:"conversion,omitempty" json:"conversion,omitempty"`
+
+	// Version Policy version to explain by; without it the one in force.
+	Version *int32 `form:"version,omitempty" json:"version,omitempty"`
+
+	// At `event_at` of the row. Needed with an opaque id (`m_…`), which cannot be looked up by itself.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+
+	// Pii Show identifiers in clear. Role `admin` only, anyone else is refused; each such read
+	// is written to the audit log. Without it they are masked. Those who are not `admin`
+	// see opaque ids in place of WhatsApp message ids, which contain the phone.
+	Pii *Pii `form:"pii,omitempty" json:"pii,omitempty"`
+
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
 // GetDiagnosticsParams defines parameters for GetDiagnostics.
 type GetDiagnosticsParams struct {
 	// From Earliest time, inclusive, RFC 3339.
@@ -545,6 +1090,55 @@ type GetDiagnosticsParams struct {
 
 	// To Latest time, exclusive, RFC 3339.
 	To *To `form:"to,omitempty" json:"to,omitempty"`
+
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
+// ListFactConflictsParams defines parameters for ListFactConflicts.
+type ListFactConflictsParams struct {
+	// Limit Entries of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
+// ListIdentityConflictsParams defines parameters for ListIdentityConflicts.
+type ListIdentityConflictsParams struct {
+	// Limit Entries of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Pii Show identifiers in clear. Role `admin` only, anyone else is refused; each such read
+	// is written to the audit log. Without it they are masked. Those who are not `admin`
+	// see opaque ids in place of WhatsApp message ids, which contain the phone.
+	Pii *Pii `form:"pii,omitempty" json:"pii,omitempty"`
+
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
+// ListSharedIdentifiersParams defines parameters for ListSharedIdentifiers.
+type ListSharedIdentifiersParams struct {
+	// Limit Entries of a page.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Pii Show identifiers in clear. Role `admin` only, anyone else is refused; each such read
+	// is written to the audit log. Without it they are masked. Those who are not `admin`
+	// see opaque ids in place of WhatsApp message ids, which contain the phone.
+	Pii *Pii `form:"pii,omitempty" json:"pii,omitempty"`
 
 	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
 	// it; naming another workspace than their own answers 404.
@@ -640,9 +1234,21 @@ type ServerInterface interface {
 	// ListAttributions The attribution table
 	// (GET /v1/attributions)
 	ListAttributions(ctx echo.Context, params ListAttributionsParams) error
+	// GetExplanation Why a conversion was credited as it was
+	// (GET /v1/conversions/{id}/explanation)
+	GetExplanation(ctx echo.Context, id string, params GetExplanationParams) error
 	// GetDiagnostics Why nothing is attributed
 	// (GET /v1/diagnostics)
 	GetDiagnostics(ctx echo.Context, params GetDiagnosticsParams) error
+	// ListFactConflicts Copies of a fact that disagree
+	// (GET /v1/facts/conflicts)
+	ListFactConflicts(ctx echo.Context, params ListFactConflictsParams) error
+	// ListIdentityConflicts Links refused because two users would have become one person
+	// (GET /v1/identity/conflicts)
+	ListIdentityConflicts(ctx echo.Context, params ListIdentityConflictsParams) error
+	// ListSharedIdentifiers Identifiers that too many have in common
+	// (GET /v1/identity/shared)
+	ListSharedIdentifiers(ctx echo.Context, params ListSharedIdentifiersParams) error
 	// GetIngestion The books
 	// (GET /v1/ingestion)
 	GetIngestion(ctx echo.Context, params GetIngestionParams) error
@@ -788,6 +1394,69 @@ func (w *ServerInterfaceWrapper) ListAttributions(ctx echo.Context) error {
 	return err
 }
 
+// GetExplanation converts echo context to params.
+func (w *ServerInterfaceWrapper) GetExplanation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetExplanationParams
+	// ------------- Optional query parameter "conversion" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "conversion", ctx.QueryParams(), &params.Conversion, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter conversion: %s", err))
+	}
+
+	// ------------- Optional query parameter "version" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "version", ctx.QueryParams(), &params.Version, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
+	// ------------- Optional query parameter "pii" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pii", ctx.QueryParams(), &params.Pii, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pii: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetExplanation(ctx, id, params)
+	return err
+}
+
 // GetDiagnostics converts echo context to params.
 func (w *ServerInterfaceWrapper) GetDiagnostics(ctx echo.Context) error {
 	var err error
@@ -827,6 +1496,146 @@ func (w *ServerInterfaceWrapper) GetDiagnostics(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetDiagnostics(ctx, params)
+	return err
+}
+
+// ListFactConflicts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListFactConflicts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListFactConflictsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListFactConflicts(ctx, params)
+	return err
+}
+
+// ListIdentityConflicts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListIdentityConflicts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListIdentityConflictsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "pii" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pii", ctx.QueryParams(), &params.Pii, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pii: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListIdentityConflicts(ctx, params)
+	return err
+}
+
+// ListSharedIdentifiers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSharedIdentifiers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSharedIdentifiersParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "pii" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "pii", ctx.QueryParams(), &params.Pii, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter pii: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSharedIdentifiers(ctx, params)
 	return err
 }
 
@@ -1202,6 +2011,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/attributions", wrapper.ListAttributions, options.OperationMiddlewares["listAttributions"]...)
 	router.GET(options.BaseURL+"/v1/totals", wrapper.GetTotals, options.OperationMiddlewares["getTotals"]...)
 	router.GET(options.BaseURL+"/v1/diagnostics", wrapper.GetDiagnostics, options.OperationMiddlewares["getDiagnostics"]...)
+	router.GET(options.BaseURL+"/v1/conversions/:id/explanation", wrapper.GetExplanation, options.OperationMiddlewares["getExplanation"]...)
+	router.GET(options.BaseURL+"/v1/identity/conflicts", wrapper.ListIdentityConflicts, options.OperationMiddlewares["listIdentityConflicts"]...)
+	router.GET(options.BaseURL+"/v1/identity/shared", wrapper.ListSharedIdentifiers, options.OperationMiddlewares["listSharedIdentifiers"]...)
+	router.GET(options.BaseURL+"/v1/facts/conflicts", wrapper.ListFactConflicts, options.OperationMiddlewares["listFactConflicts"]...)
 
 }
 
@@ -1329,6 +2142,46 @@ func (response ListAttributionsdefaultApplicationProblemPlusJSONResponse) VisitL
 	return err
 }
 
+type GetExplanationRequestObject struct {
+	Id     string `json:"id"`
+	Params GetExplanationParams
+}
+
+type GetExplanationResponseObject interface {
+	VisitGetExplanationResponse(w http.ResponseWriter) error
+}
+
+type GetExplanation200JSONResponse Explanation
+
+func (response GetExplanation200JSONResponse) VisitGetExplanationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetExplanationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetExplanationdefaultApplicationProblemPlusJSONResponse) VisitGetExplanationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDiagnosticsRequestObject struct {
 	Params GetDiagnosticsParams
 }
@@ -1357,6 +2210,123 @@ type GetDiagnosticsdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetDiagnosticsdefaultApplicationProblemPlusJSONResponse) VisitGetDiagnosticsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFactConflictsRequestObject struct {
+	Params ListFactConflictsParams
+}
+
+type ListFactConflictsResponseObject interface {
+	VisitListFactConflictsResponse(w http.ResponseWriter) error
+}
+
+type ListFactConflicts200JSONResponse FactConflictPage
+
+func (response ListFactConflicts200JSONResponse) VisitListFactConflictsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFactConflictsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListFactConflictsdefaultApplicationProblemPlusJSONResponse) VisitListFactConflictsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentityConflictsRequestObject struct {
+	Params ListIdentityConflictsParams
+}
+
+type ListIdentityConflictsResponseObject interface {
+	VisitListIdentityConflictsResponse(w http.ResponseWriter) error
+}
+
+type ListIdentityConflicts200JSONResponse IdentityConflictPage
+
+func (response ListIdentityConflicts200JSONResponse) VisitListIdentityConflictsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListIdentityConflictsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListIdentityConflictsdefaultApplicationProblemPlusJSONResponse) VisitListIdentityConflictsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSharedIdentifiersRequestObject struct {
+	Params ListSharedIdentifiersParams
+}
+
+type ListSharedIdentifiersResponseObject interface {
+	VisitListSharedIdentifiersResponse(w http.ResponseWriter) error
+}
+
+type ListSharedIdentifiers200JSONResponse SharedIdentifierPage
+
+func (response ListSharedIdentifiers200JSONResponse) VisitListSharedIdentifiersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSharedIdentifiersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSharedIdentifiersdefaultApplicationProblemPlusJSONResponse) VisitListSharedIdentifiersResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -1804,9 +2774,21 @@ type StrictServerInterface interface {
 	// ListAttributions The attribution table
 	// (GET /v1/attributions)
 	ListAttributions(ctx context.Context, request ListAttributionsRequestObject) (ListAttributionsResponseObject, error)
+	// GetExplanation Why a conversion was credited as it was
+	// (GET /v1/conversions/{id}/explanation)
+	GetExplanation(ctx context.Context, request GetExplanationRequestObject) (GetExplanationResponseObject, error)
 	// GetDiagnostics Why nothing is attributed
 	// (GET /v1/diagnostics)
 	GetDiagnostics(ctx context.Context, request GetDiagnosticsRequestObject) (GetDiagnosticsResponseObject, error)
+	// ListFactConflicts Copies of a fact that disagree
+	// (GET /v1/facts/conflicts)
+	ListFactConflicts(ctx context.Context, request ListFactConflictsRequestObject) (ListFactConflictsResponseObject, error)
+	// ListIdentityConflicts Links refused because two users would have become one person
+	// (GET /v1/identity/conflicts)
+	ListIdentityConflicts(ctx context.Context, request ListIdentityConflictsRequestObject) (ListIdentityConflictsResponseObject, error)
+	// ListSharedIdentifiers Identifiers that too many have in common
+	// (GET /v1/identity/shared)
+	ListSharedIdentifiers(ctx context.Context, request ListSharedIdentifiersRequestObject) (ListSharedIdentifiersResponseObject, error)
 	// GetIngestion The books
 	// (GET /v1/ingestion)
 	GetIngestion(ctx context.Context, request GetIngestionRequestObject) (GetIngestionResponseObject, error)
@@ -1879,6 +2861,32 @@ func (sh *strictHandler) ListAttributions(ctx echo.Context, params ListAttributi
 	return nil
 }
 
+// GetExplanation operation middleware
+func (sh *strictHandler) GetExplanation(ctx echo.Context, id string, params GetExplanationParams) error {
+	var request GetExplanationRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetExplanation(ctx.Request().Context(), request.(GetExplanationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetExplanation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetExplanationResponseObject); ok {
+		return validResponse.VisitGetExplanationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetDiagnostics operation middleware
 func (sh *strictHandler) GetDiagnostics(ctx echo.Context, params GetDiagnosticsParams) error {
 	var request GetDiagnosticsRequestObject
@@ -1898,6 +2906,81 @@ func (sh *strictHandler) GetDiagnostics(ctx echo.Context, params GetDiagnosticsP
 		return err
 	} else if validResponse, ok := response.(GetDiagnosticsResponseObject); ok {
 		return validResponse.VisitGetDiagnosticsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListFactConflicts operation middleware
+func (sh *strictHandler) ListFactConflicts(ctx echo.Context, params ListFactConflictsParams) error {
+	var request ListFactConflictsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFactConflicts(ctx.Request().Context(), request.(ListFactConflictsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFactConflicts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListFactConflictsResponseObject); ok {
+		return validResponse.VisitListFactConflictsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListIdentityConflicts operation middleware
+func (sh *strictHandler) ListIdentityConflicts(ctx echo.Context, params ListIdentityConflictsParams) error {
+	var request ListIdentityConflictsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListIdentityConflicts(ctx.Request().Context(), request.(ListIdentityConflictsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListIdentityConflicts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListIdentityConflictsResponseObject); ok {
+		return validResponse.VisitListIdentityConflictsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSharedIdentifiers operation middleware
+func (sh *strictHandler) ListSharedIdentifiers(ctx echo.Context, params ListSharedIdentifiersParams) error {
+	var request ListSharedIdentifiersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSharedIdentifiers(ctx.Request().Context(), request.(ListSharedIdentifiersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSharedIdentifiers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSharedIdentifiersResponseObject); ok {
+		return validResponse.VisitListSharedIdentifiersResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -3,6 +3,7 @@ package row
 import (
 	"encoding/base64"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -31,6 +32,25 @@ func MaskPhone(phone, callingCode string) string {
 	return "+" + callingCode + " ••• •• •" + shown
 }
 
+// MaskIdentifier shows of a user id, bsuid, e-mail or device what a reader needs to tell
+// two apart: the last characters, and of an e-mail the first and the domain. Phones have
+// [MaskPhone].
+func MaskIdentifier(value string) string {
+	if name, domain, found := strings.Cut(value, "@"); found && name != "" {
+		first, _ := utf8.DecodeRuneInString(name)
+		return string(first) + "•••@" + domain
+	}
+	runes := []rune(value)
+	shown := 0
+	switch { // never as much as half of it
+	case len(runes) >= 12:
+		shown = 4
+	case len(runes) >= 5:
+		shown = 2
+	}
+	return "•••" + string(runes[len(runes)-shown:])
+}
+
 // Opaque replaces WhatsApp message ids, which contain a phone, by names that are
 // stable within one workspace and tell nothing.
 type Opaque struct{ sum func(id string) uuid.UUID }
@@ -50,15 +70,28 @@ func (o *Opaque) Hide(r *Row, messageChannel string) {
 			*id = o.found(*id)
 		}
 	}
-	// An in-thread event is named after the message that it was made from.
-	if r.InThread && !strings.HasPrefix(r.ConversionID, "order:") {
-		r.ConversionID = o.event(r.ConversionID)
-	}
-	if r.InThread {
-		r.EventID = o.event(r.EventID)
-	}
-	r.ConversionID, r.EventID = o.found(r.ConversionID), o.found(r.EventID)
+	r.ConversionID, r.EventID = o.Conversion(r.ConversionID, r.InThread), o.Event(r.EventID, r.InThread)
 }
+
+// Conversion masks the id of a conversion.
+func (o *Opaque) Conversion(id string, inThread bool) string {
+	return o.Event(id, inThread && !strings.HasPrefix(id, "order:"))
+}
+
+// Event masks the id of an event: one that is in-thread is named after the message that
+// it was made from.
+func (o *Opaque) Event(id string, inThread bool) string {
+	if inThread {
+		id = o.event(id)
+	}
+	return o.found(id)
+}
+
+// Message masks the id of a WhatsApp message, whatever it looks like.
+func (o *Opaque) Message(id string) string { return o.digest(id) }
+
+// Text masks the WhatsApp message ids anywhere in a text.
+func (o *Opaque) Text(text string) string { return o.found(text) }
 
 func (o *Opaque) maybe(id *string) *string {
 	if id == nil {

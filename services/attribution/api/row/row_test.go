@@ -277,3 +277,15 @@ func TestParquet_ReadsBack(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestMaskIdentifier(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"": "•••", "u1": "•••", "abcd": "•••", "u-100": "•••00", "user-000042": "•••42", "3f0a55aa-0000": "•••0000",
+		"kari@example.com": "k•••@example.com", "øystein@x.no": "ø•••@x.no", "@x.no": "•••no", "NO.13491208655302741918": "•••1918",
+	} {
+		if got := row.MaskIdentifier(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}
