@@ -35,14 +35,19 @@ func (s *step) run(ctx context.Context) (more bool, err error) {
 	}
 	if len(touched) > 0 {
 		s.done.Touched = len(touched)
-		return true, s.conclude(ctx, touched)
+		if err := s.conclude(ctx, touched); err != nil || len(touched) == s.cfg.BatchRows {
+			return true, err
+		}
 	}
+	// Nothing is touched any more, as far as this snapshot sees. A build goes on in the
+	// same transaction: in one of its own it would find facts that have arrived since,
+	// and where they keep arriving it would never come to its end.
 	for _, v := range s.info.Versions {
 		if v.Building {
 			return true, s.build(ctx, v)
 		}
 	}
-	return false, nil
+	return len(touched) > 0, nil
 }
 
 // conclude derives what touched rows can bear on, in every version.
@@ -88,7 +93,8 @@ func (s *step) build(ctx context.Context, v Version) error {
 		advance.Cursor = keys[len(keys)-1]
 	}
 	advance.Publish = len(keys) < s.cfg.WalkRows
-	return s.tx.Advance(ctx, advance)
+	s.done.Swap, err = s.tx.Advance(ctx, advance)
+	return err
 }
 
 // rewrite makes a version hold on found's references exactly what follows from
