@@ -34,11 +34,14 @@ func access() map[string]rule {
 		"GET /v1/policy":             {roles: everybody, workspace: true},
 		"PUT /v1/policy":             {roles: owners, workspace: true},
 		"GET /v1/policy/versions":    {roles: everybody, workspace: true},
-		"GET /v1/ingestion":          {roles: everybody, workspace: true},
-		"GET /v1/quarantine":         {roles: owners, workspace: true},
-		"GET /v1/attributions":       {roles: everybody, workspace: true}, // phones in clear: admin alone
-		"GET /v1/totals":             {roles: everybody, workspace: true},
-		"GET /v1/diagnostics":        {roles: everybody, workspace: true},
+
+		"GET /v1/policy/versions/{version}/comparison": {roles: everybody, workspace: true}, // rows: admin alone
+
+		"GET /v1/ingestion":    {roles: everybody, workspace: true},
+		"GET /v1/quarantine":   {roles: owners, workspace: true},
+		"GET /v1/attributions": {roles: everybody, workspace: true}, // phones in clear: admin alone
+		"GET /v1/totals":       {roles: everybody, workspace: true},
+		"GET /v1/diagnostics":  {roles: everybody, workspace: true},
 	}
 }
 

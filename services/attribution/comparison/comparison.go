@@ -8,14 +8,22 @@ import "time"
 // Comparison sets the version that was built against the one in force at that moment.
 // Both spoke of the same facts.
 type Comparison struct {
-	Version    int       `json:"version"` // after
-	Against    int       `json:"against"` // before
-	ComparedAt time.Time `json:"compared_at"`
+	Version    int  `json:"version"` // after
+	Against    int  `json:"against"` // before
+	ComparedAt Time `json:"compared_at"`
 	// Differences is how many rows differ, of all parts together; 0: the two say the same.
 	Differences int64    `json:"differences"`
 	Parts       []Part   `json:"parts"`
 	Credits     []Credit `json:"credits"` // in order of model, channel, currency
 	Moved       []Moved  `json:"moved"`   // in order of model, currency
+}
+
+// Time is written as everywhere in the REST API: RFC 3339, UTC, microseconds.
+type Time struct{ time.Time }
+
+// MarshalJSON implements [json.Marshaler].
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(t.UTC().Format(`"2006-01-02T15:04:05.000000Z"`)), nil
 }
 
 // The parts, as they are called in [Part.Name].

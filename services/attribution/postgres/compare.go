@@ -201,13 +201,13 @@ func (t *Tx) ComparisonLookup(ctx context.Context, workspace uuid.UUID, version 
 
 // keepComparison stores c with its version.
 func keepComparison(ctx context.Context, q *dbsqlc.Queries, workspace uuid.UUID, c *comparison.Comparison, at time.Time) error {
-	c.ComparedAt = at.UTC()
+	c.ComparedAt = comparison.Time{Time: at.UTC()}
 	document, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("write comparison: %w", err)
 	}
 	return interpret(q.ComparisonInsert(ctx, dbsqlc.ComparisonInsertParams{
-		WorkspaceID: workspace, Version: int32(c.Version), Against: int32(c.Against), ComparedAt: c.ComparedAt,
+		WorkspaceID: workspace, Version: int32(c.Version), Against: int32(c.Against), ComparedAt: c.ComparedAt.Time,
 		Differences: c.Differences, Document: document,
 	}))
 }

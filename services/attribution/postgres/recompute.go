@@ -84,6 +84,13 @@ func (t *Tx) recomputeBegin(ctx context.Context, workspace uuid.UUID, draft Reco
 	return Build{Version: int(row.version), Recompute: true, Check: draft.Check, State: PolicyBuilding, Total: work.Facts}, true, nil
 }
 
+// IdentifierAny returns a sealed identifier of a workspace, or [ErrNotFound] when it
+// has none. For [RoleWorker].
+func (p *Pool) IdentifierAny(ctx context.Context, workspace uuid.UUID) (digest uuid.UUID, ciphertext []byte, err error) {
+	row, err := dbsqlc.New(p.pool).IdentifierAny(ctx, workspace)
+	return row.Digest, row.Ciphertext, interpret(err)
+}
+
 // BuildLookup returns how far a version's build has come, or [ErrNotFound] when there
 // is no such version. For [RoleWorker].
 func (p *Pool) BuildLookup(ctx context.Context, workspace uuid.UUID, version int) (Build, error) {
