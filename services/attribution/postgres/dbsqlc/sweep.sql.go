@@ -13,14 +13,14 @@ import (
 )
 
 const sweepClaims = `-- name: SweepClaims :execrows
-delete from claim c
-using (
-  select k.device, k.at, k.fact, k.identify from claim k
-  where k.workspace_id = $1 and k.identity_version = $2
-  order by k.device, k.at, k.fact, k.identify limit $3
-) as k
-where c.workspace_id = $1 and c.identity_version = $2
-  and c.device = k.device and c.at = k.at and c.fact = k.fact and c.identify = k.identify
+delete from claim t
+where t.workspace_id = $1 and t.identity_version = $2 and (t.device, t.at, t.fact, t.identify) <= (
+  select l.device, l.at, l.fact, l.identify from (
+    select k.device, k.at, k.fact, k.identify from claim k
+    where k.workspace_id = $1 and k.identity_version = $2
+    order by k.device, k.at, k.fact, k.identify limit $3
+  ) as l
+  order by l.device desc, l.at desc, l.fact desc, l.identify desc limit 1)
 `
 
 type SweepClaimsParams struct {
@@ -38,14 +38,15 @@ func (q *Queries) SweepClaims(ctx context.Context, arg SweepClaimsParams) (int64
 }
 
 const sweepConversions = `-- name: SweepConversions :execrows
-delete from conversion c
-using (
-  select k.definition, k.conversion_id, k.revision from conversion k
-  where k.workspace_id = $1 and k.version = $2
-  order by k.definition, k.conversion_id, k.revision limit $3
-) as k
-where c.workspace_id = $1 and c.version = $2
-  and c.definition = k.definition and c.conversion_id = k.conversion_id and c.revision = k.revision
+
+delete from conversion t
+where t.workspace_id = $1 and t.version = $2 and (t.definition, t.conversion_id, t.revision) <= (
+  select l.definition, l.conversion_id, l.revision from (
+    select k.definition, k.conversion_id, k.revision from conversion k
+    where k.workspace_id = $1 and k.version = $2
+    order by k.definition, k.conversion_id, k.revision limit $3
+  ) as l
+  order by l.definition desc, l.conversion_id desc, l.revision desc limit 1)
 `
 
 type SweepConversionsParams struct {
@@ -54,7 +55,8 @@ type SweepConversionsParams struct {
 	Most        int32
 }
 
-// Their credits go with them.
+// Up to the last of the first rows, in order of the key: a range of its index, whatever
+// the database knows of the table. Credits go with their conversions.
 func (q *Queries) SweepConversions(ctx context.Context, arg SweepConversionsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, sweepConversions, arg.WorkspaceID, arg.Version, arg.Most)
 	if err != nil {
@@ -64,11 +66,14 @@ func (q *Queries) SweepConversions(ctx context.Context, arg SweepConversionsPara
 }
 
 const sweepCreditRollups = `-- name: SweepCreditRollups :execrows
-delete from rollup_credit r
-where r.workspace_id = $1 and r.version = $2 and r.bucket <= (
-  select max(k.bucket) from (
-    select b.bucket from rollup_credit b where b.workspace_id = $1 and b.version = $2 order by b.bucket limit $3
-  ) as k)
+delete from rollup_credit t
+where t.workspace_id = $1 and t.version = $2 and t.bucket <= (
+  select l.bucket from (
+    select k.bucket from rollup_credit k
+    where k.workspace_id = $1 and k.version = $2
+    order by k.bucket limit $3
+  ) as l
+  order by l.bucket desc limit 1)
 `
 
 type SweepCreditRollupsParams struct {
@@ -102,12 +107,14 @@ func (q *Queries) SweepDone(ctx context.Context, arg SweepDoneParams) error {
 }
 
 const sweepLinks = `-- name: SweepLinks :execrows
-delete from link l
-using (
-  select k.a, k.b from link k
-  where k.workspace_id = $1 and k.identity_version = $2 order by k.a, k.b limit $3
-) as k
-where l.workspace_id = $1 and l.identity_version = $2 and l.a = k.a and l.b = k.b
+delete from link t
+where t.workspace_id = $1 and t.identity_version = $2 and (t.a, t.b) <= (
+  select l.a, l.b from (
+    select k.a, k.b from link k
+    where k.workspace_id = $1 and k.identity_version = $2
+    order by k.a, k.b limit $3
+  ) as l
+  order by l.a desc, l.b desc limit 1)
 `
 
 type SweepLinksParams struct {
@@ -125,11 +132,14 @@ func (q *Queries) SweepLinks(ctx context.Context, arg SweepLinksParams) (int64, 
 }
 
 const sweepMessageRollups = `-- name: SweepMessageRollups :execrows
-delete from rollup_message r
-where r.workspace_id = $1 and r.version = $2 and r.bucket <= (
-  select max(k.bucket) from (
-    select b.bucket from rollup_message b where b.workspace_id = $1 and b.version = $2 order by b.bucket limit $3
-  ) as k)
+delete from rollup_message t
+where t.workspace_id = $1 and t.version = $2 and t.bucket <= (
+  select l.bucket from (
+    select k.bucket from rollup_message k
+    where k.workspace_id = $1 and k.version = $2
+    order by k.bucket limit $3
+  ) as l
+  order by l.bucket desc limit 1)
 `
 
 type SweepMessageRollupsParams struct {
@@ -147,12 +157,14 @@ func (q *Queries) SweepMessageRollups(ctx context.Context, arg SweepMessageRollu
 }
 
 const sweepMessages = `-- name: SweepMessages :execrows
-delete from message m
-using (
-  select k.channel, k.message_id from message k
-  where k.workspace_id = $1 and k.version = $2 order by k.channel, k.message_id limit $3
-) as k
-where m.workspace_id = $1 and m.version = $2 and m.channel = k.channel and m.message_id = k.message_id
+delete from message t
+where t.workspace_id = $1 and t.version = $2 and (t.channel, t.message_id) <= (
+  select l.channel, l.message_id from (
+    select k.channel, k.message_id from message k
+    where k.workspace_id = $1 and k.version = $2
+    order by k.channel, k.message_id limit $3
+  ) as l
+  order by l.channel desc, l.message_id desc limit 1)
 `
 
 type SweepMessagesParams struct {
@@ -205,12 +217,14 @@ func (q *Queries) SweepNext(ctx context.Context) (SweepNextRow, error) {
 }
 
 const sweepPersons = `-- name: SweepPersons :execrows
-delete from identifier_person p
-using (
-  select k.digest from identifier_person k
-  where k.workspace_id = $1 and k.identity_version = $2 order by k.digest limit $3
-) as k
-where p.workspace_id = $1 and p.identity_version = $2 and p.digest = k.digest
+delete from identifier_person t
+where t.workspace_id = $1 and t.identity_version = $2 and t.digest <= (
+  select l.digest from (
+    select k.digest from identifier_person k
+    where k.workspace_id = $1 and k.identity_version = $2
+    order by k.digest limit $3
+  ) as l
+  order by l.digest desc limit 1)
 `
 
 type SweepPersonsParams struct {
