@@ -42,11 +42,15 @@ func (d *table) conclude(t *testing.T) {
 }
 
 // another is a deriver as another process has one.
-func (d *table) another() *derive.Deriver {
+func (d *table) another(changes ...func(*derive.Config)) *derive.Deriver {
 	points := failpoint.FromEnv(os.Getenv)
-	return derive.New(postgres.NewDeriveStore(d.pool, d.ring), derive.Config{
+	cfg := derive.Config{
 		Poll: 5 * time.Millisecond, WalkRows: 25, Hold: 20 * time.Millisecond, Log: quiet(), Point: points.Pass,
-	})
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	return derive.New(postgres.NewDeriveStore(d.pool, d.ring), cfg)
 }
 
 // runner recomputes with a deriver.
@@ -60,7 +64,12 @@ func (d *table) runner(deriver *derive.Deriver) *recompute.Runner {
 // recompute is what the command does to the shop.
 func (d *table) recompute(t *testing.T, check bool) recompute.Result {
 	t.Helper()
-	found, err := d.runner(d.another()).Workspace(context.Background(), shop, check)
+	return d.recomputeWith(t, d.another(), check)
+}
+
+func (d *table) recomputeWith(t *testing.T, deriver *derive.Deriver, check bool) recompute.Result {
+	t.Helper()
+	found, err := d.runner(deriver).Workspace(context.Background(), shop, check)
 	if err != nil {
 		t.Fatal(err)
 	}

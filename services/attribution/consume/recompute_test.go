@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/comparison"
+	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/postgres"
@@ -32,7 +33,13 @@ func TestRecompute_aBusyWeekIsEqual(t *testing.T) {
 	d.settled(t, random, entries)
 	before := d.live(t)
 
-	found := d.recompute(t, false)
+	derived, facts := 0, int(d.number(t, "select count(*) from fact"))
+	found := d.recomputeWith(t, d.another(func(c *derive.Config) {
+		c.Observe = func(p derive.Pass) { derived += p.Facts }
+	}), false)
+	if derived != facts {
+		t.Errorf("derived %d facts to recompute from %d: a component only once", derived, facts)
+	}
 	if !found.Equal || found.State != postgres.PolicyLive || found.Comparison.Version != 2 || found.Comparison.Against != 1 {
 		t.Fatalf("%+v", found)
 	}

@@ -69,34 +69,6 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 	return s.tx.Finish(ctx, touched)
 }
 
-// build derives the next facts of a building version, in order of their keys, with
-// everything connected to them. What a later step meets again is equal by then and
-// writes nothing, so a crash costs no more than the step it interrupts.
-func (s *step) build(ctx context.Context, v Version) error {
-	keys, err := s.tx.Walk(ctx, v.Cursor, s.cfg.WalkRows)
-	if err != nil {
-		return err
-	}
-	advance := Build{Version: v.Number, Start: !v.Started, Walked: len(keys), Cursor: v.Cursor, At: s.cfg.Now()}
-	if len(keys) > 0 {
-		refs, err := s.tx.Refs(ctx, keys)
-		if err != nil {
-			return err
-		}
-		found, err := closure(ctx, s.tx, refs, []Version{v})
-		if err != nil {
-			return fmt.Errorf("gather facts: %w", err)
-		}
-		if err := s.rewrite(ctx, v, found); err != nil {
-			return err
-		}
-		advance.Cursor = keys[len(keys)-1]
-	}
-	advance.Publish = len(keys) < s.cfg.WalkRows
-	s.done.Swap, err = s.tx.Advance(ctx, advance)
-	return err
-}
-
 // rewrite makes a version hold on found's references exactly what follows from
 // found's facts.
 func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {

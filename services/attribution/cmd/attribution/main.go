@@ -29,9 +29,6 @@ import (
 
 const usage = "usage: attribution worker | api | migrate [--to N] | recompute [--workspace ID | --all] [--check] [--json] | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
 
-// exitDifferent is the exit code of a recompute that found the table wrong.
-const exitDifferent = 3
-
 // errUsage says that the command line was not understood.
 var errUsage = errors.New(usage)
 
@@ -39,17 +36,33 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
+	code := exitCode(err)
+	switch code {
+	case exitFailed:
+		fmt.Fprintln(os.Stderr, "attribution:", err)
+	case exitUsage:
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// The exit codes.
+const (
+	exitFailed    = 1
+	exitUsage     = 2
+	exitDifferent = 3 // a recompute found the table wrong; its report has told it
+)
+
+func exitCode(err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
 	case errors.Is(err, app.ErrDifferent):
-		os.Exit(exitDifferent) // the report has told it
+		return exitDifferent
 	case errors.Is(err, errUsage):
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "attribution:", err)
-		os.Exit(1)
+		return exitUsage
 	}
+	return exitFailed
 }
 
 func run(ctx context.Context, args []string) error {
