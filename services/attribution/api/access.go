@@ -26,23 +26,24 @@ func access() map[string]rule {
 	everybody := token.Roles()
 	owners := []token.Role{token.Platform, token.Admin}
 	return map[string]rule{
-		"POST /v1/workspaces":                  {roles: []token.Role{token.Platform}},
-		"DELETE /v1/workspaces/{id}":           {roles: owners}, // an admin: its own demo, see DeleteWorkspace
-		"GET /v1/workspaces/current":           {roles: everybody, workspace: true},
-		"GET /v1/sources":                      {roles: everybody, workspace: true},
-		"POST /v1/sources":                     {roles: owners, workspace: true},
-		"GET /v1/policy":                       {roles: everybody, workspace: true},
-		"PUT /v1/policy":                       {roles: owners, workspace: true},
-		"GET /v1/policy/versions":              {roles: everybody, workspace: true},
-		"GET /v1/ingestion":                    {roles: everybody, workspace: true},
-		"GET /v1/quarantine":                   {roles: owners, workspace: true},
-		"GET /v1/attributions":                 {roles: everybody, workspace: true}, // phones in clear: admin alone
-		"GET /v1/totals":                       {roles: everybody, workspace: true},
-		"GET /v1/diagnostics":                  {roles: everybody, workspace: true},
-		"GET /v1/conversions/{id}/explanation": {roles: everybody, workspace: true}, // identifiers in clear: admin alone, here and below
-		"GET /v1/identity/conflicts":           {roles: everybody, workspace: true},
-		"GET /v1/identity/shared":              {roles: everybody, workspace: true},
-		"GET /v1/facts/conflicts":              {roles: everybody, workspace: true},
+		"POST /v1/workspaces":                          {roles: []token.Role{token.Platform}},
+		"DELETE /v1/workspaces/{id}":                   {roles: owners}, // an admin: its own demo, see DeleteWorkspace
+		"GET /v1/workspaces/current":                   {roles: everybody, workspace: true},
+		"GET /v1/sources":                              {roles: everybody, workspace: true},
+		"POST /v1/sources":                             {roles: owners, workspace: true},
+		"GET /v1/policy":                               {roles: everybody, workspace: true},
+		"PUT /v1/policy":                               {roles: owners, workspace: true},
+		"GET /v1/policy/versions":                      {roles: everybody, workspace: true},
+		"GET /v1/policy/versions/{version}/comparison": {roles: everybody, workspace: true}, // rows: admin alone
+		"GET /v1/ingestion":                            {roles: everybody, workspace: true},
+		"GET /v1/quarantine":                           {roles: owners, workspace: true},
+		"GET /v1/attributions":                         {roles: everybody, workspace: true}, // phones in clear: admin alone
+		"GET /v1/totals":                               {roles: everybody, workspace: true},
+		"GET /v1/diagnostics":                          {roles: everybody, workspace: true},
+		"GET /v1/conversions/{id}/explanation":         {roles: everybody, workspace: true}, // identifiers in clear: admin alone, here and below
+		"GET /v1/identity/conflicts":                   {roles: everybody, workspace: true},
+		"GET /v1/identity/shared":                      {roles: everybody, workspace: true},
+		"GET /v1/facts/conflicts":                      {roles: everybody, workspace: true},
 	}
 }
 

@@ -104,9 +104,13 @@ func (r *tableReader) open(ctx context.Context, tx *postgres.Tx, after *cursor) 
 		r.version, r.at = live, beginning(live.Version, backwards(r.asked), filterDigest(r.asked))
 		return err
 	}
-	var err error
 	r.at = *after
-	r.version, err = tx.PolicyGet(ctx, workspace, after.Version)
+	// The rows of a version that was recomputed are gone, and the next one has the same.
+	version, err := tx.PolicyHeir(ctx, workspace, after.Version)
+	if err != nil {
+		return err
+	}
+	r.version, err = tx.PolicyGet(ctx, workspace, version)
 	return err
 }
 

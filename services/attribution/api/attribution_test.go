@@ -223,6 +223,45 @@ func TestListAttributions_CursorKeepsItsPolicyVersion(t *testing.T) {
 	}
 }
 
+// A recompute that says the same takes the place of the version that a cursor was made
+// under: the page after it is the same, though the rows of that version are gone.
+func TestListAttributions_CursorOutlivesARecompute(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	workspace, admin := r.shop(3)
+	next := *r.attributions(admin, "?limit=4").Next
+	want := r.attributions(admin, "?limit=100&cursor="+next).Data
+	for version := 2; version <= 3; version++ { // twice: the first is replaced as well
+		r.exec(`update policy set state = 'discarded', replaced_by = $2 where workspace_id = $1 and state = 'live'`, workspace, version)
+		r.exec(`insert into policy (workspace_id, version, document, identity_version, reference_version, state, kind, created_at, created_by)
+		  select workspace_id, $2, document, 1, 'x', 'live', 'recompute', now(), 'x' from policy where workspace_id = $1 and version = 1`, workspace, version)
+	}
+	r.exec(`insert into conversion select workspace_id, 3, definition, conversion_id, revision, anchor, event_id, event_name, in_thread, event_at, order_id, refund,
+	  value, currency, person_id, identified, flags, models, hash, computed_at, superseded_at from conversion where workspace_id = $1`, workspace)
+	r.exec(`insert into credit select workspace_id, 3, definition, conversion_id, revision, rank, channel, touch_key, tier, touch_at, window_seconds, lag_us, message_channel,
+	  message_id, template_name, template_language, campaign, variant, weights, credited from credit where workspace_id = $1 and version = 1`, workspace)
+	r.exec(`insert into message (workspace_id, version, channel, message_id, anchor, registered, session, sent_at, read_at, computed_at)
+	  select workspace_id, 3, channel, message_id, anchor, registered, session, sent_at, read_at, computed_at from message where workspace_id = $1`, workspace)
+	for more := true; more; {
+		var err error
+		if more, err = r.worker.Sweep(t.Context(), 2, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.count(`select count(*) from conversion where workspace_id = $1 and version = 1`, workspace); n != 0 {
+		t.Fatalf("%d rows of version 1 are left", n)
+	}
+	got := r.attributions(admin, "?limit=100&cursor="+next).Data
+	for _, rows := range [][]map[string]any{want, got} {
+		for _, row := range rows {
+			delete(row, "policy_version")
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(got) != 5 {
+		t.Errorf("the next page (-before +after):\n%s", diff)
+	}
+}
+
 func TestListAttributions_MasksByRole(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/api/gen"
 	"github.com/touchline/touchline/services/attribution/api/row"
+	"github.com/touchline/touchline/services/attribution/comparison"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
@@ -59,9 +60,9 @@ func fieldErrors(faults []policy.FieldError) []httpserver.FieldError {
 // ListPolicyVersions answers GET /v1/policy/versions.
 func (s *Server) ListPolicyVersions(ctx context.Context, _ gen.ListPolicyVersionsRequestObject) (gen.ListPolicyVersionsResponseObject, error) {
 	workspace := sessionOf(ctx).workspace
-	var versions []dbsqlc.Policy
+	var versions []dbsqlc.PolicyVersionsRow
 	err := s.cfg.Store.InWorkspace(ctx, workspace, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		versions, err = tx.PolicyList(ctx, workspace)
+		versions, err = tx.PolicyVersions(ctx, workspace)
 		return err
 	})
 	if err != nil {
@@ -71,9 +72,11 @@ func (s *Server) ListPolicyVersions(ctx context.Context, _ gen.ListPolicyVersion
 		return nil, notFound() // a workspace has one from its beginning
 	}
 	answer := gen.ListPolicyVersions200JSONResponse{Data: make([]gen.PolicyVersion, len(versions))}
-	for i, v := range versions {
+	for i, found := range versions {
+		v := &found.Policy
 		answer.Data[i] = gen.PolicyVersion{
-			Version: int(v.Version), State: gen.PolicyState(v.State), Progress: progress(&v),
+			Version: int(v.Version), Kind: gen.PolicyKind(v.Kind), State: gen.PolicyState(v.State),
+			Progress: progress(v, found.Differences != nil), Differences: found.Differences, ReplacedBy: wide(v.ReplacedBy),
 			CreatedAt: row.InstantOf(v.CreatedAt), CreatedBy: v.CreatedBy,
 			PublishedAt: row.MaybeInstant(v.PublishedAt), SupersededAt: row.MaybeInstant(v.SupersededAt),
 		}
@@ -81,14 +84,42 @@ func (s *Server) ListPolicyVersions(ctx context.Context, _ gen.ListPolicyVersion
 	return answer, nil
 }
 
-// progress is 1 for a version that came into force. A build can walk more facts than
-// it counted at its beginning; it is complete only when it is swapped in.
-func progress(v *dbsqlc.Policy) float64 {
-	if v.PublishedAt != nil {
+func wide(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	number := int(*n)
+	return &number
+}
+
+// progress is 1 for a version that came into force or was compared. A build can walk
+// more facts than it counted at its beginning; it is complete only when it is swapped in.
+func progress(v *dbsqlc.Policy, compared bool) float64 {
+	if v.PublishedAt != nil || compared {
 		return 1
 	}
 	if v.BuildTotal == 0 {
 		return 0
 	}
 	return min(float64(v.BuildDone)/float64(v.BuildTotal), 0.99)
+}
+
+// GetPolicyComparison answers GET /v1/policy/versions/{version}/comparison. The rows
+// that differ name messages and people: only who may see those gets them.
+func (s *Server) GetPolicyComparison(ctx context.Context, request gen.GetPolicyComparisonRequestObject) (gen.GetPolicyComparisonResponseObject, error) {
+	caller := sessionOf(ctx)
+	var found comparison.Comparison
+	err := s.cfg.Store.InWorkspace(ctx, caller.workspace, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		found, err = tx.ComparisonLookup(ctx, caller.workspace, int(request.Version))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read comparison: %w", err)
+	}
+	if !caller.seesPersons() {
+		for i := range found.Parts {
+			found.Parts[i].Rows = []comparison.Row{}
+		}
+	}
+	return gen.GetPolicyComparison200JSONResponse(found), nil
 }

@@ -80,6 +80,18 @@ type APIConfig struct {
 	Listening func(public, admin string) `env:"-"`
 }
 
+// RecomputeConfig is every setting of the command recompute, which needs no Redis.
+type RecomputeConfig struct {
+	Database
+	// DatabaseConns is the most connections of the process, unless DATABASE_URL says
+	// pool_max_conns.
+	DatabaseConns int `env:"TOUCHLINE_DATABASE_CONNS" envDefault:"16"`
+	// IdentityKey must be that of the workers: what the block list names is found by it.
+	IdentityKey config.Key `env:"TOUCHLINE_IDENTITY_KEY,required"`
+	// Failpoint ends the process at a named place; for tests.
+	Failpoint string `env:"TOUCHLINE_FAILPOINT"`
+}
+
 // Tokens is what signs and checks bearer tokens.
 type Tokens struct {
 	// JWTKeys are "kid=base64[,kid=base64…]", 32 bytes or more each; the first
@@ -123,6 +135,12 @@ func (w WorkerConfig) Validate() error {
 // Validate checks what a type cannot say.
 func (c APIConfig) Validate() error {
 	return errors.Join(c.Shared.Validate(), c.Tokens.Validate(), within("TOUCHLINE_EXPLAIN_FACTS", c.ExplainFacts, 1000, 10_000_000))
+}
+
+// Validate checks what a type cannot say.
+func (c RecomputeConfig) Validate() error {
+	// One holds the lock while others read.
+	return within("TOUCHLINE_DATABASE_CONNS", c.DatabaseConns, 4, 1000)
 }
 
 // Validate checks the keys, without quoting them.

@@ -44,9 +44,9 @@ func TestREADME_HasEverySetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	columns := []reflect.Type{reflect.TypeFor[app.WorkerConfig](), reflect.TypeFor[app.APIConfig](), reflect.TypeFor[app.Database](), reflect.TypeFor[app.Tokens]()}
+	columns := []reflect.Type{reflect.TypeFor[app.WorkerConfig](), reflect.TypeFor[app.APIConfig](), reflect.TypeFor[app.Database](), reflect.TypeFor[app.Tokens](), reflect.TypeFor[app.RecomputeConfig]()}
 	got := make([]map[string]string, len(columns))
-	line := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\|([^|]*)\\|([^|]*)\\|([^|]*)\\|([^|]*)\\|([^|]*)\\|")
+	line := regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\|([^|]*)\\|([^|]*)\\|([^|]*)\\|([^|]*)\\|([^|]*)\\|([^|]*)\\|")
 	for _, cells := range line.FindAllStringSubmatch(string(raw), -1) {
 		for i := range columns {
 			if got[i] == nil {

@@ -21,11 +21,24 @@ func observeDerive(r prometheus.Registerer) func(derive.Pass) {
 		Name: "touchline_derive_seconds", Help: "Time of one transaction of derive.",
 		Buckets: prometheus.ExponentialBuckets(0.002, 2, 14), // 2 ms to 16 s
 	})
-	r.MustRegister(touched, facts, changed, seconds)
+	recomputed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "touchline_recomputes_total", Help: "Recomputes that are complete, by what they found: equal or different.",
+	}, []string{"found"})
+	for _, found := range []string{"equal", "different"} {
+		recomputed.WithLabelValues(found) // from the start, so that the first one shows as an increase
+	}
+	r.MustRegister(touched, facts, changed, seconds, recomputed)
 	return func(p derive.Pass) {
 		touched.Add(float64(p.Touched))
 		facts.Add(float64(p.Facts))
 		changed.Add(float64(p.Changed))
 		seconds.Observe(p.Took.Seconds())
+		switch {
+		case p.Swap == nil || !p.Swap.Recompute:
+		case p.Swap.Differences == 0:
+			recomputed.WithLabelValues("equal").Inc()
+		default:
+			recomputed.WithLabelValues("different").Inc()
+		}
 	}
 }

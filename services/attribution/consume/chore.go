@@ -18,6 +18,10 @@ const (
 	// forgetAfter is the idle time after which an empty consumer is removed from its
 	// group; forgetEvery is how often to look.
 	forgetAfter, forgetEvery = time.Hour, 10 * time.Minute
+	// sweepRows is how many rows of a discarded version are removed in one transaction:
+	// some tens of milliseconds. sweepFor is for how long a round goes on with it, so
+	// that the other chores are not kept waiting. Guesses.
+	sweepRows, sweepFor = 2000, 500 * time.Millisecond
 )
 
 // chores does what some worker has to do, each round all of it, the first at once: a
@@ -32,6 +36,7 @@ func (c *Consumer) chores(ctx context.Context) {
 		c.report(ctx, "settling the batches of others", c.recover(ctx))
 		c.report(ctx, "folding the ledger", f.fold(ctx, c))
 		c.report(ctx, "measuring the lag", c.measure(ctx))
+		c.report(ctx, "removing rows of discarded versions", c.sweep(ctx))
 		if time.Since(forgot) >= forgetEvery {
 			forgot = time.Now()
 			c.report(ctx, "removing dead consumers", c.forgetConsumers(ctx))
@@ -170,6 +175,18 @@ func (c *Consumer) measure(ctx context.Context) error {
 			return err
 		}
 		c.metrics.lag(shard, lag)
+	}
+	return nil
+}
+
+// sweep removes rows that nobody can read any more: of versions that were given up,
+// only checked, or replaced by a recompute that says the same.
+func (c *Consumer) sweep(ctx context.Context) error {
+	for begun := time.Now(); time.Since(begun) < sweepFor; {
+		more, err := c.parts.Pool.Sweep(ctx, sweepRows, time.Now().UTC())
+		if err != nil || !more {
+			return err
+		}
 	}
 	return nil
 }

@@ -30,15 +30,16 @@ type Config struct {
 	Now       func() time.Time // the clock; time.Now
 	Log       *slog.Logger     // slog.Default
 	Observe   func(Pass)       // called after each committed transaction
-	Point     func(string)     // called at before_derived and after_derived: where kill tests end the process
+	Point     func(string)     // called at before_ and after_derived, at the end of a build also at before_ and after_swap: where kill tests end the process
 }
 
 // Pass tells what one transaction did.
 type Pass struct {
 	Workspace uuid.UUID
-	Touched   int // rows concluded from
-	Facts     int // facts derived
-	Changed   int // conversions written
+	Touched   int   // rows concluded from
+	Facts     int   // facts derived
+	Changed   int   // conversions written
+	Swap      *Swap // the end of a build; nil: it was none
 	Took      time.Duration
 }
 
@@ -193,15 +194,34 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		more, err = work.run(ctx)
 		done = work.done
 		d.cfg.Point("before_derived")
+		if done.Swap != nil {
+			d.cfg.Point("before_swap")
+		}
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
 	d.cfg.Point("after_derived")
+	if done.Swap != nil {
+		d.cfg.Point("after_swap")
+		d.tell(workspace, *done.Swap)
+	}
 	done.Took = d.cfg.Now().Sub(begun)
 	d.cfg.Observe(done)
 	return more, nil
+}
+
+// tell logs the end of a build, loudly when a recompute found the table wrong.
+func (d *Deriver) tell(workspace uuid.UUID, s Swap) {
+	log, what := d.cfg.Log.Info, "policy version in force"
+	switch {
+	case s.Recompute && s.Differences > 0:
+		log, what = d.cfg.Log.Error, "recompute differs from the table"
+	case s.Recompute:
+		what = "recompute equals the table"
+	}
+	log(what, "workspace", workspace, "version", s.Version, "live", s.Live, "against", s.Against, "differences", s.Differences)
 }
 
 // jitter spreads retries over [d/2, d + d/2), so that workers that failed together

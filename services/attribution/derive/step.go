@@ -35,14 +35,19 @@ func (s *step) run(ctx context.Context) (more bool, err error) {
 	}
 	if len(touched) > 0 {
 		s.done.Touched = len(touched)
-		return true, s.conclude(ctx, touched)
+		if err := s.conclude(ctx, touched); err != nil || len(touched) == s.cfg.BatchRows {
+			return true, err
+		}
 	}
+	// Nothing is touched any more, as far as this snapshot sees. A build goes on in the
+	// same transaction: in one of its own it would find facts that have arrived since,
+	// and where they keep arriving it would never come to its end.
 	for _, v := range s.info.Versions {
 		if v.Building {
 			return true, s.build(ctx, v)
 		}
 	}
-	return false, nil
+	return len(touched) > 0, nil
 }
 
 // conclude derives what touched rows can bear on, in every version.
@@ -62,33 +67,6 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 		}
 	}
 	return s.tx.Finish(ctx, touched)
-}
-
-// build derives the next facts of a building version, in order of their keys, with
-// everything connected to them. What a later step meets again is equal by then and
-// writes nothing, so a crash costs no more than the step it interrupts.
-func (s *step) build(ctx context.Context, v Version) error {
-	keys, err := s.tx.Walk(ctx, v.Cursor, s.cfg.WalkRows)
-	if err != nil {
-		return err
-	}
-	advance := Build{Version: v.Number, Start: !v.Started, Walked: len(keys), Cursor: v.Cursor, At: s.cfg.Now()}
-	if len(keys) > 0 {
-		refs, err := s.tx.Refs(ctx, keys)
-		if err != nil {
-			return err
-		}
-		found, err := closure(ctx, s.tx, refs, []Version{v})
-		if err != nil {
-			return fmt.Errorf("gather facts: %w", err)
-		}
-		if err := s.rewrite(ctx, v, found); err != nil {
-			return err
-		}
-		advance.Cursor = keys[len(keys)-1]
-	}
-	advance.Publish = len(keys) < s.cfg.WalkRows
-	return s.tx.Advance(ctx, advance)
 }
 
 // rewrite makes a version hold on found's references exactly what follows from

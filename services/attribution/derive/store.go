@@ -51,8 +51,10 @@ type Queue interface {
 	Touched(ctx context.Context, most int) ([]Touched, error)
 	// Finish deletes exactly these rows and moves their terms into the ledger.
 	Finish(ctx context.Context, rows []Touched) error
-	// Advance records how far a build has come, or publishes it.
-	Advance(ctx context.Context, build Build) error
+	// Advance records how far a build has come. When it is complete it is compared with
+	// the live version and takes its place, or is discarded if it only was to check; the
+	// swap says which. Nothing may be touched then but what this transaction finished.
+	Advance(ctx context.Context, build Build) (*Swap, error)
 }
 
 // Facts finds stored facts.
@@ -119,8 +121,17 @@ type Build struct {
 	Start   bool // count the facts to walk
 	Walked  int
 	Cursor  uuid.UUID
-	Publish bool // it is complete: it takes the place of the live version
+	Publish bool // it is complete
 	At      time.Time
+}
+
+// Swap is the end of a build.
+type Swap struct {
+	Version     int
+	Against     int   // the version that was live
+	Recompute   bool  // the live policy from nothing; else a new one
+	Live        bool  // Version is in force now; else it is discarded
+	Differences int64 // rows in which the two differ
 }
 
 // ConversionKey names a conversion within a version.

@@ -182,27 +182,24 @@ func (t deriveTx) Finish(ctx context.Context, rows []derive.Touched) error {
 }
 
 // Advance implements [derive.Queue].
-func (t deriveTx) Advance(ctx context.Context, b derive.Build) error {
+func (t deriveTx) Advance(ctx context.Context, b derive.Build) (*derive.Swap, error) {
 	if b.Start {
 		total, err := t.queries.DeriveFactCount(ctx, t.workspace)
 		if err != nil {
-			return interpret(err)
+			return nil, interpret(err)
 		}
 		err = t.queries.DeriveBuildStart(ctx, dbsqlc.DeriveBuildStartParams{BuildTotal: total, WorkspaceID: t.workspace, Version: int32(b.Version)})
 		if err != nil {
-			return interpret(err)
+			return nil, interpret(err)
 		}
 	}
 	err := t.queries.DeriveBuildProgress(ctx, dbsqlc.DeriveBuildProgressParams{
 		Walked: int64(b.Walked), BuildCursor: &b.Cursor, WorkspaceID: t.workspace, Version: int32(b.Version),
 	})
 	if err != nil || !b.Publish {
-		return interpret(err)
+		return nil, interpret(err)
 	}
-	if err := t.queries.DeriveBuildSupersede(ctx, &b.At, t.workspace); err != nil {
-		return interpret(err)
-	}
-	return interpret(t.queries.DeriveBuildPublish(ctx, dbsqlc.DeriveBuildPublishParams{At: &b.At, WorkspaceID: t.workspace, Version: int32(b.Version)}))
+	return t.swap(ctx, b)
 }
 
 // ByRef implements [derive.Facts].

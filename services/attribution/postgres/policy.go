@@ -18,7 +18,15 @@ import (
 const (
 	PolicyBuilding   = "building"
 	PolicyLive       = "live"
-	PolicySuperseded = "superseded"
+	PolicySuperseded = "superseded" // it was in force and stays readable
+	PolicyDiscarded  = "discarded"  // its rows are gone or going: it never came into force, or another says the same
+)
+
+// The kinds of a policy version: a document that was published, or the one in force
+// derived from nothing.
+const (
+	KindPolicy    = "policy"
+	KindRecompute = "recompute"
 )
 
 // PolicyDraft is a policy that is to be published.
@@ -33,7 +41,8 @@ type PolicyDraft struct {
 // is or will be in force, with its state. A workspace without facts has it live at
 // once. Otherwise it is building, in place of a version that was building before;
 // derive walks the facts and swaps it in. A draft equal to the live version answers
-// that one and gives up a build; one equal to the building version answers that.
+// that one and gives up a build, unless that is a recompute, which says the same; one
+// equal to the policy being built answers that. Any other draft gives up a recompute.
 //
 // It waits for the workspace's lock, but see lockPatience ([ErrUnavailable]).
 // [ErrNotFound]: no such workspace.
@@ -61,26 +70,29 @@ func (t *Tx) policyPublish(ctx context.Context, workspace uuid.UUID, draft Polic
 	if live == nil {
 		return 0, "", ErrNotFound
 	}
-	if same(building, draft.Policy) {
+	recompute := building != nil && building.Kind == KindRecompute
+	if !recompute && same(building, draft.Policy) {
 		return int(building.Version), PolicyBuilding, nil
 	}
-	if building != nil {
-		if err := t.policyAbandon(ctx, building, live, draft.At); err != nil {
+	unchanged := same(live, draft.Policy)
+	if building != nil && (!recompute || !unchanged) {
+		if err := t.policyAbandon(ctx, building, draft.At); err != nil {
 			return 0, "", err
 		}
 	}
-	if same(live, draft.Policy) {
+	if unchanged {
 		return int(live.Version), PolicyLive, nil
 	}
 	identity, err := identityVersion(versions, live, draft.Policy)
 	if err != nil {
 		return 0, "", err
 	}
-	return t.policyAdd(ctx, workspace, policyRow{draft: draft, version: versions[0].Version + 1, identity: identity})
+	return t.policyAdd(ctx, live, policyRow{draft: draft, version: versions[0].Version + 1, identity: identity, kind: KindPolicy})
 }
 
 // policyAdd writes the version, live or building by what there is to walk.
-func (t *Tx) policyAdd(ctx context.Context, workspace uuid.UUID, row policyRow) (int, string, error) {
+func (t *Tx) policyAdd(ctx context.Context, live *dbsqlc.Policy, row policyRow) (int, string, error) {
+	workspace := live.WorkspaceID
 	work, err := t.PolicyWork(ctx, workspace)
 	if err != nil {
 		return 0, "", err
@@ -88,7 +100,8 @@ func (t *Tx) policyAdd(ctx context.Context, workspace uuid.UUID, row policyRow) 
 	row.state, row.total = PolicyBuilding, work.Facts
 	if work.Facts == 0 && !work.Touched {
 		row.state = PolicyLive
-		if err := t.PolicySupersede(ctx, dbsqlc.PolicySupersedeParams{WorkspaceID: workspace, State: PolicyLive, At: &row.draft.At}); err != nil {
+		end := dbsqlc.PolicyRetireParams{WorkspaceID: workspace, Version: live.Version, State: PolicySuperseded, At: &row.draft.At}
+		if err := t.PolicyRetire(ctx, end); err != nil {
 			return 0, "", err
 		}
 	}
@@ -100,6 +113,8 @@ type policyRow struct {
 	draft    PolicyDraft
 	version  int32
 	identity int32
+	kind     string
+	check    bool // of a recompute: never in force
 	state    string
 	total    int64 // facts to walk
 }
@@ -111,35 +126,17 @@ func (t *Tx) policyInsert(ctx context.Context, workspace uuid.UUID, row policyRo
 	}
 	return t.PolicyInsert(ctx, dbsqlc.PolicyInsertParams{
 		WorkspaceID: workspace, Version: row.version, Document: row.draft.Policy.Document(), IdentityVersion: row.identity,
-		ReferenceVersion: row.draft.Reference, State: row.state, BuildTotal: row.total,
+		ReferenceVersion: row.draft.Reference, State: row.state, Kind: row.kind, CheckOnly: row.check, BuildTotal: row.total,
 		CreatedAt: row.draft.At, CreatedBy: row.draft.By, PublishedAt: published,
 	})
 }
 
-// policyAbandon ends a build that nobody has seen and deletes what it wrote.
-func (t *Tx) policyAbandon(ctx context.Context, building, live *dbsqlc.Policy, at time.Time) error {
-	workspace, version, identity := building.WorkspaceID, building.Version, building.IdentityVersion
-	err := t.PolicySupersede(ctx, dbsqlc.PolicySupersedeParams{WorkspaceID: workspace, State: PolicyBuilding, At: &at})
-	if err != nil {
-		return err
-	}
-	drops := []func(context.Context, uuid.UUID, int32) error{
-		t.PolicyDropCredits, t.PolicyDropConversions, t.PolicyDropMessages, t.PolicyDropRollupCredits, t.PolicyDropRollupMessages,
-	}
-	for _, drop := range drops {
-		if err := drop(ctx, workspace, version); err != nil {
-			return err
-		}
-	}
-	if identity == live.IdentityVersion {
-		return nil // the live version stands on the same persons
-	}
-	for _, drop := range []func(context.Context, uuid.UUID, int32) error{t.PolicyDropLinks, t.PolicyDropPersons, t.PolicyDropClaims} {
-		if err := drop(ctx, workspace, identity); err != nil {
-			return err
-		}
-	}
-	return nil
+// policyAbandon ends a build that nobody has seen. Its rows are removed in the
+// background ([Pool.Sweep]).
+func (t *Tx) policyAbandon(ctx context.Context, building *dbsqlc.Policy, at time.Time) error {
+	return t.PolicyRetire(ctx, dbsqlc.PolicyRetireParams{
+		WorkspaceID: building.WorkspaceID, Version: building.Version, State: PolicyDiscarded, At: &at,
+	})
 }
 
 // identityVersion is the live one when the draft concludes the same persons, else a
@@ -152,11 +149,16 @@ func identityVersion(versions []dbsqlc.Policy, live *dbsqlc.Policy, draft *polic
 	if current.IdentityEqual(draft) {
 		return live.IdentityVersion, nil
 	}
+	return freshIdentity(versions), nil
+}
+
+// freshIdentity is a number that no version's persons have had.
+func freshIdentity(versions []dbsqlc.Policy) int32 {
 	highest := int32(0)
 	for _, v := range versions {
 		highest = max(highest, v.IdentityVersion)
 	}
-	return highest + 1, nil
+	return highest + 1
 }
 
 func find(versions []dbsqlc.Policy, state string) *dbsqlc.Policy {

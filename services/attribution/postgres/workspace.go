@@ -18,7 +18,7 @@ func (p *Pool) WorkspaceCreate(ctx context.Context, workspace dbsqlc.WorkspaceIn
 		if err := tx.WorkspaceInsert(ctx, workspace); err != nil {
 			return err
 		}
-		return tx.policyInsert(ctx, workspace.WorkspaceID, policyRow{draft: first, version: 1, identity: 1, state: PolicyLive})
+		return tx.policyInsert(ctx, workspace.WorkspaceID, policyRow{draft: first, version: 1, identity: 1, kind: KindPolicy, state: PolicyLive})
 	})
 	if err != nil {
 		return fmt.Errorf("create workspace: %w", err)
@@ -35,6 +35,15 @@ func (p *Pool) WorkspaceLookup(ctx context.Context, workspace uuid.UUID) (dbsqlc
 	})
 	if err != nil {
 		return found, fmt.Errorf("look up workspace: %w", err)
+	}
+	return found, nil
+}
+
+// WorkspaceList returns the ids of all workspaces, sorted. For [RoleWorker].
+func (p *Pool) WorkspaceList(ctx context.Context) ([]uuid.UUID, error) {
+	found, err := dbsqlc.New(p.pool).WorkspaceIDs(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list workspaces: %w", interpret(err))
 	}
 	return found, nil
 }
@@ -86,7 +95,7 @@ func (t *Tx) erasures() []func(context.Context, uuid.UUID) error {
 		t.WorkspaceDeleteLink, t.WorkspaceDeletePerson, t.WorkspaceDeleteClaim,
 		t.WorkspaceDeleteIdentifier, t.WorkspaceDeleteRef, t.WorkspaceDeleteConflict, t.WorkspaceDeleteFact,
 		t.WorkspaceDeleteQuarantine, t.WorkspaceDeleteLedgerBatch, t.WorkspaceDeleteLedger,
-		t.WorkspaceDeletePolicy, t.WorkspaceDeleteSource, t.WorkspaceDelete,
+		t.WorkspaceDeleteComparison, t.WorkspaceDeletePolicy, t.WorkspaceDeleteSource, t.WorkspaceDelete,
 	}
 }
 

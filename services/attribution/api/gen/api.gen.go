@@ -16,6 +16,7 @@ import (
 	"github.com/oapi-codegen/runtime"
 	openapi_types "github.com/oapi-codegen/runtime/types"
 	"github.com/touchline/touchline/services/attribution/api/row"
+	"github.com/touchline/touchline/services/attribution/comparison"
 )
 
 // Defines values for ClaimKind.
@@ -126,9 +127,28 @@ func (e IdentifierKind) Valid() bool {
 	}
 }
 
+// Defines values for PolicyKind.
+const (
+	PolicyKindPolicy    PolicyKind = "policy"
+	PolicyKindRecompute PolicyKind = "recompute"
+)
+
+// Valid indicates whether the value is a known member of the PolicyKind enum.
+func (e PolicyKind) Valid() bool {
+	switch e {
+	case PolicyKindPolicy:
+		return true
+	case PolicyKindRecompute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PolicyState.
 const (
 	Building   PolicyState = "building"
+	Discarded  PolicyState = "discarded"
 	Live       PolicyState = "live"
 	Superseded PolicyState = "superseded"
 )
@@ -137,6 +157,8 @@ const (
 func (e PolicyState) Valid() bool {
 	switch e {
 	case Building:
+		return true
+	case Discarded:
 		return true
 	case Live:
 		return true
@@ -413,6 +435,12 @@ type Claim struct {
 
 // ClaimKind `identify`: a fact named a person on the device. `click`: a page was opened from a link in a message to that person.
 type ClaimKind string
+
+// ComparedAmount defines model for ComparedAmount.
+type ComparedAmount = comparison.Amount
+
+// Comparison defines model for Comparison.
+type Comparison = comparison.Comparison
 
 // ConflictSide defines model for ConflictSide.
 type ConflictSide struct {
@@ -719,13 +747,19 @@ type PolicyInForce struct {
 	Version     int           `json:"version"`
 }
 
+// PolicyKind `recompute`: the policy in force at that time, derived from nothing.
+type PolicyKind string
+
 // PolicyPublished defines model for PolicyPublished.
 type PolicyPublished struct {
+	// State `superseded` was in force and can still be read; `discarded` cannot: it was given up
+	// or only to check, or `replaced_by` says the same.
 	State   PolicyState `json:"state"`
 	Version int         `json:"version"`
 }
 
-// PolicyState defines model for PolicyState.
+// PolicyState `superseded` was in force and can still be read; `discarded` cannot: it was given up
+// or only to check, or `replaced_by` says the same.
 type PolicyState string
 
 // PolicyVersion defines model for PolicyVersion.
@@ -736,11 +770,23 @@ type PolicyVersion struct {
 	// CreatedBy Subject of the token.
 	CreatedBy string `json:"created_by"`
 
+	// Differences Rows in which it differs from the version before it; null when it was not compared.
+	Differences *int64 `json:"differences"`
+
+	// Kind `recompute`: the policy in force at that time, derived from nothing.
+	Kind PolicyKind `json:"kind"`
+
 	// Progress Share of the facts that its build has walked.
 	Progress float64 `json:"progress"`
 
 	// PublishedAt When it came into force; null if it never did.
-	PublishedAt  *MaybeInstant `json:"published_at"`
+	PublishedAt *MaybeInstant `json:"published_at"`
+
+	// ReplacedBy The version that says the same and took its place.
+	ReplacedBy *int `json:"replaced_by"`
+
+	// State `superseded` was in force and can still be read; `discarded` cannot: it was given up
+	// or only to check, or `replaced_by` says the same.
 	State        PolicyState   `json:"state"`
 	SupersededAt *MaybeInstant `json:"superseded_at"`
 	Version      int           `json:"version"`
@@ -1173,6 +1219,13 @@ type ListPolicyVersionsParams struct {
 	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
 }
 
+// GetPolicyComparisonParams defines parameters for GetPolicyComparison.
+type GetPolicyComparisonParams struct {
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
 // ListQuarantineParams defines parameters for ListQuarantine.
 type ListQuarantineParams struct {
 	// Reason Only this reason.
@@ -1261,6 +1314,9 @@ type ServerInterface interface {
 	// ListPolicyVersions Every version, newest first
 	// (GET /v1/policy/versions)
 	ListPolicyVersions(ctx echo.Context, params ListPolicyVersionsParams) error
+	// GetPolicyComparison What a version changed
+	// (GET /v1/policy/versions/{version}/comparison)
+	GetPolicyComparison(ctx echo.Context, version int32, params GetPolicyComparisonParams) error
 	// ListQuarantine What was refused, and why
 	// (GET /v1/quarantine)
 	ListQuarantine(ctx echo.Context, params ListQuarantineParams) error
@@ -1755,6 +1811,42 @@ func (w *ServerInterfaceWrapper) ListPolicyVersions(ctx echo.Context) error {
 	return err
 }
 
+// GetPolicyComparison converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPolicyComparison(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "version" -------------
+	var version int32
+
+	err = runtime.BindStyledParameterWithOptions("simple", "version", ctx.Param("version"), &version, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int32", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter version: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetPolicyComparisonParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPolicyComparison(ctx, version, params)
+	return err
+}
+
 // ListQuarantine converts echo context to params.
 func (w *ServerInterfaceWrapper) ListQuarantine(ctx echo.Context) error {
 	var err error
@@ -2006,6 +2098,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/policy", wrapper.GetPolicy, options.OperationMiddlewares["getPolicy"]...)
 	router.PUT(options.BaseURL+"/v1/policy", wrapper.PutPolicy, options.OperationMiddlewares["putPolicy"]...)
 	router.GET(options.BaseURL+"/v1/policy/versions", wrapper.ListPolicyVersions, options.OperationMiddlewares["listPolicyVersions"]...)
+	router.GET(options.BaseURL+"/v1/policy/versions/:version/comparison", wrapper.GetPolicyComparison, options.OperationMiddlewares["getPolicyComparison"]...)
 	router.GET(options.BaseURL+"/v1/ingestion", wrapper.GetIngestion, options.OperationMiddlewares["getIngestion"]...)
 	router.GET(options.BaseURL+"/v1/quarantine", wrapper.ListQuarantine, options.OperationMiddlewares["listQuarantine"]...)
 	router.GET(options.BaseURL+"/v1/attributions", wrapper.ListAttributions, options.OperationMiddlewares["listAttributions"]...)
@@ -2497,6 +2590,46 @@ func (response ListPolicyVersionsdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type GetPolicyComparisonRequestObject struct {
+	Version int32 `json:"version"`
+	Params  GetPolicyComparisonParams
+}
+
+type GetPolicyComparisonResponseObject interface {
+	VisitGetPolicyComparisonResponse(w http.ResponseWriter) error
+}
+
+type GetPolicyComparison200JSONResponse Comparison
+
+func (response GetPolicyComparison200JSONResponse) VisitGetPolicyComparisonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPolicyComparisondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetPolicyComparisondefaultApplicationProblemPlusJSONResponse) VisitGetPolicyComparisonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListQuarantineRequestObject struct {
 	Params ListQuarantineParams
 }
@@ -2801,6 +2934,9 @@ type StrictServerInterface interface {
 	// ListPolicyVersions Every version, newest first
 	// (GET /v1/policy/versions)
 	ListPolicyVersions(ctx context.Context, request ListPolicyVersionsRequestObject) (ListPolicyVersionsResponseObject, error)
+	// GetPolicyComparison What a version changed
+	// (GET /v1/policy/versions/{version}/comparison)
+	GetPolicyComparison(ctx context.Context, request GetPolicyComparisonRequestObject) (GetPolicyComparisonResponseObject, error)
 	// ListQuarantine What was refused, and why
 	// (GET /v1/quarantine)
 	ListQuarantine(ctx context.Context, request ListQuarantineRequestObject) (ListQuarantineResponseObject, error)
@@ -3104,6 +3240,32 @@ func (sh *strictHandler) ListPolicyVersions(ctx echo.Context, params ListPolicyV
 		return err
 	} else if validResponse, ok := response.(ListPolicyVersionsResponseObject); ok {
 		return validResponse.VisitListPolicyVersionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetPolicyComparison operation middleware
+func (sh *strictHandler) GetPolicyComparison(ctx echo.Context, version int32, params GetPolicyComparisonParams) error {
+	var request GetPolicyComparisonRequestObject
+
+	request.Version = version
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPolicyComparison(ctx.Request().Context(), request.(GetPolicyComparisonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPolicyComparison")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetPolicyComparisonResponseObject); ok {
+		return validResponse.VisitGetPolicyComparisonResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

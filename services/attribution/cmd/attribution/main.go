@@ -4,6 +4,8 @@
 //	attribution worker                  turns hits into facts and facts into the table
 //	attribution api                     answers the REST API and the first page
 //	attribution migrate [--to N]        brings the schema up to date, or to version N
+//	attribution recompute [--workspace ID | --all] [--check] [--json]
+//	                                    derives the table from nothing and compares it
 //	attribution token --role R [--workspace ID] [--subject S] [--ttl 1h]
 //	                                    prints a bearer token
 package main
@@ -25,7 +27,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/token"
 )
 
-const usage = "usage: attribution worker | api | migrate [--to N] | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
+const usage = "usage: attribution worker | api | migrate [--to N] | recompute [--workspace ID | --all] [--check] [--json] | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
 
 // errUsage says that the command line was not understood.
 var errUsage = errors.New(usage)
@@ -34,15 +36,33 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
+	code := exitCode(err)
+	switch code {
+	case exitFailed:
+		fmt.Fprintln(os.Stderr, "attribution:", err)
+	case exitUsage:
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// The exit codes.
+const (
+	exitFailed    = 1
+	exitUsage     = 2
+	exitDifferent = 3 // a recompute found the table wrong; its report has told it
+)
+
+func exitCode(err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, app.ErrDifferent):
+		return exitDifferent
 	case errors.Is(err, errUsage):
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "attribution:", err)
-		os.Exit(1)
+		return exitUsage
 	}
+	return exitFailed
 }
 
 func run(ctx context.Context, args []string) error {
@@ -57,6 +77,8 @@ func run(ctx context.Context, args []string) error {
 		return service(ctx, rest, app.RunAPI)
 	case "migrate":
 		return migrate(ctx, rest)
+	case "recompute":
+		return recompute(ctx, rest)
 	case "token":
 		return mint(rest)
 	}
@@ -86,6 +108,60 @@ func migrate(ctx context.Context, args []string) error {
 		return err
 	}
 	return app.Migrate(ctx, cfg, int32(*to))
+}
+
+const recomputeHelp = `usage: attribution recompute [--workspace ID | --all] [--check] [--json]
+
+Derives the table of a workspace from nothing, beside the one in force and with
+persons and links of its own, while workers go on and facts arrive, or without any
+worker. When it is complete the two are compared row by row, at one instant. Then the
+new one takes the place of the old: if they are equal the old rows are removed,
+otherwise the old version stays readable.
+
+Progress is on standard error, the report on standard output. Ending the command
+leaves the recompute to the workers; the same command again goes on with it.
+
+Exit code: 0 the table was right, 3 it differs, 1 the command failed, 2 wrong usage.
+`
+
+func recompute(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("recompute", flag.ContinueOnError)
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), recomputeHelp+"\n")
+		flags.PrintDefaults()
+	}
+	workspace := flags.String("workspace", "", "id of the workspace; may be left out where there is only one")
+	ask := app.RecomputeRequest{Out: os.Stdout, Err: os.Stderr, Terminal: isTerminal(os.Stderr)}
+	flags.BoolVar(&ask.All, "all", false, "every workspace, one after the other")
+	flags.BoolVar(&ask.Check, "check", false, "compare and change nothing")
+	flags.BoolVar(&ask.JSON, "json", false, "report as one line of JSON a workspace")
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("%w; %w", err, errUsage)
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is too much; %w", flags.Arg(0), errUsage)
+	}
+	if *workspace != "" {
+		id, err := uuid.Parse(*workspace)
+		if err != nil {
+			return fmt.Errorf("--workspace: %w; %w", err, errUsage)
+		}
+		ask.Workspace = id
+	}
+	if ask.All && *workspace != "" {
+		return fmt.Errorf("--all and --workspace exclude each other; %w", errUsage)
+	}
+	cfg, err := app.FromEnv[app.RecomputeConfig](env.ToMap(os.Environ()))
+	if err != nil {
+		return err
+	}
+	return app.Recompute(ctx, cfg, ask)
+}
+
+// isTerminal says whether somebody looks at f.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func mint(args []string) error {

@@ -60,21 +60,6 @@ func (q *Queries) DeriveBuildProgress(ctx context.Context, arg DeriveBuildProgre
 	return err
 }
 
-const deriveBuildPublish = `-- name: DeriveBuildPublish :exec
-update policy set state = 'live', published_at = $1 where workspace_id = $2 and version = $3 and state = 'building'
-`
-
-type DeriveBuildPublishParams struct {
-	At          *time.Time
-	WorkspaceID uuid.UUID
-	Version     int32
-}
-
-func (q *Queries) DeriveBuildPublish(ctx context.Context, arg DeriveBuildPublishParams) error {
-	_, err := q.db.Exec(ctx, deriveBuildPublish, arg.At, arg.WorkspaceID, arg.Version)
-	return err
-}
-
 const deriveBuildStart = `-- name: DeriveBuildStart :exec
 update policy set build_total = $1 where workspace_id = $2 and version = $3
 `
@@ -87,15 +72,6 @@ type DeriveBuildStartParams struct {
 
 func (q *Queries) DeriveBuildStart(ctx context.Context, arg DeriveBuildStartParams) error {
 	_, err := q.db.Exec(ctx, deriveBuildStart, arg.BuildTotal, arg.WorkspaceID, arg.Version)
-	return err
-}
-
-const deriveBuildSupersede = `-- name: DeriveBuildSupersede :exec
-update policy set state = 'superseded', superseded_at = $1 where workspace_id = $2 and state = 'live'
-`
-
-func (q *Queries) DeriveBuildSupersede(ctx context.Context, at *time.Time, workspaceID uuid.UUID) error {
-	_, err := q.db.Exec(ctx, deriveBuildSupersede, at, workspaceID)
 	return err
 }
 

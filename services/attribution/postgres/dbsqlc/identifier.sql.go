@@ -11,6 +11,23 @@ import (
 	"github.com/google/uuid"
 )
 
+const identifierAny = `-- name: IdentifierAny :one
+select digest, ciphertext from identifier where workspace_id = $1 order by digest limit 1
+`
+
+type IdentifierAnyRow struct {
+	Digest     uuid.UUID
+	Ciphertext []byte
+}
+
+// Any one, to see whether a key opens it.
+func (q *Queries) IdentifierAny(ctx context.Context, workspaceID uuid.UUID) (IdentifierAnyRow, error) {
+	row := q.db.QueryRow(ctx, identifierAny, workspaceID)
+	var i IdentifierAnyRow
+	err := row.Scan(&i.Digest, &i.Ciphertext)
+	return i, err
+}
+
 const identifierInsert = `-- name: IdentifierInsert :exec
 insert into identifier (workspace_id, digest, kind, folded, ciphertext, key_id, created_at)
 select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::text[]), unnest($4::uuid[]),

@@ -14,9 +14,11 @@ import (
 const ingestionBuild = `-- name: IngestionBuild :one
 select coalesce(sum(greatest(build_total - build_done, 1)), 0)::bigint as rest
 from policy
-where workspace_id = $1 and state = 'building'
+where workspace_id = $1 and state = 'building' and kind = 'policy'
 `
 
+// What a new policy has still to walk. A recompute is none: the version in force is up
+// to date while it is built.
 func (q *Queries) IngestionBuild(ctx context.Context, workspaceID uuid.UUID) (int64, error) {
 	row := q.db.QueryRow(ctx, ingestionBuild, workspaceID)
 	var rest int64

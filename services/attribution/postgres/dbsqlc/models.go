@@ -71,6 +71,15 @@ type Claim struct {
 	Holder          uuid.UUID
 }
 
+type Comparison struct {
+	WorkspaceID uuid.UUID
+	Version     int32
+	Against     int32
+	ComparedAt  time.Time
+	Differences int64
+	Document    json.RawMessage
+}
+
 type Conversion struct {
 	WorkspaceID  uuid.UUID
 	Version      int32
@@ -248,6 +257,10 @@ type Policy struct {
 	CreatedBy        string
 	PublishedAt      *time.Time
 	SupersededAt     *time.Time
+	Kind             string
+	CheckOnly        bool
+	ReplacedBy       *int32
+	EmptiedAt        *time.Time
 }
 
 type Quarantine struct {

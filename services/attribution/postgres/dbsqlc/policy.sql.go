@@ -13,81 +13,25 @@ import (
 	"github.com/google/uuid"
 )
 
-const policyDropClaims = `-- name: PolicyDropClaims :exec
-delete from claim where workspace_id = $1 and identity_version = $2
+const policyBring = `-- name: PolicyBring :exec
+update policy set state = 'live', published_at = $1
+where workspace_id = $2 and version = $3 and state = 'building'
 `
 
-func (q *Queries) PolicyDropClaims(ctx context.Context, workspaceID uuid.UUID, identityVersion int32) error {
-	_, err := q.db.Exec(ctx, policyDropClaims, workspaceID, identityVersion)
-	return err
+type PolicyBringParams struct {
+	At          *time.Time
+	WorkspaceID uuid.UUID
+	Version     int32
 }
 
-const policyDropConversions = `-- name: PolicyDropConversions :exec
-delete from conversion where workspace_id = $1 and version = $2
-`
-
-func (q *Queries) PolicyDropConversions(ctx context.Context, workspaceID uuid.UUID, version int32) error {
-	_, err := q.db.Exec(ctx, policyDropConversions, workspaceID, version)
-	return err
-}
-
-const policyDropCredits = `-- name: PolicyDropCredits :exec
-delete from credit where workspace_id = $1 and version = $2
-`
-
-// A build that is given up leaves no rows behind; nobody has seen them.
-func (q *Queries) PolicyDropCredits(ctx context.Context, workspaceID uuid.UUID, version int32) error {
-	_, err := q.db.Exec(ctx, policyDropCredits, workspaceID, version)
-	return err
-}
-
-const policyDropLinks = `-- name: PolicyDropLinks :exec
-delete from link where workspace_id = $1 and identity_version = $2
-`
-
-func (q *Queries) PolicyDropLinks(ctx context.Context, workspaceID uuid.UUID, identityVersion int32) error {
-	_, err := q.db.Exec(ctx, policyDropLinks, workspaceID, identityVersion)
-	return err
-}
-
-const policyDropMessages = `-- name: PolicyDropMessages :exec
-delete from message where workspace_id = $1 and version = $2
-`
-
-func (q *Queries) PolicyDropMessages(ctx context.Context, workspaceID uuid.UUID, version int32) error {
-	_, err := q.db.Exec(ctx, policyDropMessages, workspaceID, version)
-	return err
-}
-
-const policyDropPersons = `-- name: PolicyDropPersons :exec
-delete from identifier_person where workspace_id = $1 and identity_version = $2
-`
-
-func (q *Queries) PolicyDropPersons(ctx context.Context, workspaceID uuid.UUID, identityVersion int32) error {
-	_, err := q.db.Exec(ctx, policyDropPersons, workspaceID, identityVersion)
-	return err
-}
-
-const policyDropRollupCredits = `-- name: PolicyDropRollupCredits :exec
-delete from rollup_credit where workspace_id = $1 and version = $2
-`
-
-func (q *Queries) PolicyDropRollupCredits(ctx context.Context, workspaceID uuid.UUID, version int32) error {
-	_, err := q.db.Exec(ctx, policyDropRollupCredits, workspaceID, version)
-	return err
-}
-
-const policyDropRollupMessages = `-- name: PolicyDropRollupMessages :exec
-delete from rollup_message where workspace_id = $1 and version = $2
-`
-
-func (q *Queries) PolicyDropRollupMessages(ctx context.Context, workspaceID uuid.UUID, version int32) error {
-	_, err := q.db.Exec(ctx, policyDropRollupMessages, workspaceID, version)
+// Brings a version that was built into force.
+func (q *Queries) PolicyBring(ctx context.Context, arg PolicyBringParams) error {
+	_, err := q.db.Exec(ctx, policyBring, arg.At, arg.WorkspaceID, arg.Version)
 	return err
 }
 
 const policyGet = `-- name: PolicyGet :one
-select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at
 from policy
 where workspace_id = $1 and version = $2
 `
@@ -109,13 +53,35 @@ func (q *Queries) PolicyGet(ctx context.Context, workspaceID uuid.UUID, version 
 		&i.CreatedBy,
 		&i.PublishedAt,
 		&i.SupersededAt,
+		&i.Kind,
+		&i.CheckOnly,
+		&i.ReplacedBy,
+		&i.EmptiedAt,
 	)
 	return i, err
 }
 
+const policyHeir = `-- name: PolicyHeir :one
+with recursive heir as (
+  select p.version, p.replaced_by from policy p where p.workspace_id = $1 and p.version = $2
+  union all
+  select p.version, p.replaced_by from policy p join heir h on p.version = h.replaced_by where p.workspace_id = $1
+)
+select h.version::int as version from heir h where h.replaced_by is null
+`
+
+// The version that says what a discarded one said, however often it was replaced. The
+// version itself when nothing took its place.
+func (q *Queries) PolicyHeir(ctx context.Context, workspaceID uuid.UUID, version int32) (int32, error) {
+	row := q.db.QueryRow(ctx, policyHeir, workspaceID, version)
+	var version_2 int32
+	err := row.Scan(&version_2)
+	return version_2, err
+}
+
 const policyInsert = `-- name: PolicyInsert :exec
-insert into policy (workspace_id, version, document, identity_version, reference_version, state, build_total, created_at, created_by, published_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+insert into policy (workspace_id, version, document, identity_version, reference_version, state, kind, check_only, build_total, created_at, created_by, published_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 `
 
 type PolicyInsertParams struct {
@@ -125,6 +91,8 @@ type PolicyInsertParams struct {
 	IdentityVersion  int32
 	ReferenceVersion string
 	State            string
+	Kind             string
+	CheckOnly        bool
 	BuildTotal       int64
 	CreatedAt        time.Time
 	CreatedBy        string
@@ -139,6 +107,8 @@ func (q *Queries) PolicyInsert(ctx context.Context, arg PolicyInsertParams) erro
 		arg.IdentityVersion,
 		arg.ReferenceVersion,
 		arg.State,
+		arg.Kind,
+		arg.CheckOnly,
 		arg.BuildTotal,
 		arg.CreatedAt,
 		arg.CreatedBy,
@@ -148,7 +118,7 @@ func (q *Queries) PolicyInsert(ctx context.Context, arg PolicyInsertParams) erro
 }
 
 const policyList = `-- name: PolicyList :many
-select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at
 from policy
 where workspace_id = $1
 order by version desc
@@ -177,6 +147,10 @@ func (q *Queries) PolicyList(ctx context.Context, workspaceID uuid.UUID) ([]Poli
 			&i.CreatedBy,
 			&i.PublishedAt,
 			&i.SupersededAt,
+			&i.Kind,
+			&i.CheckOnly,
+			&i.ReplacedBy,
+			&i.EmptiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -189,7 +163,7 @@ func (q *Queries) PolicyList(ctx context.Context, workspaceID uuid.UUID) ([]Poli
 }
 
 const policyLive = `-- name: PolicyLive :one
-select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at
 from policy
 where workspace_id = $1 and state = 'live'
 `
@@ -211,24 +185,91 @@ func (q *Queries) PolicyLive(ctx context.Context, workspaceID uuid.UUID) (Policy
 		&i.CreatedBy,
 		&i.PublishedAt,
 		&i.SupersededAt,
+		&i.Kind,
+		&i.CheckOnly,
+		&i.ReplacedBy,
+		&i.EmptiedAt,
 	)
 	return i, err
 }
 
-const policySupersede = `-- name: PolicySupersede :exec
-update policy set state = 'superseded', superseded_at = $1
-where workspace_id = $2 and state = $3
+const policyRetire = `-- name: PolicyRetire :exec
+update policy set state = $1, superseded_at = $2, replaced_by = $3
+where workspace_id = $4 and version = $5
 `
 
-type PolicySupersedeParams struct {
-	At          *time.Time
-	WorkspaceID uuid.UUID
+type PolicyRetireParams struct {
 	State       string
+	At          *time.Time
+	ReplacedBy  *int32
+	WorkspaceID uuid.UUID
+	Version     int32
 }
 
-func (q *Queries) PolicySupersede(ctx context.Context, arg PolicySupersedeParams) error {
-	_, err := q.db.Exec(ctx, policySupersede, arg.At, arg.WorkspaceID, arg.State)
+// Ends a version's time: superseded or discarded.
+func (q *Queries) PolicyRetire(ctx context.Context, arg PolicyRetireParams) error {
+	_, err := q.db.Exec(ctx, policyRetire,
+		arg.State,
+		arg.At,
+		arg.ReplacedBy,
+		arg.WorkspaceID,
+		arg.Version,
+	)
 	return err
+}
+
+const policyVersions = `-- name: PolicyVersions :many
+select p.workspace_id, p.version, p.document, p.identity_version, p.reference_version, p.state, p.build_total, p.build_done, p.build_cursor, p.created_at, p.created_by, p.published_at, p.superseded_at, p.kind, p.check_only, p.replaced_by, p.emptied_at, c.differences
+from policy p
+left join comparison c on c.workspace_id = p.workspace_id and c.version = p.version
+where p.workspace_id = $1
+order by p.version desc
+`
+
+type PolicyVersionsRow struct {
+	Policy      Policy
+	Differences *int64
+}
+
+// Every version with the number of rows in which it differed from the one before it;
+// null: it was not compared.
+func (q *Queries) PolicyVersions(ctx context.Context, workspaceID uuid.UUID) ([]PolicyVersionsRow, error) {
+	rows, err := q.db.Query(ctx, policyVersions, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PolicyVersionsRow{}
+	for rows.Next() {
+		var i PolicyVersionsRow
+		if err := rows.Scan(
+			&i.Policy.WorkspaceID,
+			&i.Policy.Version,
+			&i.Policy.Document,
+			&i.Policy.IdentityVersion,
+			&i.Policy.ReferenceVersion,
+			&i.Policy.State,
+			&i.Policy.BuildTotal,
+			&i.Policy.BuildDone,
+			&i.Policy.BuildCursor,
+			&i.Policy.CreatedAt,
+			&i.Policy.CreatedBy,
+			&i.Policy.PublishedAt,
+			&i.Policy.SupersededAt,
+			&i.Policy.Kind,
+			&i.Policy.CheckOnly,
+			&i.Policy.ReplacedBy,
+			&i.Policy.EmptiedAt,
+			&i.Differences,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const policyWork = `-- name: PolicyWork :one

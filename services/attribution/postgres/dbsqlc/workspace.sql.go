@@ -41,6 +41,15 @@ func (q *Queries) WorkspaceDeleteClaim(ctx context.Context, workspaceID uuid.UUI
 	return err
 }
 
+const workspaceDeleteComparison = `-- name: WorkspaceDeleteComparison :exec
+delete from comparison where workspace_id = $1
+`
+
+func (q *Queries) WorkspaceDeleteComparison(ctx context.Context, workspaceID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, workspaceDeleteComparison, workspaceID)
+	return err
+}
+
 const workspaceDeleteConflict = `-- name: WorkspaceDeleteConflict :exec
 delete from fact_conflict where workspace_id = $1
 `
@@ -216,6 +225,30 @@ func (q *Queries) WorkspaceGet(ctx context.Context, workspaceID uuid.UUID) (Work
 		&i.CreatedAt,
 	)
 	return i, err
+}
+
+const workspaceIDs = `-- name: WorkspaceIDs :many
+select workspace_id from workspace order by workspace_id
+`
+
+func (q *Queries) WorkspaceIDs(ctx context.Context) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, workspaceIDs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var workspace_id uuid.UUID
+		if err := rows.Scan(&workspace_id); err != nil {
+			return nil, err
+		}
+		items = append(items, workspace_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const workspaceInsert = `-- name: WorkspaceInsert :exec

@@ -73,12 +73,6 @@ update policy set build_total = @build_total where workspace_id = @workspace_id 
 update policy set build_done = build_done + @walked, build_cursor = @build_cursor
 where workspace_id = @workspace_id and version = @version;
 
--- name: DeriveBuildSupersede :exec
-update policy set state = 'superseded', superseded_at = @at where workspace_id = @workspace_id and state = 'live';
-
--- name: DeriveBuildPublish :exec
-update policy set state = 'live', published_at = @at where workspace_id = @workspace_id and version = @version and state = 'building';
-
 -- Identifiers that the block lists name: nothing is found through them.
 -- name: DeriveBlocked :many
 select digest from identifier where workspace_id = @workspace_id and folded = any(@folded::uuid[]);

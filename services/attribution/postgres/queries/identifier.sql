@@ -9,3 +9,7 @@ on conflict do nothing;
 select i.workspace_id, i.digest, i.kind, i.folded, i.ciphertext, i.key_id, i.created_at
 from identifier i
 where i.workspace_id = @workspace_id and i.digest = any (@digests::uuid[]);
+
+-- Any one, to see whether a key opens it.
+-- name: IdentifierAny :one
+select digest, ciphertext from identifier where workspace_id = @workspace_id order by digest limit 1;

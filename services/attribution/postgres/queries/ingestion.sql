@@ -26,7 +26,9 @@ from terms
 group by source_id
 order by source_id;
 
+-- What a new policy has still to walk. A recompute is none: the version in force is up
+-- to date while it is built.
 -- name: IngestionBuild :one
 select coalesce(sum(greatest(build_total - build_done, 1)), 0)::bigint as rest
 from policy
-where workspace_id = @workspace_id and state = 'building';
+where workspace_id = @workspace_id and state = 'building' and kind = 'policy';

@@ -15,12 +15,37 @@ where workspace_id = @workspace_id
 order by version desc;
 
 -- name: PolicyInsert :exec
-insert into policy (workspace_id, version, document, identity_version, reference_version, state, build_total, created_at, created_by, published_at)
-values (@workspace_id, @version, @document, @identity_version, @reference_version, @state, @build_total, @created_at, @created_by, sqlc.narg(published_at));
+insert into policy (workspace_id, version, document, identity_version, reference_version, state, kind, check_only, build_total, created_at, created_by, published_at)
+values (@workspace_id, @version, @document, @identity_version, @reference_version, @state, @kind, @check_only, @build_total, @created_at, @created_by, sqlc.narg(published_at));
 
--- name: PolicySupersede :exec
-update policy set state = 'superseded', superseded_at = @at
-where workspace_id = @workspace_id and state = @state;
+-- Every version with the number of rows in which it differed from the one before it;
+-- null: it was not compared.
+-- name: PolicyVersions :many
+select sqlc.embed(p), c.differences
+from policy p
+left join comparison c on c.workspace_id = p.workspace_id and c.version = p.version
+where p.workspace_id = @workspace_id
+order by p.version desc;
+
+-- Ends a version's time: superseded or discarded.
+-- name: PolicyRetire :exec
+update policy set state = @state, superseded_at = @at, replaced_by = sqlc.narg(replaced_by)
+where workspace_id = @workspace_id and version = @version;
+
+-- Brings a version that was built into force.
+-- name: PolicyBring :exec
+update policy set state = 'live', published_at = @at
+where workspace_id = @workspace_id and version = @version and state = 'building';
+
+-- The version that says what a discarded one said, however often it was replaced. The
+-- version itself when nothing took its place.
+-- name: PolicyHeir :one
+with recursive heir as (
+  select p.version, p.replaced_by from policy p where p.workspace_id = @workspace_id and p.version = @version
+  union all
+  select p.version, p.replaced_by from policy p join heir h on p.version = h.replaced_by where p.workspace_id = @workspace_id
+)
+select h.version::int as version from heir h where h.replaced_by is null;
 
 -- What a build has to walk, and whether anything waits to be derived. Not under the
 -- consumers' control: they take no lock. A fact stored after this ran leaves a row
@@ -29,28 +54,3 @@ where workspace_id = @workspace_id and state = @state;
 select
   (select count(*) from fact f where f.workspace_id = @workspace_id) as facts,
   (exists (select from touched t where t.workspace_id = @workspace_id))::boolean as touched;
-
--- A build that is given up leaves no rows behind; nobody has seen them.
--- name: PolicyDropCredits :exec
-delete from credit where workspace_id = @workspace_id and version = @version;
-
--- name: PolicyDropConversions :exec
-delete from conversion where workspace_id = @workspace_id and version = @version;
-
--- name: PolicyDropMessages :exec
-delete from message where workspace_id = @workspace_id and version = @version;
-
--- name: PolicyDropRollupCredits :exec
-delete from rollup_credit where workspace_id = @workspace_id and version = @version;
-
--- name: PolicyDropRollupMessages :exec
-delete from rollup_message where workspace_id = @workspace_id and version = @version;
-
--- name: PolicyDropLinks :exec
-delete from link where workspace_id = @workspace_id and identity_version = @identity_version;
-
--- name: PolicyDropPersons :exec
-delete from identifier_person where workspace_id = @workspace_id and identity_version = @identity_version;
-
--- name: PolicyDropClaims :exec
-delete from claim where workspace_id = @workspace_id and identity_version = @identity_version;

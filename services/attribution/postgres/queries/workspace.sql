@@ -7,6 +7,9 @@ select workspace_id, name, currency, timezone, country, demo, created_at
 from workspace
 where workspace_id = @workspace_id;
 
+-- name: WorkspaceIDs :many
+select workspace_id from workspace order by workspace_id;
+
 -- Waits for the batches that are being stored and keeps new ones out, so that none
 -- leaves rows behind.
 -- name: WorkspaceClose :exec
@@ -62,6 +65,9 @@ delete from ledger_batch where workspace_id = @workspace_id;
 
 -- name: WorkspaceDeleteLedger :exec
 delete from ledger where workspace_id = @workspace_id;
+
+-- name: WorkspaceDeleteComparison :exec
+delete from comparison where workspace_id = @workspace_id;
 
 -- name: WorkspaceDeletePolicy :exec
 delete from policy where workspace_id = @workspace_id;

@@ -1,0 +1,317 @@
+-- What the version built says otherwise than the one in force (against). Each query
+-- joins the two in full, on their keys, and so works on sets whatever their size;
+-- rows are shown of the first few differing keys alone.
+
+-- Nothing is known of how many rows a fresh version has: a plan for one row would
+-- loop over a million. Where a loop is needed all the same its price looks enormous,
+-- which would have the query compiled. Sorting and hashing may use more than usual.
+-- name: ComparisonPlan :exec
+select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true);
+
+-- A conversion differs when its row does or any of its credits: what was damaged in
+-- place leaves the hash as it was. Whatever the credits of differing conversions
+-- add up to in one version and not in the other was gained or lost; moved is what one
+-- conversion lost on some channels and gained on others.
+-- name: ComparisonConversions :one
+with old_row as (
+  select c.* from conversion c where c.workspace_id = @workspace_id and c.version = @against and c.superseded_at is null
+),
+new_row as (
+  select c.* from conversion c where c.workspace_id = @workspace_id and c.version = @version and c.superseded_at is null
+),
+old_credit as (
+  select k.* from old_row c join credit k
+    on k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
+    and k.conversion_id = c.conversion_id and k.revision = c.revision
+),
+new_credit as (
+  select k.* from new_row c join credit k
+    on k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
+    and k.conversion_id = c.conversion_id and k.revision = c.revision
+),
+changed as (
+  select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id
+  from old_row o full join new_row n on o.definition = n.definition and o.conversion_id = n.conversion_id
+  where (o.anchor, o.event_id, o.event_name, o.in_thread, o.event_at, o.order_id, o.refund, o.value, o.currency, o.person_id,
+         o.identified, o.flags, o.models, o.hash)
+     is distinct from
+        (n.anchor, n.event_id, n.event_name, n.in_thread, n.event_at, n.order_id, n.refund, n.value, n.currency, n.person_id,
+         n.identified, n.flags, n.models, n.hash)
+  union
+  select coalesce(o.definition, n.definition), coalesce(o.conversion_id, n.conversion_id)
+  from old_credit o full join new_credit n on o.definition = n.definition and o.conversion_id = n.conversion_id and o.rank = n.rank
+  where (o.channel, o.touch_key, o.tier, o.touch_at, o.window_seconds, o.lag_us, o.message_channel, o.message_id, o.template_name,
+         o.template_language, o.campaign, o.variant, o.weights, o.credited)
+     is distinct from
+        (n.channel, n.touch_key, n.tier, n.touch_at, n.window_seconds, n.lag_us, n.message_channel, n.message_id, n.template_name,
+         n.template_language, n.campaign, n.variant, n.weights, n.credited)
+),
+differing as materialized (
+  select d.definition, d.conversion_id, o.revision as old_revision, n.revision as new_revision
+  from changed d
+  left join old_row o on o.definition = d.definition and o.conversion_id = d.conversion_id
+  left join new_row n on n.definition = d.definition and n.conversion_id = d.conversion_id
+),
+share as (
+  select c.definition, c.conversion_id, m.model, k.channel, coalesce(c.currency, '') as currency,
+         -k.weights[m.ordinal] as weight, -coalesce(k.credited[m.ordinal], 0) as credited
+  from differing d
+  join old_row c on c.definition = d.definition and c.conversion_id = d.conversion_id
+  join old_credit k on k.definition = d.definition and k.conversion_id = d.conversion_id
+  cross join lateral unnest(c.models) with ordinality as m (model, ordinal)
+  union all
+  select c.definition, c.conversion_id, m.model, k.channel, coalesce(c.currency, ''),
+         k.weights[m.ordinal], coalesce(k.credited[m.ordinal], 0)
+  from differing d
+  join new_row c on c.definition = d.definition and c.conversion_id = d.conversion_id
+  join new_credit k on k.definition = d.definition and k.conversion_id = d.conversion_id
+  cross join lateral unnest(c.models) with ordinality as m (model, ordinal)
+),
+shift as materialized (
+  select s.definition, s.conversion_id, s.model, s.channel, s.currency, sum(s.weight) as weight, sum(s.credited) as credited
+  from share s
+  group by s.definition, s.conversion_id, s.model, s.channel, s.currency
+  having sum(s.weight) <> 0 or sum(s.credited) <> 0
+),
+channel_shift as (
+  select s.model, s.channel, s.currency,
+         sum(greatest(s.weight, 0)) as weight_gained, sum(greatest(-s.weight, 0)) as weight_lost,
+         sum(greatest(s.credited, 0)) as credited_gained, sum(greatest(-s.credited, 0)) as credited_lost
+  from shift s
+  group by s.model, s.channel, s.currency
+),
+conversion_move as (
+  select s.model, s.currency,
+         least(sum(greatest(s.weight, 0)), sum(greatest(-s.weight, 0))) as weight,
+         least(sum(greatest(s.credited, 0)), sum(greatest(-s.credited, 0))) as credited
+  from shift s
+  group by s.definition, s.conversion_id, s.model, s.currency
+),
+move as (
+  select m.model, m.currency, sum(m.weight) as weight, sum(m.credited) as credited
+  from conversion_move m
+  group by m.model, m.currency
+  having sum(m.weight) <> 0 or sum(m.credited) <> 0
+),
+shown as (
+  select d.definition, d.conversion_id, d.old_revision, d.new_revision
+  from differing d
+  order by d.definition, d.conversion_id
+  limit @most
+)
+select
+  (select count(*) from old_row) as before,
+  (select count(*) from new_row) as after,
+  (select count(*) from differing d where d.new_revision is null) as only_before,
+  (select count(*) from differing d where d.old_revision is null) as only_after,
+  (select count(*) from differing d where d.old_revision is not null and d.new_revision is not null) as changed,
+  (select coalesce(jsonb_agg(jsonb_build_object(
+      'before', (
+        select to_jsonb(c.*) || jsonb_build_object('credits', (
+          select jsonb_agg(to_jsonb(k.*) - '{workspace_id,version,definition,conversion_id,revision}'::text[] order by k.rank)
+          from credit k
+          where k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
+            and k.conversion_id = c.conversion_id and k.revision = c.revision))
+        from conversion c
+        where c.workspace_id = @workspace_id and c.version = @against and c.definition = s.definition
+          and c.conversion_id = s.conversion_id and c.revision = s.old_revision),
+      'after', (
+        select to_jsonb(c.*) || jsonb_build_object('credits', (
+          select jsonb_agg(to_jsonb(k.*) - '{workspace_id,version,definition,conversion_id,revision}'::text[] order by k.rank)
+          from credit k
+          where k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
+            and k.conversion_id = c.conversion_id and k.revision = c.revision))
+        from conversion c
+        where c.workspace_id = @workspace_id and c.version = @version and c.definition = s.definition
+          and c.conversion_id = s.conversion_id and c.revision = s.new_revision)
+    ) order by s.definition, s.conversion_id), '[]') from shown s)::jsonb as rows,
+  (select coalesce(jsonb_agg(jsonb_build_object(
+      'model', x.model, 'channel', x.channel, 'currency', x.currency,
+      'weight_gained', x.weight_gained::text, 'weight_lost', x.weight_lost::text,
+      'gained', x.credited_gained::text, 'lost', x.credited_lost::text)), '[]') from channel_shift x)::jsonb as shifts,
+  (select coalesce(jsonb_agg(jsonb_build_object(
+      'model', x.model, 'currency', x.currency, 'weight', x.weight::text, 'credited', x.credited::text)
+      order by x.model, x.currency), '[]') from move x)::jsonb as moved;
+
+-- name: ComparisonMessages :one
+with differing as materialized (
+  select coalesce(o.channel, n.channel) as channel, coalesce(o.message_id, n.message_id) as message_id,
+         o.anchor is not null as old, n.anchor is not null as new
+  from (select m.* from message m where m.workspace_id = @workspace_id and m.version = @against) o
+  full join (select m.* from message m where m.workspace_id = @workspace_id and m.version = @version) n on o.channel = n.channel and o.message_id = n.message_id
+  where (o.anchor, o.sender, o.registered, o.session, o.template_name, o.template_language, o.campaign, o.variant, o.person_id,
+         o.category, o.cost_amount, o.cost_currency, o.sent_at, o.delivered_at, o.read_at, o.clicked_at, o.replied_at, o.failed_at,
+         o.failure_reason)
+     is distinct from
+        (n.anchor, n.sender, n.registered, n.session, n.template_name, n.template_language, n.campaign, n.variant, n.person_id,
+         n.category, n.cost_amount, n.cost_currency, n.sent_at, n.delivered_at, n.read_at, n.clicked_at, n.replied_at, n.failed_at,
+         n.failure_reason)
+),
+shown as (select d.channel, d.message_id from differing d order by d.channel, d.message_id limit @most)
+select
+  (select count(*) from message m where m.workspace_id = @workspace_id and m.version = @against) as before,
+  (select count(*) from message m where m.workspace_id = @workspace_id and m.version = @version) as after,
+  (select count(*) from differing d where not d.new) as only_before,
+  (select count(*) from differing d where not d.old) as only_after,
+  (select count(*) from differing d where d.old and d.new) as changed,
+  (select coalesce(jsonb_agg(jsonb_build_object(
+      'before', (select to_jsonb(m.*) from message m
+        where m.workspace_id = @workspace_id and m.version = @against and m.channel = s.channel and m.message_id = s.message_id),
+      'after', (select to_jsonb(m.*) from message m
+        where m.workspace_id = @workspace_id and m.version = @version and m.channel = s.channel and m.message_id = s.message_id)
+    ) order by s.channel, s.message_id), '[]') from shown s)::jsonb as rows;
+
+-- Persons, links and claims belong to identity versions.
+-- name: ComparisonPersons :one
+with differing as materialized (
+  select coalesce(o.digest, n.digest) as digest, o.kind is not null as old, n.kind is not null as new
+  from (select p.* from identifier_person p where p.workspace_id = @workspace_id and p.identity_version = @against) o
+  full join (select p.* from identifier_person p where p.workspace_id = @workspace_id and p.identity_version = @version) n on o.digest = n.digest
+  where (o.kind, o.person_id, o.shared) is distinct from (n.kind, n.person_id, n.shared)
+),
+shown as (select d.digest from differing d order by d.digest limit @most)
+select
+  (select count(*) from identifier_person p where p.workspace_id = @workspace_id and p.identity_version = @against) as before,
+  (select count(*) from identifier_person p where p.workspace_id = @workspace_id and p.identity_version = @version) as after,
+  (select count(*) from differing d where not d.new) as only_before,
+  (select count(*) from differing d where not d.old) as only_after,
+  (select count(*) from differing d where d.old and d.new) as changed,
+  (select coalesce(jsonb_agg(jsonb_build_object(
+      'before', (select to_jsonb(p.*) from identifier_person p
+        where p.workspace_id = @workspace_id and p.identity_version = @against and p.digest = s.digest),
+      'after', (select to_jsonb(p.*) from identifier_person p
+        where p.workspace_id = @workspace_id and p.identity_version = @version and p.digest = s.digest)
+    ) order by s.digest), '[]') from shown s)::jsonb as rows;
+
+-- name: ComparisonLinks :one
+with differing as materialized (
+  select coalesce(o.a, n.a) as a, coalesce(o.b, n.b) as b, o.trust is not null as old, n.trust is not null as new
+  from (select l.* from link l where l.workspace_id = @workspace_id and l.identity_version = @against) o
+  full join (select l.* from link l where l.workspace_id = @workspace_id and l.identity_version = @version) n on o.a = n.a and o.b = n.b
+  where (o.trust, o.at, o.fact, o.position, o.state) is distinct from (n.trust, n.at, n.fact, n.position, n.state)
+),
+shown as (select d.a, d.b from differing d order by d.a, d.b limit @most)
+select
+  (select count(*) from link l where l.workspace_id = @workspace_id and l.identity_version = @against) as before,
+  (select count(*) from link l where l.workspace_id = @workspace_id and l.identity_version = @version) as after,
+  (select count(*) from differing d where not d.new) as only_before,
+  (select count(*) from differing d where not d.old) as only_after,
+  (select count(*) from differing d where d.old and d.new) as changed,
+  (select coalesce(jsonb_agg(jsonb_build_object(
+      'before', (select to_jsonb(l.*) from link l
+        where l.workspace_id = @workspace_id and l.identity_version = @against and l.a = s.a and l.b = s.b),
+      'after', (select to_jsonb(l.*) from link l
+        where l.workspace_id = @workspace_id and l.identity_version = @version and l.a = s.a and l.b = s.b)
+    ) order by s.a, s.b), '[]') from shown s)::jsonb as rows;
+
+-- name: ComparisonClaims :one
+with differing as materialized (
+  select coalesce(o.device, n.device) as device, coalesce(o.at, n.at) as at, coalesce(o.fact, n.fact) as fact,
+         coalesce(o.identify, n.identify) as identify, o.holder is not null as old, n.holder is not null as new
+  from (select c.* from claim c where c.workspace_id = @workspace_id and c.identity_version = @against) o
+  full join (select c.* from claim c where c.workspace_id = @workspace_id and c.identity_version = @version) n
+    on o.device = n.device and o.at = n.at and o.fact = n.fact and o.identify = n.identify
+  where o.holder is distinct from n.holder
+),
+shown as (
+  select d.device, d.at, d.fact, d.identify from differing d order by d.device, d.at, d.fact, d.identify limit @most
+)
+select
+  (select count(*) from claim c where c.workspace_id = @workspace_id and c.identity_version = @against) as before,
+  (select count(*) from claim c where c.workspace_id = @workspace_id and c.identity_version = @version) as after,
+  (select count(*) from differing d where not d.new) as only_before,
+  (select count(*) from differing d where not d.old) as only_after,
+  (select count(*) from differing d where d.old and d.new) as changed,
+  (select coalesce(jsonb_agg(jsonb_build_object(
+      'before', (select to_jsonb(c.*) from claim c
+        where c.workspace_id = @workspace_id and c.identity_version = @against
+          and c.device = s.device and c.at = s.at and c.fact = s.fact and c.identify = s.identify),
+      'after', (select to_jsonb(c.*) from claim c
+        where c.workspace_id = @workspace_id and c.identity_version = @version
+          and c.device = s.device and c.at = s.at and c.fact = s.fact and c.identify = s.identify)
+    ) order by s.device, s.at, s.fact, s.identify), '[]') from shown s)::jsonb as rows;
+
+-- A rollup's row of nothing is as good as none.
+-- name: ComparisonCreditRollups :one
+with old_sum as (
+  select r.* from rollup_credit r
+  where r.workspace_id = @workspace_id and r.version = @against and (r.touches, r.weight, r.credited) is distinct from (0, 0, 0)
+),
+new_sum as (
+  select r.* from rollup_credit r
+  where r.workspace_id = @workspace_id and r.version = @version and (r.touches, r.weight, r.credited) is distinct from (0, 0, 0)
+),
+differing as materialized (
+  select to_jsonb(o.*) as old, to_jsonb(n.*) as new
+  from old_sum o
+  full join new_sum n on o.bucket = n.bucket and o.model = n.model and o.definition = n.definition and o.channel = n.channel and o.tier = n.tier
+    and o.campaign = n.campaign and o.template_name = n.template_name and o.template_language = n.template_language and o.variant = n.variant and o.currency = n.currency
+  where (o.touches, o.weight, o.credited) is distinct from (n.touches, n.weight, n.credited)
+),
+shown as (
+  select jsonb_build_object('before', d.old, 'after', d.new) as line, coalesce(d.old, d.new) - 'version' as key
+  from differing d order by 2 limit @most
+)
+select
+  (select count(*) from old_sum) as before,
+  (select count(*) from new_sum) as after,
+  (select count(*) from differing d where d.new is null) as only_before,
+  (select count(*) from differing d where d.old is null) as only_after,
+  (select count(*) from differing d where d.old is not null and d.new is not null) as changed,
+  (select coalesce(jsonb_agg(s.line order by s.key), '[]') from shown s)::jsonb as rows;
+
+-- name: ComparisonMessageRollups :one
+with old_sum as (
+  select r.* from rollup_message r
+  where r.workspace_id = @workspace_id and r.version = @against
+    and (r.messages, r.unregistered, r.unaddressed, r.sent, r.delivered, r.read, r.clicked, r.replied, r.failed)
+        is distinct from (0, 0, 0, 0, 0, 0, 0, 0, 0)
+),
+new_sum as (
+  select r.* from rollup_message r
+  where r.workspace_id = @workspace_id and r.version = @version
+    and (r.messages, r.unregistered, r.unaddressed, r.sent, r.delivered, r.read, r.clicked, r.replied, r.failed)
+        is distinct from (0, 0, 0, 0, 0, 0, 0, 0, 0)
+),
+differing as materialized (
+  select to_jsonb(o.*) as old, to_jsonb(n.*) as new
+  from old_sum o
+  full join new_sum n 
+    on o.bucket = n.bucket and o.channel = n.channel and o.template_name = n.template_name and o.template_language = n.template_language and o.campaign = n.campaign and o.variant = n.variant
+  where (o.messages, o.unregistered, o.unaddressed, o.sent, o.delivered, o.read, o.clicked, o.replied, o.failed)
+     is distinct from
+        (n.messages, n.unregistered, n.unaddressed, n.sent, n.delivered, n.read, n.clicked, n.replied, n.failed)
+),
+shown as (
+  select jsonb_build_object('before', d.old, 'after', d.new) as line, coalesce(d.old, d.new) - 'version' as key
+  from differing d order by 2 limit @most
+)
+select
+  (select count(*) from old_sum) as before,
+  (select count(*) from new_sum) as after,
+  (select count(*) from differing d where d.new is null) as only_before,
+  (select count(*) from differing d where d.old is null) as only_after,
+  (select count(*) from differing d where d.old is not null and d.new is not null) as changed,
+  (select coalesce(jsonb_agg(s.line order by s.key), '[]') from shown s)::jsonb as rows;
+
+-- What each model gives each channel in both versions.
+-- name: ComparisonSums :many
+select model, channel, currency,
+       coalesce(sum(weight) filter (where version = @against), 0)::text as weight_before,
+       coalesce(sum(weight) filter (where version = @version), 0)::text as weight_after,
+       coalesce(sum(credited) filter (where version = @against), 0)::text as credited_before,
+       coalesce(sum(credited) filter (where version = @version), 0)::text as credited_after
+from rollup_credit
+where workspace_id = @workspace_id and version in (@against, @version)
+group by model, channel, currency
+having count(*) filter (where touches <> 0) > 0
+order by model, channel, currency;
+
+-- name: ComparisonInsert :exec
+insert into comparison (workspace_id, version, against, compared_at, differences, document)
+values (@workspace_id, @version, @against, @compared_at, @differences, @document);
+
+-- name: ComparisonGet :one
+select workspace_id, version, against, compared_at, differences, document
+from comparison
+where workspace_id = @workspace_id and version = @version;
