@@ -51,11 +51,11 @@ func (f *fleet) add() error {
 func (f *fleet) anyLimits() limits {
 	anyOf := func(of ...int) int { return of[f.random.IntN(len(of))] }
 	l := limits{
-		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(25, 100, 5000), WalkRows: anyOf(60, 300, 2000), Parallel: anyOf(1, 2, 3),
+		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(30, 150, 5000, 5000), WalkRows: anyOf(500, 5000, 5000), Parallel: anyOf(1, 2, 3),
 		Hold: time.Duration(anyOf(1, 50, 1000)) * time.Millisecond, Stale: time.Duration(anyOf(100, 1000)) * time.Millisecond,
 	}
-	if f.random.IntN(2) == 0 {
-		l.Failpoint = fmt.Sprintf("%s:%d", failpoints[f.random.IntN(len(failpoints))], 1+f.random.IntN(40))
+	if f.random.IntN(3) > 0 {
+		l.Failpoint = fmt.Sprintf("%s:%d", failpoints[f.random.IntN(len(failpoints))], 1+f.random.IntN(15))
 	}
 	return l
 }
@@ -66,8 +66,8 @@ func (f *fleet) tend() error {
 	for i := 0; i < len(f.workers); i++ {
 		w := f.workers[i]
 		select {
-		case err := <-w.ended:
-			if fault := f.judge(w, err); fault != nil {
+		case <-w.ended:
+			if fault := f.judge(w, w.fault); fault != nil {
 				return fault
 			}
 			f.workers = append(f.workers[:i], f.workers[i+1:]...)

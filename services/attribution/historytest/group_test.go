@@ -32,6 +32,7 @@ type act struct {
 // group is a workspace with histories that share nothing, and what happens to it.
 type group struct {
 	workspace uuid.UUID
+	first     int // seed
 	pasts     []*past
 	policies  []policy.Policy // the first from the beginning, the others published
 	acts      []act
@@ -51,7 +52,7 @@ func (g *group) live() policy.Policy { return g.policies[len(g.policies)-1] }
 // newGroup makes a group of the histories that begin with seed first.
 func newGroup(ring *digest.Ring, first, size int, met *counts) (*group, error) {
 	random := rand.New(rand.NewPCG(uint64(first), 11))
-	g := &group{workspace: uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, "histories from ", first)), version: 1}
+	g := &group{workspace: uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, "histories from ", first)), first: first, version: 1}
 	var drawn []policy.Policy
 	var deliveries []delivery
 	for n := range size {
@@ -133,7 +134,7 @@ func (g *group) setPolicies(random *rand.Rand, drawn []policy.Policy, deliveries
 
 // setActs cuts the deliveries into pieces and puts the policies between them.
 func (g *group) setActs(random *rand.Rand, deliveries []delivery, met *counts) {
-	most := 40 + random.IntN(len(deliveries)/2+1)
+	most := []int{len(deliveries) / 16, len(deliveries) / 4, len(deliveries) / 2}[random.IntN(3)] + 1
 	for rest := deliveries; len(rest) > 0; {
 		size := min(1+random.IntN(most), len(rest))
 		a := act{below: []int64{1, 1, 30, 200, 1 << 40}[random.IntN(5)]}
@@ -150,13 +151,16 @@ func (g *group) setActs(random *rand.Rand, deliveries []delivery, met *counts) {
 	at := make([]int, len(g.policies)-1)
 	for i := range at {
 		at[i] = 1 + random.IntN(len(g.acts))
+		if i > 0 && random.IntN(3) == 0 {
+			at[i] = at[i-1] // so that a build is given up
+		}
 	}
 	slices.Sort(at)
 	for i := len(at) - 1; i >= 0; i-- {
 		if at[i] < len(g.acts) {
 			met.add("policy published while facts arrive", 1)
 		}
-		g.acts = slices.Insert(g.acts, at[i], act{publish: &g.policies[i+1], below: []int64{1, 1 << 40}[random.IntN(2)]})
+		g.acts = slices.Insert(g.acts, at[i], act{publish: &g.policies[i+1], below: []int64{1, 1 << 40, 1 << 40}[random.IntN(3)]})
 	}
 }
 

@@ -123,7 +123,7 @@ func (p *play) perform(groups []*group) {
 		if time.Now().After(patience) {
 			p.t.Fatalf("nothing happens any more; %d of %d groups are not done", left, len(groups))
 		}
-		time.Sleep(4 * time.Millisecond)
+		time.Sleep(8 * time.Millisecond)
 	}
 }
 
@@ -133,7 +133,7 @@ func (p *play) harm(acted int) {
 	if p.harmIn -= acted; p.harmIn > 0 {
 		return
 	}
-	p.harmIn = 4 + p.random.IntN(12)
+	p.harmIn = 2 + p.random.IntN(7)
 	time.Sleep(time.Duration(p.random.IntN(15)) * time.Millisecond)
 	if err := p.fleet.harm(p.ctx); err != nil {
 		p.t.Fatal(err)
@@ -252,10 +252,10 @@ func (p *play) settled(all map[uuid.UUID]state, consumers []uuid.UUID, of, batch
 // check returns what is wrong with a group's books and versions when all is done.
 func (g *group) check(s state) error {
 	if s.terms != g.terms {
-		return fmt.Errorf("books of the histories from %d: %+v, want %+v", g.pasts[0].seed, s.terms, g.terms)
+		return fmt.Errorf("books of the histories from %d: %+v, want %+v", g.first, s.terms, g.terms)
 	}
 	if s.live != g.version {
-		return fmt.Errorf("histories from %d: version %d is live, want %d", g.pasts[0].seed, s.live, g.version)
+		return fmt.Errorf("histories from %d: version %d is live, want %d", g.first, s.live, g.version)
 	}
 	return nil
 }

@@ -79,9 +79,9 @@ func work(text []byte) error {
 		BatchSize: s.Limits.BatchSize, ClaimAfter: 10 * time.Second, DeriveParallel: s.Limits.Parallel, Failpoint: s.Limits.Failpoint,
 		Listening: func(admin string) { fmt.Println(admin) },
 		Tune: func(c *consume.Config, d *derive.Config) {
-			c.Block, c.ClaimEvery, c.ChoreEvery = 20*time.Millisecond, 40*time.Millisecond, 40*time.Millisecond
+			c.Block, c.ClaimEvery, c.ChoreEvery = 50*time.Millisecond, 100*time.Millisecond, 300*time.Millisecond
 			c.StaleAfter, c.FoldAfter = s.Limits.Stale, 4*time.Second
-			d.Poll, d.Hold = 20*time.Millisecond, s.Limits.Hold
+			d.Poll, d.Hold = 60*time.Millisecond, s.Limits.Hold
 			d.BatchRows, d.WalkRows = s.Limits.BatchRows, s.Limits.WalkRows
 		},
 	}
@@ -100,8 +100,9 @@ type worker struct {
 	input   io.Closer
 	admin   *firstLine
 	output  *bytes.Buffer // what it logged; read it after ended
-	ended   chan error
-	killed  bool // by the test
+	ended   chan struct{} // closed when it has
+	fault   error         // set by then
+	killed  bool          // by the test
 }
 
 // startWorker starts a process.
@@ -114,7 +115,7 @@ func startWorker(s settings) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{process: exec.Command(program), admin: new(firstLine), output: new(bytes.Buffer), ended: make(chan error, 1)}
+	w := &worker{process: exec.Command(program), admin: new(firstLine), output: new(bytes.Buffer), ended: make(chan struct{})}
 	w.process.Env = append(os.Environ(), workerEnv+"="+string(text))
 	w.process.Stdout, w.process.Stderr = w.admin, w.output
 	if w.input, err = w.process.StdinPipe(); err != nil {
@@ -123,7 +124,10 @@ func startWorker(s settings) (*worker, error) {
 	if err := w.process.Start(); err != nil {
 		return nil, err
 	}
-	go func() { w.ended <- w.process.Wait() }()
+	go func() {
+		w.fault = w.process.Wait()
+		close(w.ended)
+	}()
 	return w, nil
 }
 
@@ -137,8 +141,8 @@ func (w *worker) kill() {
 func (w *worker) stop() error {
 	_ = w.input.Close()
 	select {
-	case err := <-w.ended:
-		return err
+	case <-w.ended:
+		return w.fault
 	case <-time.After(30 * time.Second):
 		_ = w.process.Process.Kill()
 		return errors.New("it did not stop")
