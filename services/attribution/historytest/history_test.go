@@ -10,6 +10,7 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/digest"
 	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/sql/sqltest"
 )
 
 // The environment says how many random histories are played, and from which on.
@@ -93,6 +94,7 @@ func playAll(t *testing.T, ring *digest.Ring, first, size int, met *counts) {
 // compare holds books, rollups and rows against what they must be.
 func (p *play) compare(groups []*group) {
 	p.t.Helper()
+	p.compareRollups()
 	states, wrong := p.books(), 0
 	for _, g := range groups {
 		s := states[g.workspace]
@@ -119,6 +121,19 @@ func (p *play) compare(groups []*group) {
 	}
 }
 
+func (p *play) compareRollups() {
+	p.t.Helper()
+	for what, query := range map[string]string{"rollup_credit": sqltest.CreditDrift, "rollup_message": sqltest.MessageDrift} {
+		var n int
+		if err := p.rows.QueryRow(p.ctx, query).Scan(&n); err != nil {
+			p.t.Fatalf("%s: %v", what, err)
+		}
+		if n != 0 {
+			p.t.Errorf("%d rows of %s are not the sums over the table", n, what)
+		}
+	}
+}
+
 // rebuild has everything concluded again from nothing, under policies that say the same
 // in other words, and compares every column.
 func (p *play) rebuild(groups []*group) {
@@ -133,6 +148,7 @@ func (p *play) rebuild(groups []*group) {
 		g.acts = append(g.acts, act{publish: &same, below: 1})
 	}
 	p.perform(groups)
+	p.compareRollups()
 	for i, g := range groups {
 		for what, query := range rebuilt {
 			var lines []string
