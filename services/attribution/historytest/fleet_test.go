@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,7 +92,7 @@ func (f *fleet) judge(w *worker, ended error) error {
 		f.met.add("worker ended at a failpoint", 1)
 		return nil
 	default:
-		return fmt.Errorf("a worker ended by itself: %w\n%s", ended, w.output)
+		return fmt.Errorf("a worker ended by itself: %w\n%s", ended, w.log)
 	}
 }
 
@@ -101,7 +102,7 @@ func (f *fleet) harm(ctx context.Context) error {
 	if f.calm {
 		return nil
 	}
-	if w := f.workers[f.random.IntN(len(f.workers))]; f.random.IntN(2) == 0 && w.admin.text() != "" {
+	if w := f.workers[f.random.IntN(len(f.workers))]; f.random.IntN(2) == 0 && w.admin.line() != "" {
 		f.met.add("redelivery", w.redeliveries(ctx))
 		w.kill()
 		return nil
@@ -114,6 +115,15 @@ func (f *fleet) harm(ctx context.Context) error {
 	return err
 }
 
+// logs are the last words of the workers.
+func (f *fleet) logs() string {
+	var all strings.Builder
+	for _, w := range f.workers {
+		fmt.Fprintln(&all, w.log)
+	}
+	return all.String()
+}
+
 // stop ends the fleet in peace.
 func (f *fleet) stop(t testing.TB) {
 	for _, w := range f.workers {
@@ -121,7 +131,7 @@ func (f *fleet) stop(t testing.TB) {
 	}
 	for _, w := range f.workers {
 		if err := w.stop(); err != nil && f.judge(w, err) != nil {
-			t.Errorf("stop a worker: %v\n%s", err, w.output)
+			t.Errorf("stop a worker: %v\n%s", err, w.log)
 		}
 	}
 	f.workers = nil

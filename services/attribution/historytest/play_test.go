@@ -121,7 +121,7 @@ func (p *play) perform(groups []*group) {
 			p.t.Fatal(err)
 		}
 		if time.Now().After(patience) {
-			p.t.Fatalf("nothing happens any more; %d of %d groups are not done", left, len(groups))
+			p.t.Fatalf("nothing happens any more; %d of %d groups are not done\n%s", left, len(groups), p.fleet.logs())
 		}
 		time.Sleep(8 * time.Millisecond)
 	}

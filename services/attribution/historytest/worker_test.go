@@ -1,7 +1,6 @@
 package historytest_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -74,7 +73,7 @@ func work(text []byte) error {
 		Shared: app.Shared{
 			Database: app.Database{DatabaseURL: s.Database}, DatabaseConns: 8,
 			RedisURL: s.Redis, StreamPrefix: s.Prefix, StreamShards: shards,
-			AdminAddr: "127.0.0.1:0", Drain: 10 * time.Second, LogLevel: slog.LevelInfo,
+			AdminAddr: "127.0.0.1:0", Drain: 10 * time.Second, LogLevel: slog.LevelWarn,
 		},
 		BatchSize: s.Limits.BatchSize, ClaimAfter: 10 * time.Second, DeriveParallel: s.Limits.Parallel, Failpoint: s.Limits.Failpoint,
 		Listening: func(admin string) { fmt.Println(admin) },
@@ -98,8 +97,8 @@ func work(text []byte) error {
 type worker struct {
 	process *exec.Cmd
 	input   io.Closer
-	admin   *firstLine
-	output  *bytes.Buffer // what it logged; read it after ended
+	admin   *output // its address
+	log     *output
 	ended   chan struct{} // closed when it has
 	fault   error         // set by then
 	killed  bool          // by the test
@@ -115,9 +114,9 @@ func startWorker(s settings) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{process: exec.Command(program), admin: new(firstLine), output: new(bytes.Buffer), ended: make(chan struct{})}
+	w := &worker{process: exec.Command(program), admin: new(output), log: new(output), ended: make(chan struct{})}
 	w.process.Env = append(os.Environ(), workerEnv+"="+string(text))
-	w.process.Stdout, w.process.Stderr = w.admin, w.output
+	w.process.Stdout, w.process.Stderr = w.admin, w.log
 	if w.input, err = w.process.StdinPipe(); err != nil {
 		return nil, err
 	}
@@ -154,7 +153,7 @@ var redelivered = regexp.MustCompile(`(?m)^touchline_consumed_total\{term="redel
 // redeliveries asks the worker how many entries it met that were stored before; 0 when
 // it does not answer.
 func (w *worker) redeliveries(ctx context.Context) int {
-	address := w.admin.text()
+	address := w.admin.line()
 	if address == "" {
 		return 0
 	}
@@ -177,26 +176,34 @@ func (w *worker) redeliveries(ctx context.Context) int {
 	return 0
 }
 
-// firstLine keeps the first line that is written to it. Safe for concurrent use.
-type firstLine struct {
+// output keeps what is written to it. Safe for concurrent use.
+type output struct {
 	mu  sync.Mutex
 	all strings.Builder
 }
 
 // Write implements io.Writer.
-func (f *firstLine) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.all.Write(p)
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.all.Write(p)
 }
 
-// text is the line, empty as long as it is not complete.
-func (f *firstLine) text() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	line, _, complete := strings.Cut(f.all.String(), "\n")
+// line is the first one, empty as long as it is not complete.
+func (o *output) line() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	line, _, complete := strings.Cut(o.all.String(), "\n")
 	if !complete {
 		return ""
 	}
 	return line
+}
+
+// String is the end of all.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := o.all.String()
+	return all[max(0, len(all)-3000):]
 }
