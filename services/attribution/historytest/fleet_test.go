@@ -91,6 +91,9 @@ func (f *fleet) judge(w *worker, ended error) error {
 	case errors.As(ended, &exit) && exit.ExitCode() == 137:
 		f.met.add("worker ended at a failpoint", 1)
 		return nil
+	case w.admin.line() == "" && strings.Contains(w.log.String(), "57P01"):
+		f.met.add("worker ended at its start", 1) // its first connection was broken: a supervisor starts it again
+		return nil
 	default:
 		return fmt.Errorf("a worker ended by itself: %w\n%s", ended, w.log)
 	}

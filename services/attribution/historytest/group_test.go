@@ -113,10 +113,14 @@ func copies(random *rand.Rand, of *past, f hit.Fact, met *counts) []delivery {
 	return all
 }
 
-// setPolicies takes two to four of the drawn policies, which block some people too.
+// setPolicies takes one to three of the drawn policies, with some of their models; they
+// block some people too.
 func (g *group) setPolicies(random *rand.Rand, drawn []policy.Policy, deliveries []delivery) error {
-	for range 2 + random.IntN(3) {
+	for range 1 + random.IntN(3) {
 		p := drawn[random.IntN(len(drawn))]
+		p.Models = slices.Clone(p.Models)
+		random.Shuffle(len(p.Models), func(i, j int) { p.Models[i], p.Models[j] = p.Models[j], p.Models[i] })
+		p.Models = p.Models[:1+random.IntN(len(p.Models))]
 		p.BlockedIdentifiers = slices.Clone(p.BlockedIdentifiers)
 		for range random.IntN(4) {
 			if f := &deliveries[random.IntN(len(deliveries))].fact; len(f.Identifiers) > 0 {

@@ -27,6 +27,7 @@ const playSize = 10 * groupSize
 // order and pieces facts arrive, how often, under which limits, which policies are
 // published meanwhile and when workers die.
 func TestHistories(t *testing.T) {
+	t.Parallel()
 	total, from := number(t, historyEnv, 2000), number(t, fromEnv, 0)
 	ring, err := newRing()
 	if err != nil {

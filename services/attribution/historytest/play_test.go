@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/redistest"
 	"github.com/touchline/touchline/services/internal/stream"
 	"github.com/touchline/touchline/sql"
@@ -42,7 +44,7 @@ type play struct {
 	rows   *pgxpool.Pool // as the worker
 	client redis.UniversalClient
 	stream stream.Config
-	writer *stream.Writer
+	edges  []*stream.Writer // as many as there are edges
 	fleet  *fleet
 	harmIn int // acts
 }
@@ -62,8 +64,11 @@ func newPlay(t testing.TB, seed int, ring *digest.Ring, met *counts) *play {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.pool.Close)
-	p.writer = stream.NewWriter(client, p.stream, uuid.New())
-	t.Cleanup(func() { _ = p.writer.Close(context.Background()) })
+	for range 3 {
+		w := stream.NewWriter(client, p.stream, uuid.New())
+		p.edges = append(p.edges, w)
+		t.Cleanup(func() { _ = w.Close(context.Background()) })
+	}
 	address, err := url.Parse(schema.URL)
 	if err != nil {
 		t.Fatal("the database's address is no URL")
@@ -123,7 +128,7 @@ func (p *play) perform(groups []*group) {
 		if time.Now().After(patience) {
 			p.t.Fatalf("nothing happens any more; %d of %d groups are not done\n%s", left, len(groups), p.fleet.logs())
 		}
-		time.Sleep(8 * time.Millisecond)
+		<-time.After(8 * time.Millisecond)
 	}
 }
 
@@ -134,7 +139,7 @@ func (p *play) harm(acted int) {
 		return
 	}
 	p.harmIn = 2 + p.random.IntN(7)
-	time.Sleep(time.Duration(p.random.IntN(15)) * time.Millisecond)
+	<-time.After(time.Duration(p.random.IntN(15)) * time.Millisecond)
 	if err := p.fleet.harm(p.ctx); err != nil {
 		p.t.Fatal(err)
 	}
@@ -158,15 +163,25 @@ func (p *play) step(g *group, s state) int {
 		p.met.add("policy "+state, 1)
 		g.version = version
 	}
-	for hits := a.hits; len(hits) > 0; {
-		size := 1 + p.random.IntN(len(hits))
-		if _, err := p.writer.Append(p.ctx, hits[:size]); err != nil {
-			p.t.Fatal(err)
-		}
-		hits = hits[size:]
-	}
+	p.append(a.hits)
 	g.done++
 	return 1
+}
+
+// append hands hits to all edges at once, in calls of any size.
+func (p *play) append(hits []hit.Hit) {
+	p.t.Helper()
+	var calls sync.WaitGroup
+	for i := 0; len(hits) > 0; i++ {
+		call, w := hits[:1+p.random.IntN(min(len(hits), 100))], p.edges[i%len(p.edges)]
+		hits = hits[len(call):]
+		calls.Go(func() {
+			if _, err := w.Append(p.ctx, call); err != nil {
+				p.t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
 }
 
 // state is where a workspace stands.

@@ -14,12 +14,18 @@ import (
 func Rows(out timeline.Outcome) []reftest.Row {
 	var rows []reftest.Row
 	for i := range out.Conversions {
-		c := &out.Conversions[i]
-		for j := range c.Credits {
-			for m := range c.Models {
-				if c.Credits[j].Weights[m] != 0 {
-					rows = append(rows, rowOf(c, &c.Credits[j], m))
-				}
+		rows = append(rows, rowsOf(&out.Conversions[i])...)
+	}
+	return rows
+}
+
+// rowsOf are a conversion's rows: of each model, every touchpoint that earns something.
+func rowsOf(c *credit.Conversion) []reftest.Row {
+	var rows []reftest.Row
+	for j := range c.Credits {
+		for m := range c.Models {
+			if c.Credits[j].Weights[m] != 0 {
+				rows = append(rows, rowOf(c, &c.Credits[j], m))
 			}
 		}
 	}

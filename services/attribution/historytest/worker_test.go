@@ -55,7 +55,7 @@ type settings struct {
 	Limits                  limits
 }
 
-const shards = 2
+const shards = 4
 
 // work is the worker as the service runs it, in haste. It ends when its standard
 // input does, so also when the test dies.
