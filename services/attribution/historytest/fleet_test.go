@@ -21,7 +21,7 @@ type fleet struct {
 	settings settings
 	random   *rand.Rand
 	rows     *pgxpool.Pool // as a superuser, who may end the connections of others
-	calm     bool          // nobody is killed, and limits are the service's own
+	calm     bool          // nobody is killed, and all have the same limits
 	workers  []*worker
 	met      *counts
 }
@@ -38,7 +38,7 @@ func (f *fleet) start(n int) error {
 // add starts a worker with limits of its own.
 func (f *fleet) add() error {
 	s := f.settings
-	s.Limits = limits{BatchSize: 500, BatchRows: 5000, WalkRows: 2000, Parallel: 2, Hold: time.Second, Stale: time.Second}
+	s.Limits = limits{BatchSize: 500, BatchRows: 5000, WalkRows: 3, Parallel: 2, Hold: time.Millisecond, Stale: time.Second}
 	if !f.calm {
 		s.Limits = f.anyLimits()
 	}

@@ -128,7 +128,7 @@ func (p *play) perform(groups []*group) {
 		if time.Now().After(patience) {
 			p.t.Fatalf("nothing happens any more; %d of %d groups are not done\n%s", left, len(groups), p.fleet.logs())
 		}
-		<-time.After(8 * time.Millisecond)
+		<-time.After(25 * time.Millisecond)
 	}
 }
 

@@ -21,7 +21,8 @@ import (
 const shrinking = 2 * time.Minute
 
 // replay plays single histories, each in a workspace of its own, with workers that
-// nobody harms: facts come a few at a time, each time until nothing is pending.
+// nobody harms: facts come a few at a time, each time until nothing is pending; only
+// behind a policy they come at once, while it is built.
 type replay struct {
 	*play
 	before []policy.Policy // in force before the last one, each for a part of the facts
@@ -131,15 +132,15 @@ func (r *replay) failing(all []reftest.History) int {
 func (r *replay) group(h *reftest.History) *group {
 	g := &group{workspace: uuid.New(), version: 1, policies: append(slices.Clone(r.before), h.Policy)}
 	pieces := slices.Collect(slices.Chunk(h.Facts, max(r.size, 1)))
-	next := 1
+	next, building := 1, int64(0)
 	for i, piece := range pieces {
-		a := act{below: 1}
+		a := act{below: 1 + building}
 		for _, f := range piece {
 			a.hits = append(a.hits, hit.Hit{Workspace: g.workspace, Fact: f})
 		}
-		g.acts = append(g.acts, a)
+		g.acts, building = append(g.acts, a), 0
 		for ; next < len(g.policies) && i >= next*len(pieces)/(len(g.policies)+1); next++ {
-			g.acts = append(g.acts, act{publish: &g.policies[next], below: 1})
+			g.acts, building = append(g.acts, act{publish: &g.policies[next], below: 1}), 1<<40
 		}
 	}
 	for ; next < len(g.policies); next++ {

@@ -55,7 +55,7 @@ type settings struct {
 	Limits                  limits
 }
 
-const shards = 4
+const shards = 3
 
 // work is the worker as the service runs it, in haste. It ends when its standard
 // input does, so also when the test dies.
@@ -78,9 +78,9 @@ func work(text []byte) error {
 		BatchSize: s.Limits.BatchSize, ClaimAfter: 10 * time.Second, DeriveParallel: s.Limits.Parallel, Failpoint: s.Limits.Failpoint,
 		Listening: func(admin string) { fmt.Println(admin) },
 		Tune: func(c *consume.Config, d *derive.Config) {
-			c.Block, c.ClaimEvery, c.ChoreEvery = 50*time.Millisecond, 100*time.Millisecond, 300*time.Millisecond
+			c.Block, c.ClaimEvery, c.ChoreEvery = 100*time.Millisecond, 250*time.Millisecond, 300*time.Millisecond
 			c.StaleAfter, c.FoldAfter = s.Limits.Stale, 4*time.Second
-			d.Poll, d.Hold = 60*time.Millisecond, s.Limits.Hold
+			d.Poll, d.Hold = 100*time.Millisecond, s.Limits.Hold
 			d.BatchRows, d.WalkRows = s.Limits.BatchRows, s.Limits.WalkRows
 		},
 	}
