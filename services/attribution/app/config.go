@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/touchline/touchline/services/attribution/consume"
+	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/token"
 	"github.com/touchline/touchline/services/internal/config"
 )
@@ -61,6 +63,9 @@ type WorkerConfig struct {
 
 	// Listening, when set, is told the bound address once the port is open.
 	Listening func(admin string) `env:"-"`
+	// Tune, when set, may change how the worker's parts work before they start; for
+	// tests, which need them hasty and their limits small.
+	Tune func(*consume.Config, *derive.Config) `env:"-"`
 }
 
 // APIConfig is every setting of the api.

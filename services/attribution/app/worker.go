@@ -53,12 +53,17 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 	failpoints := failpoint.FromEnv(func(string) string { return cfg.Failpoint })
 	streams := p.streams()
 	streams.Recover = p.pool.RecoverBooks
-	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring), derive.Config{Parallel: cfg.DeriveParallel, Log: p.log, Point: failpoints.Pass, Observe: observeDerive(p.metrics)})
-	consumer := consume.New(consume.Config{
+	consuming := consume.Config{
 		Shards: cfg.StreamShards, BatchSize: cfg.BatchSize, MinIdle: cfg.ClaimAfter,
 		Failpoints: failpoints,
 		Logger:     p.log, Registerer: p.metrics,
-	}, consume.Parts{
+	}
+	deriving := derive.Config{Parallel: cfg.DeriveParallel, Log: p.log, Point: failpoints.Pass, Observe: observeDerive(p.metrics)}
+	if cfg.Tune != nil {
+		cfg.Tune(&consuming, &deriving)
+	}
+	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring), deriving)
+	consumer := consume.New(consuming, consume.Parts{
 		Reader: stream.NewReader(readers, streams, group, uuid.New()),
 		Books:  p.books, Pool: p.pool, Digests: p.ring, Signal: deriver.Wake,
 	})

@@ -68,6 +68,7 @@ func prepare(ctx context.Context, conn *pgx.Conn, role Role) error {
 	if _, err := conn.Exec(ctx, "set role "+pgx.Identifier{string(role)}.Sanitize()); err != nil {
 		return fmt.Errorf("take role %s: %w", role, err)
 	}
+	registerUUID(conn.TypeMap())
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})

@@ -1,7 +1,6 @@
 package timeline_test
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/attribution/historytest"
 	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/reftest"
@@ -49,8 +49,12 @@ func TestReference_Histories(t *testing.T) {
 				}
 				if compareHistory(&h) != "" {
 					differ++
-					h = shrink(h)
-					t.Errorf("seed %d: reference (-) and product (+) differ:\n%s\n%s", seed, compareHistory(&h), printWorld(&h))
+					h = historytest.Shrink(h, func(all []reftest.History) int {
+						return slices.IndexFunc(all, func(h reftest.History) bool { return compareHistory(&h) != "" })
+					})
+					in := historyInput(&h)
+					world := historytest.World(&h, sortedRows(reftest.Table(in.Workspace, in.Currency, in.Policy, in.Facts)))
+					t.Errorf("seed %d: reference (-) and product (+) differ:\n%s\n%s", seed, compareHistory(&h), world)
 				}
 			}
 			for _, what := range slices.Sorted(maps.Keys(counts)) {
@@ -79,140 +83,6 @@ func compareHistory(h *reftest.History) string {
 		return ""
 	}
 	return gocmp.Diff(want, got)
-}
-
-// shrink drops whatever can be dropped while reference and product differ.
-func shrink(h reftest.History) reftest.History {
-	for smaller := true; smaller; {
-		smaller = false
-		for _, next := range simpler(h) {
-			if compareHistory(&next) != "" {
-				h, smaller = next, true
-				break
-			}
-		}
-	}
-	return h
-}
-
-// simpler returns histories with one thing less than h.
-func simpler(h reftest.History) (all []reftest.History) {
-	add := func(change func(*reftest.History)) {
-		next := reftest.History{Policy: h.Policy, Facts: slices.Clone(h.Facts)}
-		change(&next)
-		all = append(all, next)
-	}
-	for size := len(h.Facts) / 2; size > 0; size /= 2 {
-		for i := 0; i+size <= len(h.Facts); i += size {
-			add(func(n *reftest.History) { n.Facts = slices.Delete(n.Facts, i, i+size) })
-		}
-	}
-	for i, f := range h.Facts {
-		for j := range f.Identifiers {
-			add(func(n *reftest.History) { n.Facts[i].Identifiers = slices.Delete(slices.Clone(f.Identifiers), j, j+1) })
-		}
-		if f.Device != nil {
-			add(func(n *reftest.History) { n.Facts[i].Device = nil })
-		}
-		if f.Event != nil && string(f.Event.Properties) != `{"value":"1"}` {
-			add(func(n *reftest.History) {
-				n.Facts[i].Event = &hit.Event{Name: f.Event.Name, Properties: json.RawMessage(`{"value":"1"}`)}
-			})
-		}
-	}
-	for i := range h.Policy.Models {
-		add(func(n *reftest.History) { n.Policy.Models = slices.Delete(slices.Clone(h.Policy.Models), i, i+1) })
-	}
-	for i := range h.Policy.Windows {
-		add(func(n *reftest.History) { n.Policy.Windows = slices.Delete(slices.Clone(h.Policy.Windows), i, i+1) })
-	}
-	for i := range h.Policy.Conversions {
-		add(func(n *reftest.History) {
-			n.Policy.Conversions = slices.Delete(slices.Clone(h.Policy.Conversions), i, i+1)
-		})
-	}
-	for i := range h.Policy.KeywordRules {
-		add(func(n *reftest.History) {
-			n.Policy.KeywordRules = slices.Delete(slices.Clone(h.Policy.KeywordRules), i, i+1)
-		})
-	}
-	return all
-}
-
-// printWorld writes a history as a world whose expected table is the reference's. What
-// worlds cannot say of a fact stands under "also".
-func printWorld(h *reftest.History) string {
-	w := map[string]any{"name": "shrunk", "why": "reference and product differ", "policy": json.RawMessage(h.Policy.Document())}
-	facts := []map[string]any{}
-	for i := range h.Facts {
-		facts = append(facts, wire(&h.Facts[i]))
-	}
-	w["facts"] = facts
-	in := historyInput(h)
-	w["expected"] = worldRows(sortedRows(reftest.Table(in.Workspace, in.Currency, in.Policy, in.Facts)))
-	text, err := json.MarshalIndent(w, "", " ")
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
-}
-
-func wire(f *hit.Fact) map[string]any {
-	has := map[string]any{
-		"t": f.Kind, "id": f.ID, "at": f.At.Time().Format("2006-01-02T15:04:05.000000Z"), "channel": f.Channel, "status": f.Status,
-		"trust": []string{"", "browser", "server", "webhook"}[f.Trust], "precision": f.Precision,
-	}
-	for _, id := range f.Identifiers {
-		if _, two := has[string(id.Kind)]; two {
-			has["also"] = f.Identifiers
-		}
-		has[string(id.Kind)] = id.Value
-	}
-	if f.Device != nil {
-		has["device"] = f.Device.Value
-	}
-	put := func(more map[string]any) { maps.Copy(has, more) }
-	switch {
-	case f.Message != nil:
-		put(map[string]any{"business": f.Message.Sender, "campaign": f.Message.Campaign, "token": f.Message.Token})
-		if f.Message.Template != nil {
-			put(map[string]any{"template": f.Message.Template.Name, "language": f.Message.Template.Language})
-		}
-	case f.Report != nil:
-		put(map[string]any{"business": f.Report.Sender, "also": f.Report})
-	case f.Click != nil:
-		put(map[string]any{"token": f.Click.Token, "also": f.Click})
-	case f.Page != nil:
-		put(map[string]any{"url": f.Page.URL, "referrer": f.Page.Referrer})
-	case f.Event != nil:
-		put(map[string]any{"name": f.Event.Name, "props": f.Event.Properties, "in_thread": f.Event.InThread})
-	case f.Inbound != nil:
-		put(wireInboundOf(f.Inbound))
-	case f.Identify != nil:
-		put(map[string]any{"call": f.Identify.Call})
-	}
-	maps.DeleteFunc(has, func(_ string, value any) bool { return fmt.Sprint(value) == "" })
-	return has
-}
-
-func wireInboundOf(in *hit.Inbound) map[string]any {
-	kind := map[string]string{"button": "button", "list_reply": "list", "nfm_reply": "flow"}[in.Interact]
-	has := map[string]any{
-		"business": in.Business, "kind": cmp.Or(kind, in.Type), "text": in.Text, "payload": in.Payload, "button_token": in.Token, "context": in.Context,
-	}
-	if in.Fields != nil {
-		has["fields"] = in.Fields
-	}
-	if in.Order != nil {
-		has["order"] = []map[string]any{{"item_price": json.Number(in.Order.Amount), "quantity": 1, "currency": in.Order.Currency}}
-	}
-	if in.Referral != nil {
-		has["referral"] = map[string]string{"source_id": in.Referral.SourceID}
-	}
-	if in.Group {
-		has["also"] = map[string]bool{"group": true}
-	}
-	return has
 }
 
 // met names what a history has in it.

@@ -6,13 +6,13 @@ import (
 	"math/big"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/touchline/touchline/services/attribution/credit"
+	"github.com/touchline/touchline/services/attribution/historytest"
 	"github.com/touchline/touchline/services/attribution/reftest"
 	"github.com/touchline/touchline/services/attribution/timeline"
 )
@@ -51,39 +51,8 @@ func sortedRows(rows []reftest.Row) []reftest.Row {
 	return rows
 }
 
-// productRows spreads an outcome into rows.
-func productRows(out timeline.Outcome) []reftest.Row {
-	var rows []reftest.Row
-	for i := range out.Conversions {
-		c := &out.Conversions[i]
-		for j := range c.Credits {
-			for m := range c.Models {
-				if c.Credits[j].Weights[m] != 0 {
-					rows = append(rows, productRow(c, &c.Credits[j], m))
-				}
-			}
-		}
-	}
-	return sortedRows(rows)
-}
-
-func productRow(c *credit.Conversion, k *credit.Credit, m int) reftest.Row {
-	// The contract lets two refunds of one event id (of two orders, or from two sources)
-	// have one conversion id; the product numbers the second so that rows have keys.
-	id, _, _ := strings.Cut(c.ID, "#")
-	r := reftest.Row{
-		Definition: c.Definition, ConversionID: id, Event: c.EventName, Model: c.Models[m], InThread: c.InThread,
-		Channel: k.Channel, Tier: k.Tier, TouchKey: k.TouchKey, TouchAt: k.TouchAt, Weight: strconv.FormatInt(k.Weights[m], 10),
-		Person: c.Person,
-	}
-	if c.Value != "" {
-		r.Currency, r.Credited = c.Currency, "not a number: "+k.Credited[m]
-		if amount, ok := new(big.Rat).SetString(k.Credited[m]); ok {
-			r.Credited = amount.RatString()
-		}
-	}
-	return r
-}
+// productRows are the rows of an outcome.
+func productRows(out timeline.Outcome) []reftest.Row { return sortedRows(historytest.Rows(out)) }
 
 // worldRows turns rows into what worlds compare.
 func worldRows(rows []reftest.Row) []row {
