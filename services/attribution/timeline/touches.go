@@ -11,10 +11,10 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// touches notes who clicked and answered what and returns every touchpoint.
-func (w *world) touches() []touch.Touch {
+// touches notes who clicked and answered what and returns every touchpoint. Without
+// chats nothing is answered implicitly.
+func (w *world) touches(chats *touch.Chats) []touch.Touch {
 	var all []touch.Touch
-	chats := touch.NewChats(w.book, w.policy)
 	for i := range w.facts {
 		f := &w.facts[i]
 		switch {
@@ -69,7 +69,7 @@ func (w *world) click(token string, f *hit.Fact) {
 // none.
 func (w *world) reply(f *hit.Fact, chats *touch.Chats) {
 	answered, named := w.book.Explicit(f)
-	if !named {
+	if !named && chats != nil {
 		answered = chats.Implicit(f, w.owner(f).Person)
 	}
 	if answered == nil || f.Inbound.Type == "text" && w.rules.optOut.Whole(f.Inbound.Text) {
