@@ -78,17 +78,36 @@ func (r *reach) shared(id hit.Identifier) bool {
 	return r.assigned[fact.IdentifierRef(id).Value].Shared
 }
 
+// neighbours counts, of identifiers, with how many of each kind they are linked.
+type neighbours map[uuid.UUID]map[hit.IdentifierKind]int
+
+func (n neighbours) add(end uuid.UUID, kind hit.IdentifierKind) {
+	if n[end] == nil {
+		n[end] = make(map[hit.IdentifierKind]int)
+	}
+	n[end][kind]++
+}
+
+// tooMany reports whether one of them is linked with so many that it is shared.
+func (n neighbours) tooMany() bool {
+	for _, counts := range n {
+		for _, count := range counts {
+			if count > identity.SharedAbove {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // checkShared refuses when the other end of a new link with a shared identifier would
 // come to be shared by it.
 func (r *reach) checkShared(ctx context.Context, links []identity.Link) error {
-	ends := make(map[uuid.UUID]map[hit.IdentifierKind]int) // neighbours
+	ends := make(neighbours)
 	for _, l := range links {
 		for _, end := range [][2]hit.Identifier{{l.A, l.B}, {l.B, l.A}} {
-			if digest := fact.IdentifierRef(end[0]).Value; !r.shared(end[0]) {
-				if ends[digest] == nil {
-					ends[digest] = make(map[hit.IdentifierKind]int)
-				}
-				ends[digest][end[1].Kind]++
+			if !r.shared(end[0]) {
+				ends.add(fact.IdentifierRef(end[0]).Value, end[1].Kind)
 			}
 		}
 	}
@@ -99,27 +118,23 @@ func (r *reach) checkShared(ctx context.Context, links []identity.Link) error {
 	if err != nil {
 		return fmt.Errorf("read links: %w", err)
 	}
-	var neighbours []uuid.UUID
+	var others []uuid.UUID
 	for _, l := range held {
-		neighbours = append(neighbours, fact.IdentifierRef(l.A).Value, fact.IdentifierRef(l.B).Value)
+		others = append(others, fact.IdentifierRef(l.A).Value, fact.IdentifierRef(l.B).Value)
 	}
-	if err := r.assign(ctx, neighbours); err != nil {
+	if err := r.assign(ctx, others); err != nil {
 		return err
 	}
 	for _, l := range held {
 		a, b := fact.IdentifierRef(l.A).Value, fact.IdentifierRef(l.B).Value
 		for _, end := range [][2]uuid.UUID{{a, b}, {b, a}} {
-			if counts := ends[end[0]]; counts != nil {
-				counts[r.assigned[end[1]].Identifier.Kind]++
+			if ends[end[0]] != nil {
+				ends.add(end[0], r.assigned[end[1]].Identifier.Kind)
 			}
 		}
 	}
-	for _, counts := range ends {
-		for _, n := range counts {
-			if n > identity.SharedAbove {
-				return refusedShared
-			}
-		}
+	if ends.tooMany() {
+		return refusedShared
 	}
 	return nil
 }
