@@ -19,28 +19,45 @@ type crowd struct {
 	next  int
 }
 
-// bigPerson draws a crowd's life: first who is who, then about as many facts as asked
-// for, from any time after, in no order.
-func bigPerson(random *rand.Rand, n int) []hit.Fact {
+// bigPerson draws a crowd's life: known says who is who, late are about n facts from
+// any time after, in no order.
+func bigPerson(random *rand.Rand, n int) (known, late []hit.Fact) {
 	c := &crowd{Rand: random}
 	for who := range 2 {
 		c.login(-10*24*60, who, 0, true)
 		c.login(-10*24*60+1, who, 1, true)
 	}
-	for guest := range 22 {
-		c.add(hit.Fact{
-			Kind: hit.KindIdentify, ID: c.id("i"), Trust: hit.TrustServer, Identify: &hit.Identify{Call: "identify"},
-			Identifiers: []hit.Identifier{{Kind: hit.Phone, Value: "+4722000000"}, {Kind: hit.Email, Value: fmt.Sprintf("guest%d@example.com", guest)}},
-		}, -9*24*60+guest)
+	for guest := range 22 { // both come to be shared
+		c.together(-9*24*60+guest, guestPhone, guestEmail(guest))
+		c.together(-9*24*60+guest, hit.Identifier{Kind: hit.Phone, Value: fmt.Sprintf("+47230000%02d", guest)}, guestEmail(0))
 	}
-	known := len(c.facts)
-	for len(c.facts) < known+n {
+	for family := range 20 { // one more and this phone is shared too
+		c.together(-8*24*60+family, familyPhone, guestEmail(100+family))
+	}
+	known, c.facts = c.facts, nil
+	for len(c.facts) < n {
 		scenes := []func(){c.visit, c.visit, c.visit, c.message, c.message, c.status, c.status, c.status, c.click, c.inbound, c.inbound, c.order, c.order, c.refund, c.guest, c.relogin}
 		scenes[c.IntN(len(scenes))]()
 	}
-	late := c.facts[known:]
-	c.Shuffle(len(late), func(i, j int) { late[i], late[j] = late[j], late[i] })
-	return c.facts
+	if c.IntN(3) == 0 {
+		c.together(c.minute(), familyPhone, guestEmail(0))
+	}
+	c.Shuffle(len(c.facts), func(i, j int) { c.facts[i], c.facts[j] = c.facts[j], c.facts[i] })
+	return known, c.facts
+}
+
+var (
+	guestPhone  = hit.Identifier{Kind: hit.Phone, Value: "+4722000000"}
+	familyPhone = hit.Identifier{Kind: hit.Phone, Value: "+4724000000"}
+)
+
+func guestEmail(n int) hit.Identifier {
+	return hit.Identifier{Kind: hit.Email, Value: fmt.Sprintf("guest%d@example.com", n)}
+}
+
+// together states two identifiers.
+func (c *crowd) together(minute int, ids ...hit.Identifier) {
+	c.add(hit.Fact{Kind: hit.KindIdentify, ID: c.id("i"), Trust: hit.TrustServer, Identify: &hit.Identify{Call: "identify"}, Identifiers: ids}, minute)
 }
 
 // minute draws one of six days, mostly where others are too.
@@ -73,7 +90,7 @@ func (c *crowd) names(who int, all bool) []hit.Identifier {
 
 func (c *crowd) phone() []hit.Identifier {
 	if c.IntN(5) == 0 {
-		return []hit.Identifier{{Kind: hit.Phone, Value: "+4722000000"}}
+		return []hit.Identifier{guestPhone}
 	}
 	return c.names(c.IntN(2), true)[1:2]
 }
@@ -176,7 +193,7 @@ func (c *crowd) order() {
 // guest is an order for which the shop's own phone was typed in.
 func (c *crowd) guest() {
 	f := hit.Fact{Kind: hit.KindEvent, ID: c.id("e"), Trust: hit.TrustServer, Event: &hit.Event{Name: "Order Completed", Properties: c.properties(c.id("g"))}}
-	f.Identifiers = []hit.Identifier{{Kind: hit.Phone, Value: "+4722000000"}, {Kind: hit.Email, Value: fmt.Sprintf("guest%d@example.com", c.IntN(60))}}
+	f.Identifiers = []hit.Identifier{guestPhone, guestEmail(c.IntN(60))}
 	if c.IntN(2) == 0 {
 		f.Device = &hit.Identifier{Kind: hit.Device, Value: fmt.Sprint("guest-", c.IntN(20))}
 		c.add(hit.Fact{Kind: hit.KindPage, ID: c.id("p"), Trust: hit.TrustBrowser, Device: f.Device, Page: &hit.Page{URL: "https://shop.example/?gclid=9"}}, c.minute())
