@@ -482,25 +482,27 @@ grant insert, update on workspace, source, policy to touchline_api;
 grant update on quarantine to touchline_api;
 
 -- ----------------------------------------------------------------------
--- 008_placeholder.sql
+-- 008_reach.sql
 
-set local role touchline_worker;
-select 1;
-
--- ----------------------------------------------------------------------
--- 009_placeholder.sql
-
-set local role touchline_worker;
-select 1;
-
--- ----------------------------------------------------------------------
--- 010_finding.sql
-
--- What makes the lists of identity findings and of facts that disagree readable page by
--- page: each index holds only rows that are listed, so it costs the others nothing.
+-- What derive looks up to derive a part of a large person: only what a change can
+-- reach (services/attribution/derive/reach.go).
 
 set local role touchline_worker;
 
-create index link_refused on link (workspace_id, identity_version, at, a, b) where state = 'refused';
-create index identifier_person_shared on identifier_person (workspace_id, identity_version, digest) where shared;
-create index fact_conflict_received on fact_conflict (workspace_id, received_at, fact_id, content);
+-- A reference's facts by time: those of a device or an identifier in a stretch of
+-- time. One index serves as key and for this.
+alter table fact_ref drop constraint fact_ref_pkey;
+alter table fact_ref add primary key (workspace_id, value, at, fact_id);
+
+-- From the first to the last time that a message could earn something: null when it
+-- never could. Of messages derived before this migration the end is not known; the
+-- year 9999 stands in until they are derived again.
+alter table message add column engaged_from timestamptz;
+alter table message add column engaged_to timestamptz;
+update message
+set engaged_from = least(sent_at, delivered_at, read_at, clicked_at, replied_at), engaged_to = '9999-12-31T00:00:00Z'
+where coalesce(sent_at, delivered_at, read_at, clicked_at, replied_at) is not null;
+
+create index message_person on message (workspace_id, version, person_id, engaged_to) where person_id is not null;
+create index conversion_person on conversion (workspace_id, version, person_id, event_at) where superseded_at is null;
+create index claim_holder on claim (workspace_id, identity_version, holder);

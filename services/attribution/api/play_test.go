@@ -27,7 +27,10 @@ func (r *rig) play(workspace uuid.UUID, admin string, facts ...hit.Fact) {
 	}
 	config := r.stream
 	config.Logger = slog.New(slog.DiscardHandler)
-	writer := stream.NewWriter(r.client, config, uuid.New())
+	writer, err := stream.NewWriter(r.client, config, uuid.New())
+	if err != nil {
+		r.t.Fatal(err)
+	}
 	if _, err := writer.Append(r.t.Context(), hits); err != nil {
 		r.t.Fatal(err)
 	}

@@ -17,6 +17,10 @@ func observeDerive(r prometheus.Registerer) func(derive.Pass) {
 	changed := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "touchline_derive_conversions_total", Help: "Conversions written: new ones and next revisions.",
 	})
+	large := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "touchline_derive_large_total",
+		Help: "Of the hits that the table was brought up to date with, those of large persons, by why they were derived whole; empty: they were not.",
+	}, []string{"refused"})
 	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "touchline_derive_seconds", Help: "Time of one transaction of derive.",
 		Buckets: prometheus.ExponentialBuckets(0.002, 2, 14), // 2 ms to 16 s
@@ -27,11 +31,14 @@ func observeDerive(r prometheus.Registerer) func(derive.Pass) {
 	for _, found := range []string{"equal", "different"} {
 		recomputed.WithLabelValues(found) // from the start, so that the first one shows as an increase
 	}
-	r.MustRegister(touched, facts, changed, seconds, recomputed)
+	r.MustRegister(touched, facts, changed, large, seconds, recomputed)
 	return func(p derive.Pass) {
 		touched.Add(float64(p.Touched))
 		facts.Add(float64(p.Facts))
 		changed.Add(float64(p.Changed))
+		if n := p.Reached + p.Whole; n > 0 {
+			large.WithLabelValues(p.Refused).Add(float64(n))
+		}
 		seconds.Observe(p.Took.Seconds())
 		switch {
 		case p.Swap == nil || !p.Swap.Recompute:

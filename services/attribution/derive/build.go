@@ -28,6 +28,9 @@ func (s *step) build(ctx context.Context, v Version) error {
 		if err != nil {
 			return fmt.Errorf("gather facts: %w", err)
 		}
+		if found.facts, err = s.tx.Load(ctx, mapKeys(found.keys)); err != nil {
+			return fmt.Errorf("load facts: %w", err)
+		}
 		if err := s.rewrite(ctx, v, found.beyond(v)); err != nil {
 			return err
 		}

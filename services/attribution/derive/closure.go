@@ -15,7 +15,8 @@ import (
 // Facts outside it share nothing with facts inside, so deriving it whole gives what
 // deriving the whole workspace would.
 //
-// Identifiers that every version blocks connect nothing and are not walked through.
+// Identifiers that every version blocks connect nothing and are not walked through. The
+// facts are not loaded.
 func closure(ctx context.Context, facts Facts, refs []uuid.UUID, versions []Version) (gathered, error) {
 	found := gathered{refs: make(map[uuid.UUID]bool, len(refs)), keys: make(map[uuid.UUID]bool)}
 	frontier := found.addRefs(refs, versions)
@@ -34,9 +35,7 @@ func closure(ctx context.Context, facts Facts, refs []uuid.UUID, versions []Vers
 		}
 		frontier = found.addRefs(next, versions)
 	}
-	var err error
-	found.facts, err = facts.Load(ctx, mapKeys(found.keys))
-	return found, err
+	return found, nil
 }
 
 // gathered is a closure: whole connected components.
@@ -70,7 +69,7 @@ func blockedByAll(ref uuid.UUID, versions []Version) bool {
 	return len(versions) > 0
 }
 
-func mapKeys(set map[uuid.UUID]bool) []uuid.UUID {
+func mapKeys[V any](set map[uuid.UUID]V) []uuid.UUID {
 	keys := make([]uuid.UUID, 0, len(set))
 	for k := range set {
 		keys = append(keys, k)

@@ -103,8 +103,8 @@ func TestClosure_WalksWhatOneVersionAllows(t *testing.T) {
 		{"one does not: that one needs all", []Version{blocks, {}}, 2},
 	} {
 		found, err := closure(t.Context(), facts, []uuid.UUID{fact.Refs(&facts[0])[0].Value}, c.versions)
-		if err != nil || len(found.facts) != c.want {
-			t.Errorf("%s: %d facts, %v, want %d", c.name, len(found.facts), err, c.want)
+		if err != nil || len(found.keys) != c.want {
+			t.Errorf("%s: %d facts, %v, want %d", c.name, len(found.keys), err, c.want)
 		}
 	}
 }

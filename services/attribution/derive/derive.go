@@ -23,6 +23,9 @@ import (
 type Config struct {
 	Poll      time.Duration    // how often to look for work that no signal told of; 200 ms, a guess
 	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
+	Small     int              // facts of a component that is derived whole without further ado; 2,000 (architecture.md)
+	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
+	Device    int              // facts of a device of which a change reads all; 200, a guess
 	WalkRows  int              // facts that a build walks in one transaction; 2,000, a guess
 	Hold      time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
 	Parallel  int              // workspaces derived side by side; 2
@@ -36,16 +39,22 @@ type Config struct {
 // Pass tells what one transaction did.
 type Pass struct {
 	Workspace uuid.UUID
-	Touched   int   // rows concluded from
-	Facts     int   // facts derived
-	Changed   int   // conversions written
-	Swap      *Swap // the end of a build; nil: it was none
+	Touched   int    // rows concluded from
+	Facts     int    // facts derived
+	Changed   int    // conversions written
+	Reached   int    // of Touched, rows of large persons concluded from by reach
+	Whole     int    // of Touched, rows of large persons concluded from whole
+	Refused   string // why not by reach; empty when Whole is 0
+	Swap      *Swap  // the end of a build; nil: it was none
 	Took      time.Duration
 }
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Poll, 200*time.Millisecond)
 	setDefault(&c.BatchRows, 5000)
+	setDefault(&c.Small, 2000)
+	setDefault(&c.Reach, 10_000)
+	setDefault(&c.Device, 200)
 	setDefault(&c.WalkRows, 2000)
 	setDefault(&c.Hold, time.Second)
 	setDefault(&c.Parallel, 2)

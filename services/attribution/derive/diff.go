@@ -11,6 +11,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/attribution/touch"
+	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // diff says what turns current into outcome, and which current conversions that
@@ -97,6 +98,7 @@ type messageValue struct {
 	sender, template, language, campaign, variant, category string
 	cost, currency, failure                                 string
 	registered, session                                     bool
+	from, to                                                hit.Instant // engaged
 }
 
 func messageKeyOf(m touch.Message) messageKey { return messageKey{m.Channel, m.ID} }
@@ -105,6 +107,7 @@ func messageValueOf(m touch.Message) messageValue {
 	v := messageValue{
 		Times: m.Times, anchor: m.Anchor, person: m.Person, sender: m.Sender, campaign: m.Campaign, variant: m.Variant,
 		category: m.Category, failure: m.FailureReason, registered: m.Registered, session: m.Session,
+		from: m.EngagedFrom, to: m.EngagedTo,
 	}
 	if m.Template != nil {
 		v.template, v.language = m.Template.Name, m.Template.Language

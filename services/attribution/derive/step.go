@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"sync"
 
@@ -50,16 +51,20 @@ func (s *step) run(ctx context.Context) (more bool, err error) {
 	return len(touched) > 0, nil
 }
 
-// conclude derives what touched rows can bear on, in every version.
+// conclude derives what touched rows can bear on: small persons whole, of large ones
+// what the change can reach. When that cannot be told, those whole too.
 func (s *step) conclude(ctx context.Context, touched []Touched) error {
-	var refs []uuid.UUID
-	for _, t := range touched {
-		refs = append(refs, t.OldRefs...)
-		refs = append(refs, t.NewRefs...)
-	}
-	found, err := closure(ctx, s.tx, refs, s.info.Versions)
+	found, large, err := s.look(ctx, touched)
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
+	}
+	if len(large) > 0 {
+		if err := s.concludeLarge(ctx, touched, large, &found); err != nil {
+			return err
+		}
+	}
+	if found.facts, err = s.tx.Load(ctx, mapKeys(found.keys)); err != nil {
+		return fmt.Errorf("load facts: %w", err)
 	}
 	for _, v := range s.info.Versions {
 		if err := s.rewrite(ctx, v, found); err != nil {
@@ -69,9 +74,40 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 	return s.tx.Finish(ctx, touched)
 }
 
+// concludeLarge derives large persons by reach, or adds all that bears on them to
+// found.
+func (s *step) concludeLarge(ctx context.Context, touched, large []Touched, found *gathered) error {
+	behind := int64(0)
+	if len(touched) == s.cfg.BatchRows { // there may be more in the queue
+		behind = touched[len(touched)-1].Seq
+	}
+	err := s.reach(ctx, large, behind)
+	var why refusal
+	if !errors.As(err, &why) {
+		s.done.Reached = len(large)
+		return err
+	}
+	s.done.Whole, s.done.Refused = len(large), string(why)
+	var refs []uuid.UUID
+	for _, t := range large {
+		refs = append(refs, t.OldRefs...)
+		refs = append(refs, t.NewRefs...)
+	}
+	whole, err := closure(ctx, s.tx, refs, s.info.Versions)
+	if err != nil {
+		return fmt.Errorf("gather facts: %w", err)
+	}
+	maps.Copy(found.keys, whole.keys)
+	maps.Copy(found.refs, whole.refs)
+	return nil
+}
+
 // rewrite makes a version hold on found's references exactly what follows from
 // found's facts.
 func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
+	if len(found.keys) == 0 && len(found.refs) == 0 {
+		return nil
+	}
 	outcome, err := s.outcome(v, found.facts)
 	if err != nil {
 		return fmt.Errorf("derive version %d: %w", v.Number, err)
@@ -124,7 +160,7 @@ func (s *step) outcome(v Version, facts []hit.Fact) (timeline.Outcome, error) {
 	outcomes, faults := make([]timeline.Outcome, len(groups)), make([]error, len(groups))
 	var all sync.WaitGroup
 	for i, group := range groups {
-		all.Go(func() { outcomes[i], faults[i] = s.derive(v, group) })
+		all.Go(func() { outcomes[i], faults[i] = s.deriveWhole(v, group) })
 	}
 	all.Wait()
 	if err := errors.Join(faults...); err != nil {
@@ -142,9 +178,9 @@ func (s *step) outcome(v Version, facts []hit.Fact) (timeline.Outcome, error) {
 	return whole, nil
 }
 
-// derive turns a panic into an error: in a goroutine of its own it would end the
+// deriveWhole turns a panic into an error: in a goroutine of its own it would end the
 // process, and with it the other workspaces.
-func (s *step) derive(v Version, facts []hit.Fact) (outcome timeline.Outcome, err error) {
+func (s *step) deriveWhole(v Version, facts []hit.Fact) (outcome timeline.Outcome, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("derivation broke: %v\n%s", fault, debug.Stack())

@@ -40,6 +40,11 @@ type Tx interface {
 	Queue
 	Facts
 	Table
+	Near
+	Names
+	Holders
+	Rows
+	Backlog
 }
 
 // Queue is what waits to be concluded from.
@@ -105,11 +110,12 @@ type Version struct {
 // Touched is one hit that changed a fact since conclusions were last drawn.
 type Touched struct {
 	Seq      int64
+	Fact     uuid.UUID   // key of the fact
 	OldRefs  []uuid.UUID // what a replaced copy withdraws
 	NewRefs  []uuid.UUID
 	Source   uuid.UUID
 	Hour     time.Time // of receipt, UTC
-	Term     string    // stored, duplicate or conflict
+	Term     string    // stored (the first copy of its fact), duplicate or conflict
 	Consumer uuid.UUID
 	Shard    int32
 	Batch    int64
@@ -148,6 +154,9 @@ type ConversionRow struct {
 	Currency string
 	Models   []string
 	Hash     uuid.UUID
+	Anchor   uuid.UUID // the reference that its copies share
+	Person   uuid.UUID // [uuid.Nil]: nobody
+	Refund   bool
 }
 
 // Current is what a version holds on some references.

@@ -65,7 +65,10 @@ func newPlay(t testing.TB, seed int, ring *digest.Ring, met *counts) *play {
 	}
 	t.Cleanup(p.pool.Close)
 	for range 3 {
-		w := stream.NewWriter(client, p.stream, uuid.New())
+		w, err := stream.NewWriter(client, p.stream, uuid.New())
+		if err != nil {
+			t.Fatal(err)
+		}
 		p.edges = append(p.edges, w)
 		t.Cleanup(func() { _ = w.Close(context.Background()) })
 	}

@@ -64,7 +64,7 @@ func NewDevices(people *People, identify []Claim, clicks []Click, spans map[hit.
 	}
 	d.addClicks(clicks)
 	for _, claims := range d.claims {
-		slices.SortFunc(claims, func(a, b Claim) int { return cmp.Or(cmp.Compare(a.At, b.At), strength(b, a)) })
+		sortClaims(claims)
 	}
 	return d
 }
@@ -98,6 +98,20 @@ func strength(a, b Claim) int {
 // addClicks adds the click claims that stand: not behind an identify claim, not of
 // a token that was passed on, not of a message to nobody.
 func (d *Devices) addClicks(clicks []Click) {
+	first := map[hit.Identifier]hit.Instant{} // identify claim of each device
+	for device, claims := range d.claims {
+		first[device] = claims[0].At // reaching back leaves them in order of time
+	}
+	for _, c := range Followed(clicks) {
+		device := plain(c.Device)
+		if login, claimed := first[device]; !claimed || login > c.At {
+			d.claims[device] = append(d.claims[device], c)
+		}
+	}
+}
+
+// devicesOf lists on which devices each token was seen.
+func devicesOf(clicks []Click) map[string]map[hit.Identifier]bool {
 	seen := map[string]map[hit.Identifier]bool{}
 	for _, c := range clicks {
 		if seen[c.Token] == nil {
@@ -105,18 +119,7 @@ func (d *Devices) addClicks(clicks []Click) {
 		}
 		seen[c.Token][plain(c.Device)] = true
 	}
-	first := map[hit.Identifier]hit.Instant{} // identify claim of each device
-	for device, claims := range d.claims {
-		first[device] = claims[0].At // reaching back leaves them in order of time
-	}
-	for _, c := range clicks {
-		device := plain(c.Device)
-		login, claimed := first[device]
-		if c.Holder.Value == "" || len(seen[c.Token]) > passedOnAbove || claimed && login <= c.At {
-			continue
-		}
-		d.claims[device] = append(d.claims[device], c.Claim)
-	}
+	return seen
 }
 
 // Holder returns the person that a device belongs to at an instant, and whether
@@ -144,18 +147,38 @@ func (d *Devices) Claim(device hit.Identifier, at hit.Instant) (Claim, bool) {
 	return claims[after-1], true
 }
 
-// Claims lists all claims that stand, by device, time, strongest first. Of claims
-// that differ in the holder alone only the strongest is there: the others never hold.
+// Claims lists, by device and time, the claims that say all there is to say of who
+// held what: the strongest of an instant, where the person changes, and the first
+// identify claim, behind which no click claim stands. [Known] makes of them devices
+// with the same holders at all times.
 func (d *Devices) Claims() []Claim {
 	var all []Claim
 	for _, claims := range d.claims {
-		all = append(all, claims...)
+		all = append(all, d.telling(claims)...)
 	}
 	slices.SortFunc(all, func(a, b Claim) int {
 		return cmp.Or(Compare(a.Device, b.Device), cmp.Compare(a.At, b.At), strength(a, b))
 	})
-	return slices.CompactFunc(all, func(a, b Claim) bool {
-		a.Holder = b.Holder
-		return a == b
-	})
+	return all
 }
+
+// telling returns those of one device's claims that [Devices.Claims] lists.
+func (d *Devices) telling(claims []Claim) []Claim {
+	var kept []Claim
+	var holder uuid.UUID
+	identified := false
+	for i, c := range claims {
+		if i+1 < len(claims) && claims[i+1].At == c.At {
+			continue // a stronger one follows
+		}
+		person := d.people.Person(c.Holder)
+		if len(kept) == 0 || person != holder || c.Identify && !identified {
+			kept = append(kept, c)
+		}
+		holder, identified = person, identified || c.Identify
+	}
+	return kept
+}
+
+// Of lists the claims on one device that [Devices.Claims] lists.
+func (d *Devices) Of(device hit.Identifier) []Claim { return d.telling(d.claims[plain(device)]) }

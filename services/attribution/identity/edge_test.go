@@ -41,7 +41,7 @@ func TestLink_Compare(t *testing.T) {
 		{Trust: 2, At: 2, Fact: "b", Position: 2, A: user("b"), B: phone("a")},
 		{Trust: 2, At: 2, Fact: "b", Position: 2, A: user("b"), B: phone("b")},
 		{Trust: 1, At: 0, Fact: "", Position: 0},
-	}, Link.compare)
+	}, Link.Compare)
 }
 
 func TestSaid_Before(t *testing.T) {

@@ -172,7 +172,7 @@ func TestResolve_AliasesCountAsOne(t *testing.T) {
 
 func TestResolve_Shared(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{sharedAbove, sharedAbove + 1} {
+	for _, n := range []int{SharedAbove, SharedAbove + 1} {
 		var statements []Statement
 		for i := range n {
 			statements = append(statements, say(2, hit.Instant(i+1), fmt.Sprint(i), phone("shop"), email(fmt.Sprint(i))))
@@ -180,14 +180,14 @@ func TestResolve_Shared(t *testing.T) {
 		statements = append(statements, say(2, 99, "x", phone("shop"), bsuid("NO.1")))
 		p := resolve(nil, statements...)
 		joined := p.Person(email("0")) == p.Person(email("1"))
-		if joined != (n == sharedAbove) {
+		if joined != (n == SharedAbove) {
 			t.Errorf("%d e-mails of one phone: one person is %v", n, joined)
 		}
-		if n > sharedAbove && p.Person(bsuid("NO.1")) == p.Person(phone("shop")) {
+		if n > SharedAbove && p.Person(bsuid("NO.1")) == p.Person(phone("shop")) {
 			t.Error("a shared phone links another kind")
 		}
 		for _, a := range p.Assignments() {
-			if a.Shared != (n > sharedAbove && a.Identifier == phone("shop")) {
+			if a.Shared != (n > SharedAbove && a.Identifier == phone("shop")) {
 				t.Errorf("%d e-mails: %v", n, a)
 			}
 		}

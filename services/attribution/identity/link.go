@@ -27,9 +27,9 @@ type Link struct {
 	State    State
 }
 
-// compare is the order in which links are tried: (trust, strongest first; time;
+// Compare is the order in which links are tried: (trust, strongest first; time;
 // fact id; position). The identifiers only make it total.
-func (l Link) compare(m Link) int {
+func (l Link) Compare(m Link) int {
 	return cmp.Or(cmp.Compare(m.Trust, l.Trust), cmp.Compare(l.At, m.At), cmp.Compare(l.Fact, m.Fact),
 		cmp.Compare(l.Position, m.Position), Compare(l.A, m.A), Compare(l.B, m.B))
 }
@@ -135,4 +135,32 @@ func star(center said, others []said) []Link {
 		})
 	}
 	return links
+}
+
+// Differ compares two lists of links by the best of each pair: better are those of
+// after that are tried before what before had for the pair, gone those of before that
+// after has nothing as good for. Both are in the order in which links are tried.
+func Differ(before, after []Link) (better, gone []Link) {
+	before, after = Best(before), Best(after)
+	return ahead(after, before), ahead(before, after)
+}
+
+// ahead returns those of links that are tried before what others have for the pair.
+func ahead(links, others []Link) []Link {
+	known := make(map[[2]hit.Identifier]Link, len(others))
+	for _, l := range others {
+		known[l.Pair()] = l
+	}
+	return slices.DeleteFunc(slices.Clone(links), func(l Link) bool {
+		other, has := known[l.Pair()]
+		return has && l.Compare(other) >= 0
+	})
+}
+
+// Pair is both ends, the same whichever was stated first.
+func (l Link) Pair() [2]hit.Identifier {
+	if Compare(l.A, l.B) > 0 {
+		return [2]hit.Identifier{l.B, l.A}
+	}
+	return [2]hit.Identifier{l.A, l.B}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// sharedAbove is how many distinct identifiers of one kind an identifier may be
+// SharedAbove is how many distinct identifiers of one kind an identifier may be
 // linked with directly before it is taken for somebody's stand-in: a shop's own
 // phone typed in for every guest.
-const sharedAbove = 20
+const SharedAbove = 20
 
 // Assignment says to which person a strong identifier belongs.
 type Assignment struct {
@@ -28,6 +28,7 @@ type People struct {
 	assignments []Assignment
 	links       []Link
 	persons     map[hit.Identifier]uuid.UUID
+	alone       bool // an identifier without an assignment is a person of its own
 }
 
 // Facts is what [Resolve] concludes from.
@@ -40,7 +41,7 @@ type Facts struct {
 
 // Resolve joins identifiers into persons.
 func Resolve(f Facts) *People {
-	p := &People{workspace: f.Workspace, links: best(f.Links), persons: map[hit.Identifier]uuid.UUID{}}
+	p := &People{workspace: f.Workspace, links: Best(f.Links), persons: map[hit.Identifier]uuid.UUID{}}
 	shared := findShared(p.links)
 	u := newUnion(f.Aliases)
 	for i := range p.links {
@@ -58,19 +59,15 @@ func Resolve(f Facts) *People {
 	return p
 }
 
-// best keeps the link of each pair that is tried first: once two identifiers were
-// refused, every later link of the pair is refused too.
-func best(links []Link) []Link {
+// Best keeps the link of each pair that is tried first: once two identifiers were
+// refused, every later link of the pair is refused too. The others change nothing.
+func Best(links []Link) []Link {
 	sorted := slices.Clone(links)
-	slices.SortFunc(sorted, Link.compare)
+	slices.SortFunc(sorted, Link.Compare)
 	seen := make(map[[2]hit.Identifier]bool, len(sorted))
 	kept := sorted[:0]
 	for _, l := range sorted {
-		pair := [2]hit.Identifier{l.A, l.B}
-		if Compare(l.A, l.B) > 0 {
-			pair = [2]hit.Identifier{l.B, l.A}
-		}
-		if !seen[pair] {
+		if pair := l.Pair(); !seen[pair] {
 			seen[pair] = true
 			kept = append(kept, l)
 		}
@@ -78,7 +75,7 @@ func best(links []Link) []Link {
 	return kept
 }
 
-// findShared returns the identifiers with more than [sharedAbove] neighbours of one
+// findShared returns the identifiers with more than [SharedAbove] neighbours of one
 // kind. Every pair comes once.
 func findShared(links []Link) map[hit.Identifier]bool {
 	type side struct {
@@ -89,7 +86,7 @@ func findShared(links []Link) map[hit.Identifier]bool {
 	shared := map[hit.Identifier]bool{}
 	count := func(id, neighbour hit.Identifier) {
 		s := side{id, neighbour.Kind}
-		if neighbours[s]++; neighbours[s] > sharedAbove {
+		if neighbours[s]++; neighbours[s] > SharedAbove {
 			shared[id] = true
 		}
 	}
@@ -129,7 +126,13 @@ func (p *People) name(id hit.Identifier) uuid.UUID {
 
 // Person returns the person of a strong identifier; [uuid.Nil] when nothing stated
 // it.
-func (p *People) Person(id hit.Identifier) uuid.UUID { return p.persons[plain(id)] }
+func (p *People) Person(id hit.Identifier) uuid.UUID {
+	person, stated := p.persons[plain(id)]
+	if !stated && p.alone {
+		return p.name(id)
+	}
+	return person
+}
 
 // Anonymous returns the person that a device is when nobody ever claimed it.
 func (p *People) Anonymous(device hit.Identifier) uuid.UUID { return p.name(device) }

@@ -125,7 +125,7 @@ func (t deriveTx) Touched(ctx context.Context, most int) ([]derive.Touched, erro
 	touched := make([]derive.Touched, len(rows))
 	for i, row := range rows {
 		touched[i] = derive.Touched{
-			Seq: row.Seq, OldRefs: row.OldRefs, NewRefs: row.NewRefs, Source: row.SourceID, Hour: row.Hour, Term: row.Term,
+			Seq: row.Seq, Fact: row.FactID, OldRefs: row.OldRefs, NewRefs: row.NewRefs, Source: row.SourceID, Hour: row.Hour, Term: row.Term,
 			Consumer: row.Consumer, Shard: row.Shard, Batch: row.Batch,
 		}
 	}
@@ -251,7 +251,8 @@ func storedFact(row dbsqlc.DeriveFactListRow) (hit.Fact, error) {
 	return f, nil
 }
 
-// stored is an identifier as facts hold it: of unknown kind, known by its digest.
-func stored(digest uuid.UUID) hit.Identifier {
-	return hit.Identifier{Value: hex.EncodeToString(digest[:])}
+// stored is an identifier as facts hold it, known by its digest. The kind is empty
+// where it is not stored.
+func stored(digest uuid.UUID, kind string) hit.Identifier {
+	return hit.Identifier{Kind: hit.IdentifierKind(kind), Value: hex.EncodeToString(digest[:])}
 }

@@ -155,6 +155,8 @@ func (w deriveWrite) upsertMessages(ctx context.Context, list []touch.Message) e
 		p.RepliedAts = append(p.RepliedAts, timeOrNone(m.RepliedAt))
 		p.FailedAts = append(p.FailedAts, timeOrNone(m.FailedAt))
 		p.FailureReasons = append(p.FailureReasons, m.FailureReason)
+		p.EngagedFroms = append(p.EngagedFroms, timeOrNone(m.EngagedFrom))
+		p.EngagedTos = append(p.EngagedTos, timeOrNone(m.EngagedTo))
 	}
 	return w.queries.MessageUpsert(ctx, p)
 }

@@ -15,41 +15,47 @@ import (
 )
 
 // Current implements [derive.Table].
-func (t deriveTx) Current(ctx context.Context, v derive.Version, refs []uuid.UUID) (derive.Current, error) {
-	var c derive.Current
-	for _, read := range []func() error{
-		func() error { return t.readConversions(ctx, &c, v, refs) },
-		func() error { return t.readMessages(ctx, &c, v, refs) },
-		func() error { return t.readPersons(ctx, &c, v, refs) },
-		func() error { return t.readLinks(ctx, &c, v, refs) },
-		func() error { return t.readClaims(ctx, &c, v, refs) },
-	} {
-		if err := read(); err != nil {
-			return derive.Current{}, interpret(err)
-		}
+func (t deriveTx) Current(ctx context.Context, v derive.Version, refs []uuid.UUID) (c derive.Current, err error) {
+	if c.Conversions, err = t.Conversions(ctx, v, refs); err != nil {
+		return c, err
 	}
-	return c, nil
+	if c.Messages, err = t.Messages(ctx, v, refs); err != nil {
+		return c, err
+	}
+	if c.Persons, err = t.Persons(ctx, v, refs); err != nil {
+		return c, err
+	}
+	if c.Links, err = t.Links(ctx, v, refs); err != nil {
+		return c, err
+	}
+	c.Claims, err = t.Claims(ctx, v, refs)
+	return c, err
 }
 
-func (t deriveTx) readConversions(ctx context.Context, c *derive.Current, v derive.Version, refs []uuid.UUID) error {
+// Conversions implements [derive.Rows].
+func (t deriveTx) Conversions(ctx context.Context, v derive.Version, anchors []uuid.UUID) ([]derive.ConversionRow, error) {
 	rows, err := t.queries.ConversionListByAnchor(ctx, dbsqlc.ConversionListByAnchorParams{
-		WorkspaceID: t.workspace, Version: int32(v.Number), Anchors: refs,
+		WorkspaceID: t.workspace, Version: int32(v.Number), Anchors: anchors,
 	})
-	for _, row := range rows {
-		c.Conversions = append(c.Conversions, derive.ConversionRow{
+	list := make([]derive.ConversionRow, len(rows))
+	for i, row := range rows {
+		list[i] = derive.ConversionRow{
 			Key: derive.ConversionKey{Definition: row.Definition, ID: row.ConversionID}, Revision: int(row.Revision),
 			EventAt: hit.InstantOf(row.EventAt), Currency: orZero(row.Currency), Models: row.Models, Hash: row.Hash,
-		})
+			Anchor: row.Anchor, Person: orZero(row.PersonID), Refund: row.Refund,
+		}
 	}
-	return err
+	return list, interpret(err)
 }
 
-func (t deriveTx) readMessages(ctx context.Context, c *derive.Current, v derive.Version, refs []uuid.UUID) error {
+// Messages implements [derive.Rows].
+func (t deriveTx) Messages(ctx context.Context, v derive.Version, anchors []uuid.UUID) ([]touch.Message, error) {
 	rows, err := t.queries.MessageListByAnchor(ctx, dbsqlc.MessageListByAnchorParams{
-		WorkspaceID: t.workspace, Version: int32(v.Number), Anchors: refs,
+		WorkspaceID: t.workspace, Version: int32(v.Number), Anchors: anchors,
 	})
-	for _, row := range rows {
-		m := touch.Message{
+	list := make([]touch.Message, len(rows))
+	for i, row := range rows {
+		list[i] = touch.Message{
 			Channel: row.Channel, ID: row.MessageID, Anchor: row.Anchor, Sender: orZero(row.Sender),
 			Campaign: orZero(row.Campaign), Variant: orZero(row.Variant), Category: orZero(row.Category),
 			Registered: row.Registered, Session: row.Session, Person: orZero(row.PersonID), FailureReason: orZero(row.FailureReason),
@@ -57,51 +63,63 @@ func (t deriveTx) readMessages(ctx context.Context, c *derive.Current, v derive.
 				SentAt: instant(row.SentAt), DeliveredAt: instant(row.DeliveredAt), ReadAt: instant(row.ReadAt),
 				ClickedAt: instant(row.ClickedAt), RepliedAt: instant(row.RepliedAt), FailedAt: instant(row.FailedAt),
 			},
+			EngagedFrom: instant(row.EngagedFrom), EngagedTo: instant(row.EngagedTo),
 		}
 		if row.TemplateName != nil {
-			m.Template = &hit.Template{Name: *row.TemplateName, Language: orZero(row.TemplateLanguage)}
+			list[i].Template = &hit.Template{Name: *row.TemplateName, Language: orZero(row.TemplateLanguage)}
 		}
 		if row.CostAmount != "" {
-			m.Cost = &hit.Amount{Amount: row.CostAmount, Currency: orZero(row.CostCurrency)}
+			list[i].Cost = &hit.Amount{Amount: row.CostAmount, Currency: orZero(row.CostCurrency)}
 		}
-		c.Messages = append(c.Messages, m)
 	}
-	return err
+	return list, interpret(err)
 }
 
-func (t deriveTx) readPersons(ctx context.Context, c *derive.Current, v derive.Version, refs []uuid.UUID) error {
+// Persons implements [derive.Names].
+func (t deriveTx) Persons(ctx context.Context, v derive.Version, digests []uuid.UUID) ([]identity.Assignment, error) {
 	rows, err := t.queries.PersonList(ctx, dbsqlc.PersonListParams{
-		WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Digests: refs,
+		WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Digests: digests,
 	})
-	for _, row := range rows {
-		c.Persons = append(c.Persons, identity.Assignment{Identifier: stored(row.Digest), Person: row.PersonID, Shared: row.Shared})
+	list := make([]identity.Assignment, len(rows))
+	for i, row := range rows {
+		list[i] = identity.Assignment{Identifier: stored(row.Digest, row.Kind), Person: row.PersonID, Shared: row.Shared}
 	}
-	return err
+	return list, interpret(err)
 }
 
-func (t deriveTx) readLinks(ctx context.Context, c *derive.Current, v derive.Version, refs []uuid.UUID) error {
+// Links implements [derive.Names].
+func (t deriveTx) Links(ctx context.Context, v derive.Version, digests []uuid.UUID) ([]identity.Link, error) {
 	rows, err := t.queries.LinkList(ctx, dbsqlc.LinkListParams{
-		WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Digests: refs,
+		WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Digests: digests,
 	})
-	for _, row := range rows {
-		c.Links = append(c.Links, identity.Link{
-			A: stored(row.A), B: stored(row.B), Trust: hit.Trust(row.Trust), At: hit.InstantOf(row.At),
-			Fact: row.Fact, Position: int(row.Position), State: identity.State(row.State),
-		})
+	list := make([]identity.Link, len(rows))
+	for i, row := range rows {
+		list[i] = storedLink(dbsqlc.ReachLinkPairsRow(row))
 	}
-	return err
+	return list, interpret(err)
 }
 
-func (t deriveTx) readClaims(ctx context.Context, c *derive.Current, v derive.Version, refs []uuid.UUID) error {
-	rows, err := t.queries.ClaimList(ctx, dbsqlc.ClaimListParams{
-		WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Devices: refs,
-	})
-	for _, row := range rows {
-		c.Claims = append(c.Claims, identity.Claim{
-			Device: stored(row.Device), At: hit.InstantOf(row.At), Fact: row.Fact, Identify: row.Identify, Holder: stored(row.Holder),
-		})
+// storedLink is a link whose ends are of unknown kind.
+func storedLink(row dbsqlc.ReachLinkPairsRow) identity.Link {
+	return identity.Link{
+		A: stored(row.A, ""), B: stored(row.B, ""), Trust: hit.Trust(row.Trust), At: hit.InstantOf(row.At),
+		Fact: row.Fact, Position: int(row.Position), State: identity.State(row.State),
 	}
-	return err
+}
+
+// Claims implements [derive.Holders].
+func (t deriveTx) Claims(ctx context.Context, v derive.Version, devices []uuid.UUID) ([]identity.Claim, error) {
+	rows, err := t.queries.ClaimList(ctx, dbsqlc.ClaimListParams{
+		WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Devices: devices,
+	})
+	list := make([]identity.Claim, len(rows))
+	for i, row := range rows {
+		list[i] = identity.Claim{
+			Device: stored(row.Device, string(hit.Device)), At: hit.InstantOf(row.At), Fact: row.Fact, Identify: row.Identify,
+			Holder: stored(row.Holder, ""),
+		}
+	}
+	return list, interpret(err)
 }
 
 // Credits implements [derive.Table].

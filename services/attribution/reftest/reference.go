@@ -51,6 +51,11 @@ type world struct {
 
 // Table derives the attribution table from facts in any order. Currency is the workspace's.
 func Table(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) []Row {
+	w := newWorld(workspace, currency, policy, facts)
+	return flat(w.objects("conversions"), w.convert)
+}
+
+func newWorld(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) *world {
 	w := &world{object: parse([]byte(defaults)), workspace: workspace, currency: currency}
 	maps.Copy(w.object, parse(policy.Document()))
 	for _, copies := range groups(facts, func(f hit.Fact) string { return f.Key().String() }) {
@@ -68,7 +73,7 @@ func Table(workspace uuid.UUID, currency string, policy Document, facts []hit.Fa
 	w.join()
 	w.claimDevices()
 	w.findTouches()
-	return flat(w.objects("conversions"), w.convert)
+	return w
 }
 
 // inForce is the copy of a fact that wins: "the smallest occurred_at, then the smallest canonical JSON" (1).

@@ -63,8 +63,9 @@ type Candidate struct {
 // another's on a device that the event's copies name or that the person held at some
 // time.
 func Explain(in Input, q Question) (Explanation, bool) {
-	w := newWorld(in, prepare(in))
-	touches := w.touches()
+	w := read(in, prepare(in))
+	w.resolve(in.Workspace)
+	touches := w.touches(touch.NewChats(w.book, w.policy))
 	index := credit.NewTouches(in.Policy, touches)
 	rules := conversion.Rules{Definitions: in.Policy.Conversions, Currency: in.Currency, Owner: w.owner}
 	all := conversion.Find(w.events, rules, conversion.Conversions(w.events, rules), q.ID)

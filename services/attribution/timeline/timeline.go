@@ -45,14 +45,27 @@ type Outcome struct {
 // Derive draws all conclusions. It is total and deterministic: no input makes it
 // panic, and neither order nor repetition of facts changes the result.
 func Derive(in Input) Outcome {
-	w := newWorld(in, prepare(in))
-	out := Outcome{
-		Persons: w.people.Assignments(),
-		Links:   w.people.Links(),
-		Claims:  w.devices.Claims(),
-	}
-	touches := credit.NewTouches(in.Policy, w.touches())
+	w := read(in, prepare(in))
+	w.resolve(in.Workspace)
+	out := w.outcome(in)
+	out.Persons, out.Links, out.Claims = w.people.Assignments(), w.people.Links(), w.devices.Claims()
+	return out
+}
+
+// Conclude draws the conclusions that follow once it is known who is who: conversions
+// and messages. The facts may be a part of what a person did; then the caller knows
+// which of the conclusions they suffice for.
+func Conclude(in Input, people *identity.People, devices *identity.Devices) Outcome {
+	w := read(in, prepare(in))
+	w.assume(people, devices)
+	return w.outcome(in)
+}
+
+func (w *world) outcome(in Input) Outcome {
+	var out Outcome
+	touches := credit.NewTouches(in.Policy, w.touches(touch.NewChats(w.book, w.policy)))
 	for _, r := range w.book.Records() {
+		r.Engage()
 		out.Messages = append(out.Messages, r.Message)
 	}
 	count := conversion.Conversions(w.events, conversion.Rules{

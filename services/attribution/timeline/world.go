@@ -3,6 +3,8 @@ package timeline
 import (
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/touchline/touchline/services/attribution/conversion"
 	"github.com/touchline/touchline/services/attribution/fact"
 	"github.com/touchline/touchline/services/attribution/identity"
@@ -16,6 +18,7 @@ type world struct {
 	policy   *policy.Policy
 	rules    *Rules
 	facts    []hit.Fact
+	pages    []*hit.Fact // of facts
 	book     *touch.Book
 	events   []*conversion.Event
 	sessions map[hit.Identifier][]touch.Session
@@ -24,30 +27,40 @@ type world struct {
 	devices  *identity.Devices
 }
 
-func newWorld(in Input, facts []hit.Fact) *world {
+// read gathers messages, sessions and events: what follows from facts alone, whoever
+// is who.
+func read(in Input, facts []hit.Fact) *world {
 	w := &world{policy: in.Policy, rules: in.Rules, facts: facts, book: touch.NewBook(facts)}
 	if w.rules == nil {
 		w.rules = Compile(in.Policy)
 	}
-	var pages []*hit.Fact
 	var copies []conversion.Copy
 	for i := range facts {
 		if facts[i].Kind == hit.KindPage {
-			pages = append(pages, &facts[i])
+			w.pages = append(w.pages, &facts[i])
 		}
 		copies = append(copies, conversion.Copies(&facts[i], w.rules.keywords)...)
 	}
-	w.sessions = touch.Sessions(pages, w.book)
+	w.sessions = touch.Sessions(w.pages, w.book)
 	w.events = conversion.Events(copies)
 	w.reached = recipients(w.book)
-	w.people = identity.Resolve(identity.Facts{
-		Workspace: in.Workspace, Stated: w.stated(), Links: w.links(), Aliases: w.aliases(),
+	return w
+}
+
+// resolve concludes who is who.
+func (w *world) resolve(workspace uuid.UUID) {
+	people := identity.Resolve(identity.Facts{
+		Workspace: workspace, Stated: w.stated(), Links: w.links(), Aliases: w.aliases(),
 	})
-	w.devices = identity.NewDevices(w.people, w.identifyClaims(), w.clicks(pages), w.spans())
+	w.assume(people, identity.NewDevices(people, w.identifyClaims(), w.clicks(), w.spans()))
+}
+
+// assume takes who is who as given.
+func (w *world) assume(people *identity.People, devices *identity.Devices) {
+	w.people, w.devices = people, devices
 	for r, recipient := range w.reached {
 		r.Person = w.people.Person(recipient.Primary())
 	}
-	return w
 }
 
 // statement is a fact's word on identifiers.
@@ -187,9 +200,9 @@ func (w *world) identifyClaims() []identity.Claim {
 }
 
 // clicks lists the page views that carry the click token of a known message.
-func (w *world) clicks(pages []*hit.Fact) []identity.Click {
+func (w *world) clicks() []identity.Click {
 	var clicks []identity.Click
-	for _, f := range pages {
+	for _, f := range w.pages {
 		if f.Device == nil || f.Page == nil {
 			continue
 		}

@@ -46,7 +46,7 @@ type Chats struct {
 func NewChats(b *Book, p *policy.Policy) *Chats {
 	c := &Chats{window: hit.Instant(p.ImplicitReplyWindowSeconds) * second, sent: map[uuid.UUID][]*Record{}}
 	for _, r := range b.records {
-		if r.Channel == hit.ChannelWhatsApp && r.Person != uuid.Nil && r.SentAt != 0 && !r.Failed() && !r.Ignored(p) {
+		if Answerable(r, p) {
 			c.sent[r.Person] = append(c.sent[r.Person], r)
 		}
 	}
@@ -58,10 +58,21 @@ func NewChats(b *Book, p *policy.Policy) *Chats {
 	return c
 }
 
+// Answerable reports whether a message can be answered by an inbound message that
+// names none.
+func Answerable(r *Record, p *policy.Policy) bool {
+	return r.Channel == hit.ChannelWhatsApp && r.Person != uuid.Nil && r.SentAt != 0 && !r.Failed() && !r.Ignored(p)
+}
+
+// Unaddressed reports whether an inbound message may answer one that it does not name.
+func Unaddressed(f *hit.Fact) bool {
+	return f.Channel == hit.ChannelWhatsApp && !f.Inbound.Group && f.Inbound.Referral == nil
+}
+
 // Implicit returns the latest message from that business number to the person who
 // wrote, within the window before; nil when there is none.
 func (c *Chats) Implicit(f *hit.Fact, sender uuid.UUID) *Record {
-	if c.window == 0 || f.Channel != hit.ChannelWhatsApp || f.Inbound.Group || f.Inbound.Referral != nil {
+	if c.window == 0 || !Unaddressed(f) {
 		return nil
 	}
 	records := c.sent[sender]

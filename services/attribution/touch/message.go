@@ -34,6 +34,9 @@ type Message struct {
 
 	Times
 	FailureReason string
+
+	// From its first to its last engagement, both inclusive; 0: none.
+	EngagedFrom, EngagedTo hit.Instant
 }
 
 // Times are the earliest instants at which a message reached its stages; 0: never.
@@ -194,6 +197,19 @@ func (r *Record) sentBy(business string) bool {
 	})
 }
 
+// Senders lists the numbers and addresses of the business that the message came from,
+// sorted, each once.
+func (r *Record) Senders() []string {
+	all := []string{r.Sender}
+	for _, f := range r.Statuses {
+		if f.Report != nil {
+			all = append(all, f.Report.Sender)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // Click notes that the message's link was followed.
 func (r *Record) Click(at hit.Instant, factID string) {
 	reach(&r.ClickedAt, at)
@@ -204,6 +220,22 @@ func (r *Record) Click(at hit.Instant, factID string) {
 func (r *Record) Reply(at hit.Instant, factID string) {
 	reach(&r.RepliedAt, at)
 	r.engagements = append(r.engagements, Engagement{Tier: policy.TierReply, At: at, Fact: factID})
+}
+
+// Engage notes from when to when the message was engaged with, failed or not. Call it
+// once all clicks and replies are noted.
+func (r *Record) Engage() {
+	r.EngagedFrom, r.EngagedTo = 0, 0
+	note := func(at hit.Instant) {
+		reach(&r.EngagedFrom, at)
+		r.EngagedTo = max(r.EngagedTo, at)
+	}
+	for _, at := range []hit.Instant{r.SentAt, r.DeliveredAt, r.ReadAt} {
+		note(at)
+	}
+	for _, e := range r.engagements {
+		note(e.At)
+	}
 }
 
 // Ignored reports whether the message is a chat answer that earns nothing.

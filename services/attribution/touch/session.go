@@ -10,8 +10,8 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// pause is the longest time between two page views of one session, inclusive.
-const pause = 30 * 60 * second
+// Pause is the longest time between two page views of one session, inclusive.
+const Pause = 30 * 60 * second
 
 // Session is a run of page views of one device.
 type Session struct {
@@ -49,7 +49,7 @@ func cut(device hit.Identifier, views []*hit.Fact, b *Book) []Session {
 		params, known := parameters(f, b)
 		if n := len(sessions); n > 0 {
 			s := &sessions[n-1]
-			if f.At-s.Last <= pause && (params.Empty() || params.Equal(s.Params)) {
+			if f.At-s.Last <= Pause && (params.Empty() || params.Equal(s.Params)) {
 				s.Last = f.At
 				continue
 			}
@@ -57,7 +57,7 @@ func cut(device hit.Identifier, views []*hit.Fact, b *Book) []Session {
 		sessions = append(sessions, Session{Device: device, First: f, Last: f.At, Params: params, Token: known})
 	}
 	for i := range sessions {
-		sessions[i].Until = sessions[i].Last + pause + 1
+		sessions[i].Until = sessions[i].Last + Pause + 1
 		if i+1 < len(sessions) {
 			sessions[i].Until = min(sessions[i].Until, sessions[i+1].First.At)
 		}

@@ -196,7 +196,7 @@ func TestSessions_Cut(t *testing.T) {
 func TestSessions_UntilPauseOrNext(t *testing.T) {
 	t.Parallel()
 	sessions := Sessions(views("0 a x", "10 b x", "20 c ?gclid=1"), NewBook(nil))[hit.Identifier{Kind: hit.Device, Value: "dv"}]
-	if len(sessions) != 2 || sessions[0].Until != sessions[1].First.At || sessions[1].Until != sessions[1].Last+pause+1 {
+	if len(sessions) != 2 || sessions[0].Until != sessions[1].First.At || sessions[1].Until != sessions[1].Last+Pause+1 {
 		t.Errorf("%+v", sessions)
 	}
 	if len(Sessions([]*hit.Fact{{Kind: hit.KindPage, ID: "p", Page: &hit.Page{}}}, NewBook(nil))) > 0 {

@@ -84,7 +84,7 @@ func (q *Queries) ConversionInsert(ctx context.Context, arg ConversionInsertPara
 }
 
 const conversionListByAnchor = `-- name: ConversionListByAnchor :many
-select definition, conversion_id, revision, event_at, currency, models, hash
+select definition, conversion_id, revision, event_at, currency, models, hash, anchor, person_id, refund
 from conversion
 where workspace_id = $1 and version = $2 and anchor = any($3::uuid[]) and superseded_at is null
 `
@@ -103,6 +103,9 @@ type ConversionListByAnchorRow struct {
 	Currency     *string
 	Models       []string
 	Hash         uuid.UUID
+	Anchor       uuid.UUID
+	PersonID     *uuid.UUID
+	Refund       bool
 }
 
 func (q *Queries) ConversionListByAnchor(ctx context.Context, arg ConversionListByAnchorParams) ([]ConversionListByAnchorRow, error) {
@@ -122,6 +125,9 @@ func (q *Queries) ConversionListByAnchor(ctx context.Context, arg ConversionList
 			&i.Currency,
 			&i.Models,
 			&i.Hash,
+			&i.Anchor,
+			&i.PersonID,
+			&i.Refund,
 		); err != nil {
 			return nil, err
 		}

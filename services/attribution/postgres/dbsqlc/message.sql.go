@@ -38,7 +38,7 @@ func (q *Queries) MessageDelete(ctx context.Context, arg MessageDeleteParams) er
 const messageListByAnchor = `-- name: MessageListByAnchor :many
 select channel, message_id, anchor, sender, registered, session, template_name, template_language, campaign, variant,
        person_id, category, coalesce(cost_amount::text, '')::text as cost_amount, cost_currency,
-       sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason
+       sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, engaged_from, engaged_to
 from message
 where workspace_id = $1 and version = $2 and anchor = any($3::uuid[])
 `
@@ -71,6 +71,8 @@ type MessageListByAnchorRow struct {
 	RepliedAt        *time.Time
 	FailedAt         *time.Time
 	FailureReason    *string
+	EngagedFrom      *time.Time
+	EngagedTo        *time.Time
 }
 
 func (q *Queries) MessageListByAnchor(ctx context.Context, arg MessageListByAnchorParams) ([]MessageListByAnchorRow, error) {
@@ -104,6 +106,8 @@ func (q *Queries) MessageListByAnchor(ctx context.Context, arg MessageListByAnch
 			&i.RepliedAt,
 			&i.FailedAt,
 			&i.FailureReason,
+			&i.EngagedFrom,
+			&i.EngagedTo,
 		); err != nil {
 			return nil, err
 		}
@@ -118,7 +122,7 @@ func (q *Queries) MessageListByAnchor(ctx context.Context, arg MessageListByAnch
 const messageUpsert = `-- name: MessageUpsert :exec
 insert into message (
   workspace_id, version, channel, message_id, anchor, sender, registered, session, template_name, template_language, campaign, variant,
-  person_id, category, cost_amount, cost_currency, sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, computed_at)
+  person_id, category, cost_amount, cost_currency, sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, engaged_from, engaged_to, computed_at)
 select
   $1, $2, x.channel, x.message_id, x.anchor, nullif(x.sender, ''), x.registered, x.session,
   nullif(x.template_name, ''), nullif(x.template_language, ''), nullif(x.campaign, ''), nullif(x.variant, ''),
@@ -126,7 +130,7 @@ select
   nullif(x.cost_amount, '')::numeric, nullif(x.cost_currency, ''),
   nullif(x.sent_at, '0001-01-01T00:00:00Z'), nullif(x.delivered_at, '0001-01-01T00:00:00Z'), nullif(x.read_at, '0001-01-01T00:00:00Z'),
   nullif(x.clicked_at, '0001-01-01T00:00:00Z'), nullif(x.replied_at, '0001-01-01T00:00:00Z'), nullif(x.failed_at, '0001-01-01T00:00:00Z'),
-  nullif(x.failure_reason, ''), $3
+  nullif(x.failure_reason, ''), nullif(x.engaged_from, '0001-01-01T00:00:00Z'), nullif(x.engaged_to, '0001-01-01T00:00:00Z'), $3
 from (
   select unnest($4::text[]) as channel, unnest($5::text[]) as message_id, unnest($6::uuid[]) as anchor,
          unnest($7::text[]) as sender, unnest($8::boolean[]) as registered, unnest($9::boolean[]) as session,
@@ -137,7 +141,8 @@ from (
          unnest($18::timestamptz[]) as sent_at, unnest($19::timestamptz[]) as delivered_at,
          unnest($20::timestamptz[]) as read_at, unnest($21::timestamptz[]) as clicked_at,
          unnest($22::timestamptz[]) as replied_at, unnest($23::timestamptz[]) as failed_at,
-         unnest($24::text[]) as failure_reason
+         unnest($24::text[]) as failure_reason,
+         unnest($25::timestamptz[]) as engaged_from, unnest($26::timestamptz[]) as engaged_to
 ) as x
 on conflict (workspace_id, version, channel, message_id) do update
 set anchor = excluded.anchor, sender = excluded.sender, registered = excluded.registered, session = excluded.session,
@@ -146,7 +151,8 @@ set anchor = excluded.anchor, sender = excluded.sender, registered = excluded.re
     cost_amount = excluded.cost_amount, cost_currency = excluded.cost_currency,
     sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, read_at = excluded.read_at,
     clicked_at = excluded.clicked_at, replied_at = excluded.replied_at, failed_at = excluded.failed_at,
-    failure_reason = excluded.failure_reason, computed_at = excluded.computed_at
+    failure_reason = excluded.failure_reason,
+    engaged_from = excluded.engaged_from, engaged_to = excluded.engaged_to, computed_at = excluded.computed_at
 `
 
 type MessageUpsertParams struct {
@@ -174,6 +180,8 @@ type MessageUpsertParams struct {
 	RepliedAts        []time.Time
 	FailedAts         []time.Time
 	FailureReasons    []string
+	EngagedFroms      []time.Time
+	EngagedTos        []time.Time
 }
 
 // Empty text, the nil UUID and the first instant of the year 1 stand for null.
@@ -203,6 +211,8 @@ func (q *Queries) MessageUpsert(ctx context.Context, arg MessageUpsertParams) er
 		arg.RepliedAts,
 		arg.FailedAts,
 		arg.FailureReasons,
+		arg.EngagedFroms,
+		arg.EngagedTos,
 	)
 	return err
 }

@@ -241,6 +241,8 @@ type Message struct {
 	FailedAt         *time.Time
 	FailureReason    *string
 	ComputedAt       time.Time
+	EngagedFrom      *time.Time
+	EngagedTo        *time.Time
 }
 
 type Policy struct {

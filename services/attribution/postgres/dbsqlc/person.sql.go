@@ -28,7 +28,7 @@ func (q *Queries) PersonDelete(ctx context.Context, arg PersonDeleteParams) erro
 }
 
 const personList = `-- name: PersonList :many
-select digest, person_id, shared
+select digest, kind, person_id, shared
 from identifier_person
 where workspace_id = $1 and identity_version = $2 and digest = any($3::uuid[])
 `
@@ -41,6 +41,7 @@ type PersonListParams struct {
 
 type PersonListRow struct {
 	Digest   uuid.UUID
+	Kind     string
 	PersonID uuid.UUID
 	Shared   bool
 }
@@ -54,7 +55,12 @@ func (q *Queries) PersonList(ctx context.Context, arg PersonListParams) ([]Perso
 	items := []PersonListRow{}
 	for rows.Next() {
 		var i PersonListRow
-		if err := rows.Scan(&i.Digest, &i.PersonID, &i.Shared); err != nil {
+		if err := rows.Scan(
+			&i.Digest,
+			&i.Kind,
+			&i.PersonID,
+			&i.Shared,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

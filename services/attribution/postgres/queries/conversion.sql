@@ -1,5 +1,5 @@
 -- name: ConversionListByAnchor :many
-select definition, conversion_id, revision, event_at, currency, models, hash
+select definition, conversion_id, revision, event_at, currency, models, hash, anchor, person_id, refund
 from conversion
 where workspace_id = @workspace_id and version = @version and anchor = any(@anchors::uuid[]) and superseded_at is null;
 

@@ -1,7 +1,7 @@
 -- name: MessageListByAnchor :many
 select channel, message_id, anchor, sender, registered, session, template_name, template_language, campaign, variant,
        person_id, category, coalesce(cost_amount::text, '')::text as cost_amount, cost_currency,
-       sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason
+       sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, engaged_from, engaged_to
 from message
 where workspace_id = @workspace_id and version = @version and anchor = any(@anchors::uuid[]);
 
@@ -14,7 +14,7 @@ where m.workspace_id = @workspace_id and m.version = @version and m.channel = k.
 -- name: MessageUpsert :exec
 insert into message (
   workspace_id, version, channel, message_id, anchor, sender, registered, session, template_name, template_language, campaign, variant,
-  person_id, category, cost_amount, cost_currency, sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, computed_at)
+  person_id, category, cost_amount, cost_currency, sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, engaged_from, engaged_to, computed_at)
 select
   @workspace_id, @version, x.channel, x.message_id, x.anchor, nullif(x.sender, ''), x.registered, x.session,
   nullif(x.template_name, ''), nullif(x.template_language, ''), nullif(x.campaign, ''), nullif(x.variant, ''),
@@ -22,7 +22,7 @@ select
   nullif(x.cost_amount, '')::numeric, nullif(x.cost_currency, ''),
   nullif(x.sent_at, '0001-01-01T00:00:00Z'), nullif(x.delivered_at, '0001-01-01T00:00:00Z'), nullif(x.read_at, '0001-01-01T00:00:00Z'),
   nullif(x.clicked_at, '0001-01-01T00:00:00Z'), nullif(x.replied_at, '0001-01-01T00:00:00Z'), nullif(x.failed_at, '0001-01-01T00:00:00Z'),
-  nullif(x.failure_reason, ''), @computed_at
+  nullif(x.failure_reason, ''), nullif(x.engaged_from, '0001-01-01T00:00:00Z'), nullif(x.engaged_to, '0001-01-01T00:00:00Z'), @computed_at
 from (
   select unnest(@channels::text[]) as channel, unnest(@message_ids::text[]) as message_id, unnest(@anchors::uuid[]) as anchor,
          unnest(@senders::text[]) as sender, unnest(@registereds::boolean[]) as registered, unnest(@sessions::boolean[]) as session,
@@ -33,7 +33,8 @@ from (
          unnest(@sent_ats::timestamptz[]) as sent_at, unnest(@delivered_ats::timestamptz[]) as delivered_at,
          unnest(@read_ats::timestamptz[]) as read_at, unnest(@clicked_ats::timestamptz[]) as clicked_at,
          unnest(@replied_ats::timestamptz[]) as replied_at, unnest(@failed_ats::timestamptz[]) as failed_at,
-         unnest(@failure_reasons::text[]) as failure_reason
+         unnest(@failure_reasons::text[]) as failure_reason,
+         unnest(@engaged_froms::timestamptz[]) as engaged_from, unnest(@engaged_tos::timestamptz[]) as engaged_to
 ) as x
 on conflict (workspace_id, version, channel, message_id) do update
 set anchor = excluded.anchor, sender = excluded.sender, registered = excluded.registered, session = excluded.session,
@@ -42,4 +43,5 @@ set anchor = excluded.anchor, sender = excluded.sender, registered = excluded.re
     cost_amount = excluded.cost_amount, cost_currency = excluded.cost_currency,
     sent_at = excluded.sent_at, delivered_at = excluded.delivered_at, read_at = excluded.read_at,
     clicked_at = excluded.clicked_at, replied_at = excluded.replied_at, failed_at = excluded.failed_at,
-    failure_reason = excluded.failure_reason, computed_at = excluded.computed_at;
+    failure_reason = excluded.failure_reason,
+    engaged_from = excluded.engaged_from, engaged_to = excluded.engaged_to, computed_at = excluded.computed_at;

@@ -1,5 +1,5 @@
 -- name: PersonList :many
-select digest, person_id, shared
+select digest, kind, person_id, shared
 from identifier_person
 where workspace_id = @workspace_id and identity_version = @identity_version and digest = any(@digests::uuid[]);
 

@@ -12,10 +12,10 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// touches notes who clicked and answered what and returns every touchpoint.
-func (w *world) touches() []touch.Touch {
+// touches notes who clicked and answered what and returns every touchpoint. Without
+// chats nothing is answered implicitly.
+func (w *world) touches(chats *touch.Chats) []touch.Touch {
 	var all []touch.Touch
-	chats := touch.NewChats(w.book, w.policy)
 	for i := range w.facts {
 		f := &w.facts[i]
 		switch {
@@ -87,7 +87,7 @@ func (w *world) reply(f *hit.Fact, chats *touch.Chats) {
 // nil for none.
 func (w *world) answered(f *hit.Fact, chats *touch.Chats) *touch.Record {
 	answered, named := w.book.Explicit(f)
-	if !named {
+	if !named && chats != nil {
 		answered = chats.Implicit(f, w.owner(f).Person)
 	}
 	return answered

@@ -1,0 +1,155 @@
+package derive
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// survey tells small components from large ones: it walks outward from touched facts
+// and gives up on what turns out to have more than small facts. What is left is whole.
+type survey struct {
+	near     Near
+	versions []Version
+	small    int
+
+	parent map[uuid.UUID]uuid.UUID // facts and references, by key and value: hashes both
+	size   map[uuid.UUID]int       // facts, by root
+	large  map[uuid.UUID]bool      // by root
+	facts  map[uuid.UUID]bool      // known; true: its references were asked for
+	walked map[uuid.UUID]bool      // references
+	pairs  []Carried
+}
+
+// look splits touched rows: found is everything that bears on those of small
+// components, its facts not loaded; large are the rows of the others.
+func (s *step) look(ctx context.Context, touched []Touched) (found gathered, large []Touched, err error) {
+	w := &survey{
+		near: s.tx, versions: s.info.Versions, small: s.cfg.Small,
+		parent: make(map[uuid.UUID]uuid.UUID), size: make(map[uuid.UUID]int), large: make(map[uuid.UUID]bool),
+		facts: make(map[uuid.UUID]bool), walked: make(map[uuid.UUID]bool),
+	}
+	frontier := w.begin(touched)
+	for len(frontier) > 0 {
+		if frontier, err = w.walk(ctx, frontier); err != nil {
+			return gathered{}, nil, err
+		}
+	}
+	found = gathered{refs: make(map[uuid.UUID]bool), keys: make(map[uuid.UUID]bool)}
+	for _, p := range w.pairs {
+		if !w.large[w.root(p.Fact)] {
+			found.refs[p.Ref.Value], found.keys[p.Fact] = true, true
+		}
+	}
+	for _, t := range touched {
+		if w.large[w.root(t.Fact)] {
+			large = append(large, t)
+			continue
+		}
+		for _, r := range t.OldRefs { // what hangs on them goes even when no fact is left there
+			found.refs[r] = true
+		}
+	}
+	return found, large, nil
+}
+
+// begin joins the touched facts to what they carry and carried.
+func (w *survey) begin(touched []Touched) (frontier []uuid.UUID) {
+	for _, t := range touched {
+		w.know(t.Fact)
+		for _, refs := range [][]uuid.UUID{t.OldRefs, t.NewRefs} {
+			for _, r := range refs {
+				w.join(t.Fact, r)
+				frontier = append(frontier, r)
+			}
+		}
+	}
+	return frontier
+}
+
+// walk takes one step over references and returns those to walk over next.
+func (w *survey) walk(ctx context.Context, frontier []uuid.UUID) (next []uuid.UUID, err error) {
+	var refs []uuid.UUID
+	for _, r := range frontier {
+		if !w.walked[r] && !w.blocked(r) && !w.large[w.root(r)] {
+			w.walked[r] = true
+			refs = append(refs, r)
+		}
+	}
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	met, err := w.near.Meet(ctx, refs, w.small+1)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range met {
+		w.know(m.Fact)
+		w.join(m.Fact, m.Ref.Value)
+	}
+	var facts []uuid.UUID
+	for _, m := range met {
+		if !w.facts[m.Fact] && !w.large[w.root(m.Fact)] {
+			w.facts[m.Fact] = true
+			facts = append(facts, m.Fact)
+		}
+	}
+	if len(facts) == 0 {
+		return nil, nil
+	}
+	carried, err := w.near.Carry(ctx, facts)
+	for _, c := range carried {
+		w.join(c.Fact, c.Ref.Value)
+		w.pairs = append(w.pairs, c)
+		next = append(next, c.Ref.Value)
+	}
+	return next, err
+}
+
+// know counts a fact.
+func (w *survey) know(fact uuid.UUID) {
+	if _, known := w.facts[fact]; known {
+		return
+	}
+	w.facts[fact] = false
+	w.grow(w.root(fact), 1)
+}
+
+func (w *survey) grow(root uuid.UUID, by int) {
+	w.size[root] += by
+	if w.size[root] > w.small {
+		w.large[root] = true
+	}
+}
+
+// join says that a fact carries a reference. What all versions block joins nothing.
+func (w *survey) join(fact, ref uuid.UUID) {
+	if w.blocked(ref) {
+		return
+	}
+	a, b := w.root(fact), w.root(ref)
+	if a == b {
+		return
+	}
+	if w.size[a] < w.size[b] {
+		a, b = b, a
+	}
+	w.parent[b] = a
+	w.large[a] = w.large[a] || w.large[b]
+	w.grow(a, w.size[b])
+}
+
+func (w *survey) root(node uuid.UUID) uuid.UUID {
+	for {
+		parent, known := w.parent[node]
+		if !known {
+			return node
+		}
+		if above, known := w.parent[parent]; known {
+			w.parent[node] = above // halve the path
+		}
+		node = parent
+	}
+}
+
+func (w *survey) blocked(ref uuid.UUID) bool { return blockedByAll(ref, w.versions) }
