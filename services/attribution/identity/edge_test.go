@@ -110,8 +110,8 @@ func states(p *People) (list []string) {
 
 func TestResolve_States(t *testing.T) {
 	t.Parallel()
-	manyUsers := make([]Statement, 0, sharedAbove+2)
-	for i := range sharedAbove + 1 {
+	manyUsers := make([]Statement, 0, SharedAbove+2)
+	for i := range SharedAbove + 1 {
 		manyUsers = append(manyUsers, say(2, hit.Instant(i+1), "f", user(fmt.Sprint("u", i)), phone("shop")))
 	}
 	tests := []struct {

@@ -197,13 +197,13 @@ func TestResolve_Shared(t *testing.T) {
 // An identifier is shared whichever end of its links it is.
 func TestResolve_SharedAtTheOtherEnd(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{sharedAbove, sharedAbove + 1} {
+	for _, n := range []int{SharedAbove, SharedAbove + 1} {
 		var statements []Statement
 		for i := range n {
 			statements = append(statements, say(2, hit.Instant(i+1), fmt.Sprint(i), phone(fmt.Sprint(i)), email("shop")))
 		}
 		p := resolve(nil, statements...)
-		if joined := p.Person(phone("0")) == p.Person(phone("1")); joined != (n == sharedAbove) {
+		if joined := p.Person(phone("0")) == p.Person(phone("1")); joined != (n == SharedAbove) {
 			t.Errorf("%d phones of one e-mail: one person is %v", n, joined)
 		}
 	}
