@@ -506,3 +506,53 @@ where coalesce(sent_at, delivered_at, read_at, clicked_at, replied_at) is not nu
 create index message_person on message (workspace_id, version, person_id, engaged_to) where person_id is not null;
 create index conversion_person on conversion (workspace_id, version, person_id, event_at) where superseded_at is null;
 create index claim_holder on claim (workspace_id, identity_version, holder);
+
+-- ----------------------------------------------------------------------
+-- 009_recompute.sql
+
+-- Versions that are derived from nothing to check the one in force, and what differs
+-- between a version and the one whose place it takes.
+
+set local role touchline_worker;
+
+alter table policy
+  add column kind        text        not null default 'policy' check (kind in ('policy', 'recompute')),
+  add column check_only  boolean     not null default false, -- of a recompute: compared, never in force
+  add column replaced_by integer,                            -- the version that says the same, row by row
+  add column emptied_at  timestamptz;                        -- when a discarded version had no rows left
+
+-- 'superseded' was in force and stays readable; the rows of a 'discarded' version are
+-- removed in the background: it never came into force, or replaced_by says the same.
+alter table policy drop constraint policy_state_check;
+alter table policy add constraint policy_state_check check (state in ('building', 'live', 'superseded', 'discarded'));
+-- Until now a build that was given up lost its rows at once.
+update policy set state = 'discarded', emptied_at = superseded_at where state = 'superseded' and published_at is null;
+create index policy_to_empty on policy (workspace_id, version) where state = 'discarded' and emptied_at is null;
+
+-- What a complete build said otherwise than the version in force, found in the
+-- transaction that swapped it in.
+create table comparison (
+  workspace_id uuid        not null,
+  version      integer     not null, -- the one that was built
+  against      integer     not null, -- the one that was in force
+  compared_at  timestamptz not null,
+  differences  bigint      not null, -- rows
+  document     jsonb       not null, -- package comparison
+  primary key (workspace_id, version)
+);
+alter table comparison enable row level security;
+create policy one_workspace on comparison to touchline_api
+  using (workspace_id = nullif(current_setting('touchline.workspace_id', true), '')::uuid);
+grant select, delete on comparison to touchline_api;
+
+-- ----------------------------------------------------------------------
+-- 010_finding.sql
+
+-- What makes the lists of identity findings and of facts that disagree readable page by
+-- page: each index holds only rows that are listed, so it costs the others nothing.
+
+set local role touchline_worker;
+
+create index link_refused on link (workspace_id, identity_version, at, a, b) where state = 'refused';
+create index identifier_person_shared on identifier_person (workspace_id, identity_version, digest) where shared;
+create index fact_conflict_received on fact_conflict (workspace_id, received_at, fact_id, content);

@@ -46,7 +46,25 @@ func (s *Server) GetExplanation(ctx context.Context, request gen.GetExplanationR
 		return nil, fmt.Errorf("explain a conversion: %w", err)
 	}
 	shown.audit(ctx, "explanation", 1)
-	return gen.GetExplanation200JSONResponse(x.answer()), nil
+	return patient{gen.GetExplanation200JSONResponse(x.answer())}, nil
+}
+
+// explanationPatience is how long an explanation may take to be sent; guessed.
+const explanationPatience = time.Minute
+
+// patient answers with an explanation that may have taken longer to draw up than the
+// server's own deadline, which is made for small answers, allows.
+type patient struct {
+	gen.GetExplanation200JSONResponse
+}
+
+// VisitGetExplanationResponse sends it.
+func (p patient) VisitGetExplanationResponse(w http.ResponseWriter) error {
+	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(explanationPatience))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("extend the deadline: %w", err)
+	}
+	return p.GetExplanation200JSONResponse.VisitGetExplanationResponse(w)
 }
 
 // explainer draws up one explanation.

@@ -62,7 +62,7 @@ type Server struct {
 }
 
 // explainings is how many explanations are drawn up side by side. Each may hold
-// Config.ExplainFacts facts in memory, some 2 KB each; guessed.
+// Config.ExplainFacts facts in memory, some 4 KB each; guessed.
 const explainings = 2
 
 var _ gen.StrictServerInterface = (*Server)(nil)

@@ -78,8 +78,8 @@ type APIConfig struct {
 	// separated by commas. Default: none.
 	TrustedProxies []netip.Prefix `env:"TOUCHLINE_TRUSTED_PROXIES"`
 	// ExplainFacts is how many facts the explanation of one conversion may read, some
-	// 2 KB of memory each; two are drawn up at a time.
-	ExplainFacts int `env:"TOUCHLINE_EXPLAIN_FACTS" envDefault:"200000"`
+	// 4 KB of memory each; two are drawn up at a time.
+	ExplainFacts int `env:"TOUCHLINE_EXPLAIN_FACTS" envDefault:"100000"`
 
 	// Listening, when set, is told the bound addresses once both ports are open.
 	Listening func(public, admin string) `env:"-"`

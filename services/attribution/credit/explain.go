@@ -74,11 +74,17 @@ func (c *Candidate) At() hit.Instant {
 func (x *Touches) Explain(row *Conversion, at hit.Instant, precision hit.Precision, seen []Seen) []Candidate {
 	m := newMoment(at, precision)
 	counting := x.eligible(row.Definition, row.Person, m)
+	places := make(map[*touch.Touch]int, len(counting))
+	for i := range counting {
+		places[counting[i].touch] = i
+	}
 	candidates := make([]Candidate, len(seen))
 	for i := range seen {
 		c := x.candidate(row.Definition, m, &seen[i])
-		if c.Reason == Eligible {
-			x.rank(&c, row, counting)
+		if place, counts := places[c.Touch]; c.Reason == Eligible && counts {
+			c.Credit = &row.Credits[place]
+		} else if c.Reason == Eligible {
+			x.yield(&c, counting)
 		}
 		candidates[i] = c
 	}
@@ -161,18 +167,13 @@ func (c *Candidate) overrule() {
 	}
 }
 
-// rank gives an eligible touchpoint its credit, or the reason why it has none beside
-// the others.
-func (x *Touches) rank(c *Candidate, row *Conversion, counting []counted) {
-	i := slices.IndexFunc(counting, func(k counted) bool { return k.touch == c.Touch })
-	switch {
-	case i >= 0:
-		c.Credit = &row.Credits[i]
-		return
-	case x.policy.Precedence == policy.PrecedenceStrongestTier && touch.Rank(c.Engagements[c.Decides].Tier) > touch.Rank(counting[0].engagement.Tier):
+// yield gives a touchpoint that would have counted by itself the reason why it does not
+// beside those that do.
+func (x *Touches) yield(c *Candidate, counting []counted) {
+	c.Reason = Repeated
+	if x.policy.Precedence == policy.PrecedenceStrongestTier &&
+		touch.Rank(c.Engagements[c.Decides].Tier) > touch.Rank(counting[0].engagement.Tier) {
 		c.Reason = Precedence
-	default:
-		c.Reason = Repeated
 	}
 	c.Engagements[c.Decides].Reason = c.Reason
 }

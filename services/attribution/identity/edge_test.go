@@ -236,14 +236,13 @@ func TestDevices_ClaimsList(t *testing.T) {
 	clicks := []Click{r.Click(x, 3, "p", "tk")}
 	want := []Claim{
 		{x, 3, "p", false, phone("p")},
-		{x, 7, "c", true, user("u")},
-		{x, 7, "d", true, user("v")},
-		{x, 9, "a", true, user("u")},
+		{x, 7, "c", true, user("u")}, // the strongest of its instant; at 9 the holder stays
 		{y, 5, "b", true, user("u")},
 	}
+	people := resolve(nil, say(2, 1, "a", user("u")), say(2, 1, "b", user("v")), say(2, 1, "c", user("w")), say(2, 1, "d", phone("p")))
 	for range identify {
 		identify = append(identify[1:], identify[0])
-		got := NewDevices(resolve(nil), slices.Clone(identify), clicks, nil).Claims()
+		got := NewDevices(people, slices.Clone(identify), clicks, nil).Claims()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}

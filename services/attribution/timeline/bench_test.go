@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -53,6 +56,24 @@ func BenchmarkDerive(b *testing.B) {
 				derive(p, facts)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(facts)), "ns/fact")
+		})
+	}
+}
+
+// One conversion of a person of many facts: what a call of the API pays beside reading
+// them.
+func BenchmarkExplain(b *testing.B) {
+	p := policy.Default()
+	for name, facts := range map[string]stage{"8 facts": market(1), "16000 facts": hot(16_000), "100000 facts": hot(100_000)} {
+		in := timeline.Input{Workspace: uuid.NameSpaceOID, Currency: "NOK", Policy: &p, Rules: timeline.Compile(&p), Facts: facts}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			candidates := 0
+			for b.Loop() {
+				e, _ := timeline.Explain(in, timeline.Question{ID: "e0"})
+				candidates = len(e.Candidates)
+			}
+			b.ReportMetric(float64(candidates), "candidates")
 		})
 	}
 }

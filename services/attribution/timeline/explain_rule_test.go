@@ -205,9 +205,29 @@ func TestExplain_Messages(t *testing.T) {
 	})
 }
 
-func TestExplain_PrecisionOfTheConversion(t *testing.T) {
+func TestExplain_Instants(t *testing.T) {
 	t.Parallel()
 	explainAll(t, []why{
+		{
+			name:   "of a click and a reply at one instant the click counts; an opt-out after the order is no nearer",
+			policy: func(p *policy.Policy) { p.Windows[1].Seconds = 3600 },
+			play: func(s *stage) {
+				s.message("m", 0, alice, spring("t"))
+				s.click("k", 40, hit.Click{Token: "t"})
+				s.inbound("in", 40, alice, hit.Inbound{Business: "1", Type: "text", Text: "yes", Context: "m"})
+				s.inbound("out", 70, alice, hit.Inbound{Business: "1", Type: "text", Text: "stop", Context: "m"})
+				s.buy("b", 60, alice)
+			},
+			ask: timeline.Question{ID: "b"},
+			want: []string{
+				`purchase b ""`,
+				`whatsapp m "" weights [1000000000000 1000000000000] credited [100.00 100.00]`,
+				`  sent m "no_rule" rule -1 window 0 age 60`,
+				`  click k "" rule 0 window 60 age 20`,
+				`  reply in "weaker_tier" rule 1 window 60 age 20`,
+				`  reply out "opt_out" rule 1 window 60 age 0`,
+			},
+		},
 		{
 			name: "a click within the second that the order's time leaves open is before it",
 			play: func(s *stage) {
@@ -307,6 +327,40 @@ func TestExplain_Visits(t *testing.T) {
 			},
 		},
 		{
+			name: "what another did on a device that the buyer held later, though the order names none",
+			play: func(s *stage) {
+				s.visit("p1", 0, "d")
+				s.identify("i1", 5, "identify", who(hit.Phone, bob)...).Device = &hit.Identifier{Kind: hit.Device, Value: "d"}
+				s.identify("i2", 90, "identify", who(hit.Phone, alice)...).Device = &hit.Identifier{Kind: hit.Device, Value: "d"}
+				s.visit("p2", 0, "bob's own")
+				s.identify("i3", 5, "identify", who(hit.Phone, bob)...).Device = &hit.Identifier{Kind: hit.Device, Value: "bob's own"}
+				s.buy("b", 100, alice)
+			},
+			ask: timeline.Question{ID: "b"},
+			want: []string{
+				`purchase b ""`,
+				`paid_search p1 "other_person" by identify i1 of +4790000002 from 0`,
+				`  click p1 "other_person" rule 0 window 60 age 100`,
+			},
+		},
+		{
+			name: "an order in two browsers, of nobody by name: it is the first one's",
+			play: func(s *stage) {
+				s.visit("p1", 10, "first")
+				s.visit("p2", 20, "second")
+				s.order("b", 30, hit.TrustBrowser, `{"order_id":"o","value":100}`).Device = &hit.Identifier{Kind: hit.Device, Value: "first"}
+				s.order("c", 31, hit.TrustBrowser, `{"order_id":"o"}`).Device = &hit.Identifier{Kind: hit.Device, Value: "second"}
+			},
+			ask: timeline.Question{ID: "order:o"},
+			want: []string{
+				`purchase order:o ""`,
+				`paid_search p1 "" weights [1000000000000 1000000000000] credited [100.00 100.00]`,
+				`  click p1 "" rule 0 window 60 age 20`,
+				`paid_search p2 "other_person"`,
+				`  click p2 "other_person" rule 0 window 60 age 10`,
+			},
+		},
+		{
 			name: "of two page views with one id the second is no touchpoint of its own",
 			play: func(s *stage) {
 				s.visit("p", 10, "d")
@@ -324,157 +378,4 @@ func TestExplain_Visits(t *testing.T) {
 			},
 		},
 	})
-}
-
-// refund is a refund of an order.
-func (s *stage) refund(id string, at hit.Instant, properties string) *hit.Fact {
-	f := s.add(hit.KindEvent, hit.TrustServer, id, at)
-	f.Event = &hit.Event{Name: "Order Refunded", Properties: json.RawMessage(properties)}
-	return f
-}
-
-// credited100 plays an order of 100 that a visit earned.
-func credited100(s *stage) {
-	s.visit("p", 10, "d")
-	f := s.order("b", 30, hit.TrustServer, `{"order_id":"o","value":100,"tier":"basic"}`)
-	f.Identifiers, f.Device = who(hit.Phone, alice), &hit.Identifier{Kind: hit.Device, Value: "d"}
-}
-
-func TestExplain_RefundsAndWhatDoesNotCount(t *testing.T) {
-	t.Parallel()
-	barred := []string{
-		`paid_search p "conversion_not_counted" by identify b of +4790000001 from 10`,
-		`  click p "conversion_not_counted" rule 0 window 60 age 20`,
-	}
-	explainAll(t, []why{
-		{
-			name: "a refund is told by its original, from whose time windows count",
-			play: func(s *stage) {
-				credited100(s)
-				s.refund("r", 5000, `{"order_id":"o","value":25}`)
-			},
-			ask: timeline.Question{ID: "r"},
-			want: []string{
-				`purchase r "" of order:o`,
-				`paid_search p "" weights [1000000000000 1000000000000] credited [-25.00 -25.00] by identify b of +4790000001 from 10`,
-				`  click p "" rule 0 window 60 age 20`,
-			},
-		},
-		{
-			name: "a refund of an order that nobody reported earns nobody anything back",
-			play: func(s *stage) {
-				s.visit("p", 10, "d")
-				f := s.refund("r", 20, `{"order_id":"o","value":25}`)
-				f.Identifiers, f.Device = who(hit.Phone, alice), &hit.Identifier{Kind: hit.Device, Value: "d"}
-			},
-			ask: timeline.Question{ID: "r"},
-			want: []string{
-				`purchase r ""`,
-				`paid_search p "refund_of_unknown_order" by identify r of +4790000001 from 10`,
-				`  click p "refund_of_unknown_order" rule 0 window 60 age 10`,
-			},
-		},
-		{
-			name:   "a condition that does not hold",
-			policy: func(p *policy.Policy) { p.Conversions[0].Where = map[string]string{"tier": "vip"} },
-			play:   credited100,
-			ask:    timeline.Question{ID: "order:o"},
-			want:   append([]string{`purchase order:o "where"`}, barred...),
-		},
-		{
-			name:   "one of that person counted shortly before",
-			policy: func(p *policy.Policy) { p.Conversions[0].OnceWithinSeconds = 3600 },
-			play: func(s *stage) {
-				credited100(s)
-				s.buy("a", 29, alice)
-			},
-			ask:  timeline.Question{ID: "order:o"},
-			want: append([]string{`purchase order:o "once_within"`}, barred...),
-		},
-		{
-			name: "refunds that take nothing: without an order",
-			play: func(s *stage) { s.refund("r", 40, `{"value":1}`) },
-			ask:  timeline.Question{ID: "r"},
-			want: []string{`purchase r "refund_without_order"`},
-		},
-		{
-			name: "in another currency",
-			play: func(s *stage) { credited100(s); s.refund("r", 40, `{"order_id":"o","value":1,"currency":"EUR"}`) },
-			ask:  timeline.Question{ID: "r"},
-			want: append([]string{`purchase r "refund_of_another_currency" of order:o`}, barred...),
-		},
-		{
-			name: "a second copy of one",
-			play: func(s *stage) {
-				credited100(s)
-				s.refund("r1", 40, `{"order_id":"o","value":1,"refund_id":"x"}`)
-				s.refund("r2", 41, `{"order_id":"o","value":1,"refund_id":"x"}`)
-			},
-			ask:  timeline.Question{ID: "r2"},
-			want: append([]string{`purchase r2 "refund_repeated" of order:o`}, barred...),
-		},
-		{
-			name:   "of an order that does not count",
-			policy: func(p *policy.Policy) { p.Conversions[0].Where = map[string]string{"tier": "vip"} },
-			play:   func(s *stage) { credited100(s); s.refund("r", 40, `{"order_id":"o","value":1}`) },
-			ask:    timeline.Question{ID: "r"},
-			want:   append([]string{`purchase r "refund_of_uncounted" of order:o`}, barred...),
-		},
-		{
-			name: "of an order without a value",
-			play: func(s *stage) {
-				s.order("b", 30, hit.TrustServer, `{"order_id":"o"}`)
-				s.refund("r", 40, `{"order_id":"o","value":1}`)
-			},
-			ask:  timeline.Question{ID: "r"},
-			want: []string{`purchase r "refund_of_no_value" of order:o`},
-		},
-	})
-}
-
-// What a verdict says besides its reason, which definition answers and which copy
-// decides what.
-func TestExplain_SaysWhatDecided(t *testing.T) {
-	t.Parallel()
-	p := policy.Default()
-	narrow(&p)
-	p.Conversions = append(p.Conversions,
-		policy.Definition{Name: "vip", Event: "Order Completed", Where: map[string]string{"tier": "vip", "z": "1"}, ValueProperties: []string{"value"}},
-		policy.Definition{Name: "once", Event: "Order Completed", OnceWithinSeconds: 3600, ValueProperties: []string{"value"}})
-	var facts stage
-	facts.buy("a", 29, alice)
-	facts.order("b", 30, hit.TrustWebhook, `{"order_id":"o","tier":"basic"}`)
-	facts.order("c", 31, hit.TrustServer, `{"order_id":"o","value":7}`).Identifiers = who(hit.Phone, alice)
-	facts.order("d", 32, hit.TrustBrowser, `{"order_id":"o","value":9}`).Device = &hit.Identifier{Kind: hit.Device, Value: "d"}
-	in := timeline.Input{Workspace: uuid.NameSpaceOID, Currency: "NOK", Policy: &p, Facts: facts}
-	ask := func(definition string) string {
-		e, ok := timeline.Explain(in, timeline.Question{ID: "order:o", Definition: definition})
-		if !ok {
-			return "not known"
-		}
-		v := e.Verdict
-		return fmt.Sprintf("%s of %v: %s %s wants %s has %s, %s at %d", e.Row.Definition, e.Definitions, v.Reason, v.Property, v.Wanted, v.Stated, v.Other, v.OtherAt)
-	}
-	for definition, want := range map[string]string{
-		"":         "purchase of [purchase vip once]:   wants  has ,  at 0",
-		"vip":      "vip of [purchase vip once]: where tier wants vip has basic,  at 0",
-		"once":     fmt.Sprintf("once of [purchase vip once]: once_within  wants  has , a at %d", noon+29*minute),
-		"whatsapp": "not known",
-	} {
-		if got := ask(definition); got != want {
-			t.Errorf("%q: %s, want %s", definition, got, want)
-		}
-	}
-	e, _ := timeline.Explain(in, timeline.Question{ID: "order:o"})
-	var copies []string
-	for _, c := range e.Copies {
-		copies = append(copies, fmt.Sprintf("%s leads %t names %t values %t", c.ID, c.Leads, c.Names, c.Values))
-	}
-	want := []string{"b leads true names false values false", "c leads false names true values true", "d leads false names false values false"}
-	if diff := gocmp.Diff(want, copies); diff != "" {
-		t.Error(diff)
-	}
-	if _, ok := timeline.Explain(in, timeline.Question{ID: "order:x"}); ok {
-		t.Error("an order that nobody reported is explained")
-	}
 }

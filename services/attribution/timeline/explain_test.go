@@ -33,7 +33,7 @@ var reasons = []string{
 // touchpoints that the reference knows of the person.
 func TestExplain_Histories(t *testing.T) {
 	t.Parallel()
-	const histories, parts = 100, 2
+	const histories, parts = 60, 2
 	met := make([]map[string]int, parts)
 	t.Run("histories", func(t *testing.T) {
 		for part := range parts {
@@ -131,7 +131,7 @@ func (x *explained) check(t *testing.T, seed int) {
 		for _, fault := range append(x.credited(&e), x.complete(&e)...) {
 			t.Errorf("seed %d: %s %s: %s", seed, c.Definition, c.ID, fault)
 		}
-		if i%4 == 0 {
+		if i%6 == 0 {
 			x.alone(t, c, &e)
 		}
 	}

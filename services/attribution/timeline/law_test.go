@@ -183,7 +183,10 @@ func shiftOutcome(o *timeline.Outcome, by hit.Instant) {
 		}
 	}
 	for i := range o.Messages {
-		times := &o.Messages[i].Times
+		m := &o.Messages[i]
+		move(&m.EngagedFrom)
+		move(&m.EngagedTo)
+		times := &m.Times
 		for _, at := range []*hit.Instant{&times.SentAt, &times.DeliveredAt, &times.ReadAt, &times.ClickedAt, &times.RepliedAt, &times.FailedAt} {
 			move(at)
 		}

@@ -487,11 +487,11 @@ with differing as materialized (
   full join (select m.workspace_id, m.version, m.channel, m.message_id, m.anchor, m.sender, m.registered, m.session, m.template_name, m.template_language, m.campaign, m.variant, m.person_id, m.category, m.cost_amount, m.cost_currency, m.sent_at, m.delivered_at, m.read_at, m.clicked_at, m.replied_at, m.failed_at, m.failure_reason, m.computed_at, m.engaged_from, m.engaged_to from message m where m.workspace_id = $1 and m.version = $3) n on o.channel = n.channel and o.message_id = n.message_id
   where (o.anchor, o.sender, o.registered, o.session, o.template_name, o.template_language, o.campaign, o.variant, o.person_id,
          o.category, o.cost_amount, o.cost_currency, o.sent_at, o.delivered_at, o.read_at, o.clicked_at, o.replied_at, o.failed_at,
-         o.failure_reason)
+         o.failure_reason, o.engaged_from, o.engaged_to)
      is distinct from
         (n.anchor, n.sender, n.registered, n.session, n.template_name, n.template_language, n.campaign, n.variant, n.person_id,
          n.category, n.cost_amount, n.cost_currency, n.sent_at, n.delivered_at, n.read_at, n.clicked_at, n.replied_at, n.failed_at,
-         n.failure_reason)
+         n.failure_reason, n.engaged_from, n.engaged_to)
 ),
 shown as (select d.channel, d.message_id from differing d order by d.channel, d.message_id limit $4)
 select
