@@ -199,6 +199,38 @@ func TestRecompute_whileFactsArrive(t *testing.T) {
 	}
 }
 
+// Where hits come in faster than anybody could find none waiting, a build comes to its
+// end all the same: here some arrive after each of its transactions.
+func TestRecompute_isNotStarved(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(12, 7))
+	entries := busyWeek(t, random)
+	d := newTable(t)
+	d.settled(t, random, entries[:100])
+	rest, passes := entries[100:], 0
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	deriver := d.another(func(c *derive.Config) {
+		c.Observe = func(derive.Pass) {
+			if passes++; passes > 60 {
+				cancel()
+			}
+			if len(rest) < 3 {
+				rest = again(entries)
+			}
+			deliver(t, d.database, d.ring, rest[:3], []int{3, 3})
+			rest = rest[3:]
+		}
+	})
+	found, err := d.runner(deriver).Workspace(ctx, shop, false)
+	if err != nil || !found.Equal {
+		t.Errorf("after %d transactions: %+v, %v", passes, found, err)
+	}
+	if d.number(t, "select count(*) from touched") == 0 {
+		t.Error("nothing came in meanwhile: the test shows nothing")
+	}
+}
+
 // A process that dies before or after the swap costs its last step, not the recompute.
 func TestRecompute_killed(t *testing.T) {
 	t.Parallel()

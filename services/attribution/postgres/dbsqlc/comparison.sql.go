@@ -85,13 +85,13 @@ new_row as (
 ),
 old_credit as (
   select k.workspace_id, k.version, k.definition, k.conversion_id, k.revision, k.rank, k.channel, k.touch_key, k.tier, k.touch_at, k.window_seconds, k.lag_us, k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant, k.weights, k.credited from old_row c join credit k
-    on k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
-    and k.conversion_id = c.conversion_id and k.revision = c.revision
+    on k.definition = c.definition and k.conversion_id = c.conversion_id and k.revision = c.revision
+  where k.workspace_id = $1 and k.version = $2
 ),
 new_credit as (
   select k.workspace_id, k.version, k.definition, k.conversion_id, k.revision, k.rank, k.channel, k.touch_key, k.tier, k.touch_at, k.window_seconds, k.lag_us, k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant, k.weights, k.credited from new_row c join credit k
-    on k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
-    and k.conversion_id = c.conversion_id and k.revision = c.revision
+    on k.definition = c.definition and k.conversion_id = c.conversion_id and k.revision = c.revision
+  where k.workspace_id = $1 and k.version = $3
 ),
 changed as (
   select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id

@@ -21,13 +21,13 @@ new_row as (
 ),
 old_credit as (
   select k.* from old_row c join credit k
-    on k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
-    and k.conversion_id = c.conversion_id and k.revision = c.revision
+    on k.definition = c.definition and k.conversion_id = c.conversion_id and k.revision = c.revision
+  where k.workspace_id = @workspace_id and k.version = @against
 ),
 new_credit as (
   select k.* from new_row c join credit k
-    on k.workspace_id = c.workspace_id and k.version = c.version and k.definition = c.definition
-    and k.conversion_id = c.conversion_id and k.revision = c.revision
+    on k.definition = c.definition and k.conversion_id = c.conversion_id and k.revision = c.revision
+  where k.workspace_id = @workspace_id and k.version = @version
 ),
 changed as (
   select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id
