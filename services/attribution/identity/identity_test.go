@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/touchline/touchline/services/attribution/fact"
 	"github.com/touchline/touchline/services/internal/deptest"
 	"github.com/touchline/touchline/services/internal/hit"
 )
@@ -90,6 +91,19 @@ func TestLinkCopies_WeakerTrustLaterTimeLargerID(t *testing.T) {
 	}
 	if links := LinkCopies([]Statement{say(1, 1, "a", user("u")), say(1, 2, "b", email("e"))}); links != nil {
 		t.Errorf("two browser copies link: %v", links)
+	}
+}
+
+// Of two statements of one identifier at one time the smaller id is the earlier, also
+// when a more trusted copy says the same.
+func TestLinkCopies_EarliestStatement(t *testing.T) {
+	t.Parallel()
+	got := LinkCopies([]Statement{
+		say(hit.TrustWebhook, 10, "z", phone("p")), say(hit.TrustServer, 10, "a", phone("p")), say(hit.TrustServer, 5, "b", email("e")),
+	})
+	want := []Link{{A: phone("p"), B: email("e"), Trust: hit.TrustServer, At: 10, Fact: "b", Position: 1}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -180,8 +194,28 @@ func TestResolve_Shared(t *testing.T) {
 	}
 }
 
+// An identifier is shared whichever end of its links it is.
+func TestResolve_SharedAtTheOtherEnd(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{sharedAbove, sharedAbove + 1} {
+		var statements []Statement
+		for i := range n {
+			statements = append(statements, say(2, hit.Instant(i+1), fmt.Sprint(i), phone(fmt.Sprint(i)), email("shop")))
+		}
+		p := resolve(nil, statements...)
+		if joined := p.Person(phone("0")) == p.Person(phone("1")); joined != (n == sharedAbove) {
+			t.Errorf("%d phones of one e-mail: one person is %v", n, joined)
+		}
+	}
+}
+
 func TestResolve_PersonIsNamedByEarliestStatement(t *testing.T) {
 	t.Parallel()
+	digest := fact.IdentifierRef(email("e")).Value
+	atOnce := resolve(nil, say(2, 1, "a", email("e")), say(2, 1, "b", user("u"), email("e")))
+	if got := atOnce.Person(user("u")); got != uuid.NewSHA1(uuid.NameSpaceURL, digest[:]) {
+		t.Errorf("%s is not the UUIDv5 of workspace and digest of what the smaller fact id stated", got)
+	}
 	late := resolve(nil, say(2, 5, "a", user("u"), phone("p")), say(2, 9, "b", user("u"), email("e")))
 	early := resolve(nil, say(2, 5, "a", user("u"), phone("p")), say(2, 1, "b", user("u"), email("e")))
 	alone := resolve(nil, say(2, 1, "b", user("u")))

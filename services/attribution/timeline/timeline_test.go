@@ -345,6 +345,18 @@ func TestDerive_BlockedIdentifiers(t *testing.T) {
 	if c := out.Conversions[0]; c.Person != uuid.Nil || !slices.Contains(c.Flags, "identifier_blocked") {
 		t.Errorf("a purchase by nobody: %+v", c)
 	}
+	for _, nobody := range []string{
+		"null", "undefined", "none", "nan", "anonymous", "guest", "unknown", "0", "-1", "[object Object]",
+		"00000000-0000-0000-0000-000000000000", "NaN", "Guest", "mine",
+	} {
+		var one stage
+		one.buy("e", 2, nobody).Device = &hit.Identifier{Kind: hit.Device, Value: nobody}
+		p := policy.Default()
+		p.BlockedIdentifiers = []string{" Mine "}
+		if out := derive(p, one); out.Conversions[0].Person != uuid.Nil || len(out.Persons) > 0 {
+			t.Errorf("%q is somebody", nobody)
+		}
+	}
 	if facts[0].Identifiers[0].Value != "NULL" {
 		t.Error("the caller's fact was changed")
 	}
