@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"unicode"
 
 	"github.com/google/uuid"
 
@@ -73,10 +72,10 @@ func (r *Ring) Digest(workspace uuid.UUID, kind hit.IdentifierKind, value string
 	return r.of(workspace).sum("", kind, value)
 }
 
-// Folded returns the digest of the identifier's value with the case folded, by which
-// block lists are compared.
+// Folded returns the digest of the identifier's value with the case folded, as block
+// lists fold theirs ([hit.FoldCase]).
 func (r *Ring) Folded(workspace uuid.UUID, kind hit.IdentifierKind, value string) uuid.UUID {
-	return r.of(workspace).sum("folded", kind, fold(value))
+	return r.of(workspace).sum("folded", kind, hit.FoldCase(value))
 }
 
 // Identifier returns id as facts store it: in place of the plain value its digests,
@@ -177,19 +176,4 @@ func (k keys) sum(form string, kind hit.IdentifierKind, value string) uuid.UUID 
 	}
 	mac.Write([]byte(value))
 	return uuid.UUID(mac.Sum(nil)[:16])
-}
-
-// fold is Unicode's simple case folding: of all letters that differ in case only,
-// the one with the smallest number. (Full folding, in which ß is ss, is not in the
-// standard library and no block list needs it.)
-func fold(s string) string {
-	out := make([]rune, 0, len(s))
-	for _, r := range s {
-		smallest := r
-		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			smallest = min(smallest, next)
-		}
-		out = append(out, smallest)
-	}
-	return string(out)
 }
