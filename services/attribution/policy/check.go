@@ -19,9 +19,7 @@ func (p *Policy) check(r *reader) {
 	if p.HalfLifeSeconds == 0 {
 		r.fault("/half_life_seconds", "must not be 0")
 	}
-	if sum := new(big.Rat).Add(p.PositionFirst.Rat(), p.PositionLast.Rat()); sum.Cmp(big.NewRat(1, 1)) > 0 {
-		r.fault("/position_last", "position_first and position_last together are more than 1")
-	}
+	p.checkPositions(r)
 	var names []string
 	for i, d := range p.Conversions {
 		if slices.Contains(names, d.Name) {
@@ -33,6 +31,20 @@ func (p *Policy) check(r *reader) {
 		if w.Conversion != "" && !slices.Contains(names, w.Conversion) {
 			r.fault("/windows/"+strconv.Itoa(i)+"/conversion", quote(w.Conversion)+" is no conversion of this policy")
 		}
+	}
+}
+
+// checkPositions faults shares that leave less than nothing for the touchpoints
+// between.
+func (p *Policy) checkPositions(r *reader) {
+	one, first, last := big.NewRat(1, 1), p.PositionFirst.Rat(), p.PositionLast.Rat()
+	switch {
+	case first.Cmp(one) > 0:
+		r.fault("/position_first", "is more than 1: it is a share of the whole")
+	case last.Cmp(one) > 0:
+		r.fault("/position_last", "is more than 1: it is a share of the whole")
+	case first.Add(first, last).Cmp(one) > 0:
+		r.fault("/position_last", "position_first and position_last together are more than 1")
 	}
 }
 

@@ -141,8 +141,9 @@ func (r *reader) seconds(to *int64) field {
 			r.fault(pointer, "must not be negative")
 		case value > maxSeconds:
 			r.fault(pointer, "is longer than a century")
+		default:
+			*to = value
 		}
-		*to = value
 	}
 }
 
