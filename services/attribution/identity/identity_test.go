@@ -251,6 +251,8 @@ func TestDevices_Holder(t *testing.T) {
 		{"a login reaches back to its session", []Claim{NewClaim(dv, 50, "w", user("bo")), NewClaim(dv, 199, "x", user("anna"))}, nil, 100, anna},
 		{"and not beyond", []Claim{NewClaim(dv, 50, "w", user("bo")), NewClaim(dv, 200, "x", user("anna"))}, nil, 199, bo},
 		{"only the first of a session", []Claim{NewClaim(dv, 110, "w", user("bo")), NewClaim(dv, 150, "x", user("anna"))}, nil, 149, bo},
+		{"the second holds it from its own time", []Claim{NewClaim(dv, 110, "w", user("bo")), NewClaim(dv, 150, "x", user("anna"))}, nil, 150, anna},
+		{"and no earlier, whatever its id", []Claim{NewClaim(dv, 110, "x", user("bo")), NewClaim(dv, 150, "w", user("anna"))}, nil, 149, bo},
 		{"two of one instant both do", []Claim{NewClaim(dv, 150, "y", user("anna")), NewClaim(dv, 150, "x", user("bo"))}, nil, 160, bo},
 		{"at one instant the smaller id", []Claim{NewClaim(dv, 400, "y", user("anna")), NewClaim(dv, 400, "x", user("bo"))}, nil, 450, bo},
 		{"before one first instant too", []Claim{NewClaim(dv, 400, "y", user("anna")), NewClaim(dv, 400, "x", user("bo"))}, nil, 1, bo},

@@ -23,6 +23,16 @@ func TestMatch_Terms(t *testing.T) {
 		yes, no    []string
 	}{
 		{"a whole word", "demo", Word, []string{"demo", "Demo!", "a DEMO, please", "(demo)", "ｄｅｍｏ", "déмo demo"}, []string{"demos", "democracy", "", "de mo", "demo_2"}},
+		{"letters that look like others are folded too", "demo", Word, []string{"𝐃𝐄𝐌𝐎", "Ｄｅｍｏ"}, []string{"𝐃𝐄𝐌𝐎𝐒"}},
+		{"Han in word mode", "x会", Word, []string{"ax会b"}, []string{"x 会"}},
+		{"Hiragana", "xか", Word, []string{"axかb"}, nil},
+		{"Katakana", "xカ", Word, []string{"axカb"}, nil},
+		{"Hangul", "x한", Word, []string{"ax한b"}, nil},
+		{"Thai", "xก", Word, []string{"axกb"}, nil},
+		{"Lao", "xກ", Word, []string{"axກb"}, nil},
+		{"Khmer", "xក", Word, []string{"axកb"}, nil},
+		{"Myanmar", "xက", Word, []string{"axကb"}, nil},
+		{"Cyrillic is written with spaces", "xд", Word, []string{"xд"}, []string{"axдb"}},
 		{"no mode is word mode", "demo", "", []string{"demo"}, []string{"demos"}},
 		{"UAX 29: can't is one word", "can", Word, []string{"I can."}, []string{"I can't", "I can’t"}},
 		{"an apostrophe of its own", "can't", Word, []string{"I CAN'T"}, []string{"I can", "t"}},

@@ -206,6 +206,13 @@ func TestDerive_Engagements(t *testing.T) {
 			in.Identifiers = append(in.Identifiers, who(hit.Email, "e")...)
 			s.buy("e", 9, "").Identifiers = who(hit.Email, "e")
 		}, []string{"e: unattributed"}},
+		{"only a text is an opt-out, not the words beside a picture", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.inbound("in", 5, "p", hit.Inbound{Type: "text", Text: "Stop!", Context: "m"})
+			s.buy("e", 6, "p")
+			s.inbound("in2", 7, "p", hit.Inbound{Type: "image", Text: "Stop!", Context: "m"})
+			s.buy("f", 8, "p")
+		}, []string{"e: unattributed", "f: whatsapp reply m"}},
 		{"a reaction answers, a removed one does not", purchases, func(s *stage) {
 			s.message("m", 0, "p", spring)
 			s.inbound("in", 5, "p", hit.Inbound{Type: "reaction_removed", Context: "m"})

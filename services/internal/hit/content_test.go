@@ -92,6 +92,10 @@ func TestFact_Key(t *testing.T) {
 		{{Kind: KindMessage, Channel: "sms", ID: "m"}, {Kind: KindInbound, Channel: "sms", ID: "m"}},
 		{{Kind: KindMessage, Channel: "a", ID: "bc"}, {Kind: KindMessage, Channel: "ab", ID: "c"}},
 		{{Kind: KindStatus, ID: "m", Status: StatusRead}, {Kind: KindStatus, ID: "m", Status: StatusSent}},
+		{{Kind: KindStatus, Channel: "sms", ID: "m", Status: StatusRead}, {Kind: KindStatus, Channel: "whatsapp", ID: "m", Status: StatusRead}},
+		{{Kind: KindPage, ID: "e", Source: source}, {Kind: KindPage, ID: "e", Source: other}},
+		{{Kind: KindIdentify, ID: "e", Source: source}, {Kind: KindIdentify, ID: "e", Source: other}},
+		{{Kind: KindIdentify, ID: "e", Source: source}, {Kind: KindPage, ID: "e", Source: source}},
 		{{Kind: KindEvent, ID: "e", Source: source}, {Kind: KindEvent, ID: "e", Source: other}},
 	}
 	for _, pair := range different {
