@@ -40,6 +40,33 @@ func TestDecode_FloodIsOneItem(t *testing.T) {
 	}
 }
 
+// What two participants of a group do with one message has one key, (channel, message
+// id, status), and says the same of the message but for the time: the earliest is in
+// force and neither is a conflict. Nobody is named, as a group is nobody.
+func TestDecode_ParticipantsOfAGroup(t *testing.T) {
+	t.Parallel()
+	items := Decode([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"messages","value":{
+		"contacts":[{"wa_id":"4791234567","user_id":"NO.1"}],"statuses":[
+		{"id":"wamid.G","status":"read","timestamp":"1749416383","recipient_id":"g","recipient_type":"group","recipient_participant_id":"4791234567"},
+		{"id":"wamid.G","status":"read","timestamp":"1749416399","recipient_id":"g","recipient_type":"group","recipient_participant_id":"4740012345","recipient_participant_user_id":"NO.2"}]}}]}]}`))
+	if len(items) != 2 {
+		t.Fatalf("%d items", len(items))
+	}
+	first, _ := intake.Run(items[0], edgetest.Env(hit.TrustWebhook))
+	second, _ := intake.Run(items[1], edgetest.Env(hit.TrustWebhook))
+	bodies := [2]string{}
+	for i, f := range []*hit.Fact{&first.Fact, &second.Fact} {
+		body, _, err := hit.Content(f)
+		if err != nil || len(f.Identifiers) > 0 || f.Report == nil || !f.Report.Group {
+			t.Errorf("%v: %+v", err, f)
+		}
+		bodies[i] = string(body)
+	}
+	if first.Fact.Key() != second.Fact.Key() || bodies[0] != bodies[1] || first.Fact.At == second.Fact.At {
+		t.Errorf("%s\n%s", bodies[0], bodies[1])
+	}
+}
+
 func TestQuotient(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ value, offset, want string }{
