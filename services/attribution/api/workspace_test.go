@@ -79,6 +79,12 @@ func TestCreateSource_IsKnownToTheEdgeBeforeTheAnswer(t *testing.T) {
 	if found.ID != made.ID || found.Workspace != workspace || found.Config.AppSecret != "shh-1" || found.Country != "NO" {
 		t.Errorf("the edge sees %+v", found)
 	}
+	var swedish createdSource
+	body := map[string]any{"kind": "server", "name": "till", "country": "SE"}
+	r.call(http.MethodPost, "/v1/sources", admin, body).into(t, http.StatusCreated, &swedish)
+	if found, err := r.directory().ByKey(t.Context(), swedish.WriteKey); err != nil || found.Country != "SE" {
+		t.Errorf("a source's own country goes before the workspace's: %+v, %v", found, err)
+	}
 	if n := r.count("select count(*) from source where position('shh-1'::bytea in config) > 0"); n != 0 {
 		t.Error("the database holds the secret in clear")
 	}
