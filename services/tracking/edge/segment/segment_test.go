@@ -22,6 +22,25 @@ func TestDecode(t *testing.T) {
 	})
 }
 
+// The country of a national number: of the item's own address, else of where the device
+// says that it is.
+func TestDecode_Country(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"userId":"u","event":"E","context":{"location":{"country":"SE"}}}`:                                                        "SE",
+		`{"userId":"u","event":"E","context":{"location":{"country":"SE"},"traits":{"address":{"country":"DK"}}}}`:                  "DK",
+		`{"userId":"u","event":"E","properties":{"country":"FI"},"context":{"traits":{"address":{"country":"DK"}}}}`:                "FI",
+		`{"userId":"u","event":"E","properties":{"shipping_address":{"country":"IS"},"country":"FI"},"context":{"traits":{}}}`:      "IS",
+		`{"userId":"u","event":"E","context":{"location":{"country":"Sweden"}}}`:                                                    "",
+		`{"userId":"u","event":"E","context":{"location":{"country":"SE"}},"properties":{"billing_address":{"country_code":"no"}}}`: "NO",
+	} {
+		r, err := Decode([]byte(body), Track, Meta{})
+		if err != nil || len(r.Items) != 1 || r.Items[0].Country != want {
+			t.Errorf("%s: %+v, %v, want %q", body, r.Items, err, want)
+		}
+	}
+}
+
 func TestDecode_Unreadable(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{``, `{`, `[]`, `"x"`, `{} {}`, `{"batch":{}}`, `{"userId":"u"}`, `{"batch":null}`} {

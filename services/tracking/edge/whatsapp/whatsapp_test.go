@@ -3,6 +3,7 @@ package whatsapp
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,18 @@ func TestDecode_ParticipantsOfAGroup(t *testing.T) {
 	}
 	if first.Fact.Key() != second.Fact.Key() || bodies[0] != bodies[1] || first.Fact.At == second.Fact.At {
 		t.Errorf("%s\n%s", bodies[0], bodies[1])
+	}
+}
+
+// The On-Premises API had other words for a new number; some providers still use them.
+func TestDecode_NumberChangedInOldWords(t *testing.T) {
+	t.Parallel()
+	items := Decode([]byte(`{"object":"whatsapp_business_account","entry":[{"id":"0","changes":[{"field":"messages","value":{"messages":[
+		{"from":"4791234567","id":"wamid.C","timestamp":"1749416383","type":"system","system":{"type":"customer_changed_number","new_wa_id":"4740012345"}}]}}]}]}`))
+	h, _ := intake.Run(items[0], edgetest.Env(hit.TrustWebhook))
+	want := []hit.Identifier{{Kind: hit.Phone, Value: "+4791234567"}, {Kind: hit.Phone, Value: "+4740012345"}}
+	if f := h.Fact; f.Kind != hit.KindIdentify || f.Identify.Call != "user_changed_number" || !slices.Equal(f.Identifiers, want) {
+		t.Errorf("%+v", f)
 	}
 }
 
