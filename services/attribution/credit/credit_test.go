@@ -61,7 +61,7 @@ func TestAssign_Eligibility(t *testing.T) {
 	strongest.Precedence = policy.PrecedenceStrongestTier
 	never := policy.Default()
 	never.Windows = []policy.Window{{Template: "spring", Seconds: 0}, {Seconds: 86_400}}
-	spring := message("m", engagement(policy.TierClick, now-1))
+	spring := message("m", engagement(policy.TierClick, now))
 	spring.Message.Template = &hit.Template{Name: "spring"}
 	tests := []struct {
 		name    string
