@@ -103,8 +103,10 @@ func Refs(f *hit.Fact) []Ref {
 	switch {
 	case f.Message != nil && f.Message.Token != "":
 		add(TokenRef(f.Message.Token))
-	case f.Click != nil:
+	case f.Click != nil && f.Click.Token != "":
 		add(TokenRef(f.Click.Token))
+	case f.Click != nil && f.Click.Message != "":
+		add(MessageRef(f.Channel, f.Click.Message))
 	case f.Page != nil:
 		if token := PageToken(f.Page.URL); token != "" {
 			add(TokenRef(token))

@@ -29,6 +29,10 @@ func TestRefs_MeetsWhatCanHaveItsConversionID(t *testing.T) {
 		{"a send response and its message", &hit.Fact{
 			Kind: hit.KindIdentify, Channel: "whatsapp", ID: "i", Identify: &hit.Identify{Message: "wamid.1"},
 		}, payment, true},
+		{"a click that names its message", &hit.Fact{
+			Kind: hit.KindClick, Channel: "whatsapp", ID: "c", Click: &hit.Click{Message: "wamid.1"},
+		}, payment, true},
+		{"clicks of nothing", &hit.Fact{Kind: hit.KindClick, ID: "c", Click: &hit.Click{}}, &hit.Fact{Kind: hit.KindClick, ID: "d", Click: &hit.Click{}}, false},
 		{"ids with one beginning", event("shop:1", `{}`), event("shop:2", `{}`), false},
 		{"strangers", event("1", `{"order_id":"o"}`), event("2", `{"order_id":"p"}`), false},
 	}

@@ -20,9 +20,9 @@ func (w *world) touches() []touch.Touch {
 		f := &w.facts[i]
 		switch {
 		case f.Kind == hit.KindPage && f.Page != nil:
-			w.click(fact.PageToken(f.Page.URL), f)
+			click(w.book.FindToken(fact.PageToken(f.Page.URL)), f)
 		case f.Kind == hit.KindClick && f.Click != nil && w.confirmed(f.Click):
-			w.click(f.Click.Token, f)
+			click(w.linked(f), f)
 		case f.Kind == hit.KindInbound && f.Inbound != nil:
 			w.reply(f, chats)
 			if ad, ok := touch.Ad(f); ok {
@@ -61,8 +61,16 @@ func (w *world) confirmed(c *hit.Click) bool {
 	return w.policy.ConfirmClicks != policy.ConfirmPixel && c.Method != "HEAD" && !agent.Machine(c.Agent)
 }
 
-func (w *world) click(token string, f *hit.Fact) {
-	if r := w.book.FindToken(token); r != nil {
+// linked returns the message that a visited link was in, nil when it is not known.
+func (w *world) linked(f *hit.Fact) *touch.Record {
+	if f.Click.Token != "" {
+		return w.book.FindToken(f.Click.Token)
+	}
+	return w.book.Find(f.Channel, f.Click.Message)
+}
+
+func click(r *touch.Record, f *hit.Fact) {
+	if r != nil {
 		r.Click(f.At, f.ID)
 	}
 }

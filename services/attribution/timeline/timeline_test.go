@@ -156,6 +156,12 @@ func TestDerive_Engagements(t *testing.T) {
 			s.click("c", 5, hit.Click{Token: "tk", Method: "GET"})
 			s.buy("e", 9, "p")
 		}, []string{"e: whatsapp click m"}},
+		{"so is one of the channel's own, which names the message", purchases, func(s *stage) {
+			s.message("m", 0, "p", spring)
+			s.message("n", 1, "p", spring).Channel = hit.ChannelEmail
+			s.click("c", 5, hit.Click{Message: "n"}).Channel = hit.ChannelEmail
+			s.buy("e", 9, "p")
+		}, []string{"e: email click n"}},
 		{"not with HEAD", purchases, func(s *stage) {
 			s.message("m", 0, "p", spring)
 			s.click("c", 5, hit.Click{Token: "tk", Method: "HEAD"})

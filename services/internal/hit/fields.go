@@ -93,6 +93,7 @@ func (k *Click) fields(c *codec) {
 	text(c, 2, &k.URL)
 	text(c, 3, &k.Method)
 	text(c, 4, &k.Agent)
+	text(c, 5, &k.Message)
 }
 
 func (i *Inbound) fields(c *codec) {

@@ -245,12 +245,14 @@ type Payment struct {
 	Amount    Amount `json:"amount"`
 }
 
-// Click is one visit of a tracked link.
+// Click is one visit of a tracked link: of ours, which has a click token, or of the
+// channel's own, which names the message.
 type Click struct {
-	Token  string `json:"click_token"`
-	URL    string `json:"url,omitempty"`
-	Method string `json:"method,omitempty"` // HEAD is no click
-	Agent  string `json:"agent,omitempty"`  // user agent; bots are no clicks
+	Token   string `json:"click_token,omitempty"`
+	URL     string `json:"url,omitempty"`
+	Method  string `json:"method,omitempty"`     // HEAD is no click
+	Agent   string `json:"agent,omitempty"`      // user agent; bots are no clicks
+	Message string `json:"message_id,omitempty"` // without a token: id, on the fact's channel, of the message that the link was in
 }
 
 // Inbound is a message from a person to the business.

@@ -23,7 +23,7 @@ func texts(f *hit.Fact) []*string {
 		}
 	}
 	if c := f.Click; c != nil {
-		all = append(all, &c.Token, &c.URL, &c.Method, &c.Agent)
+		all = append(all, &c.Token, &c.URL, &c.Method, &c.Agent, &c.Message)
 	}
 	if p := f.Page; p != nil {
 		all = append(all, &p.URL, &p.Referrer, &p.Name, &p.Title)
