@@ -113,6 +113,10 @@ func TestConversions(t *testing.T) {
 			event("Buy", "e", 2, 1, `{"order_id": "1", "value": 100}`), event("Refund", "r2", 2, 5, `{"order_id": "1", "value": 1}`),
 			event("Refund", "r1", 2, 5, `{"order_id": "1", "value": 2}`), event("Refund", "r0", 2, 6, `{"order_id": "1", "value": 3}`),
 		}, []string{"order:1 100NOK", "- r1 100 98", "- r2 98 97", "- r0 97 94"}},
+		{"by time and id, not by trust", buy, []hit.Fact{
+			event("Buy", "e", 2, 1, `{"order_id": "1", "value": 100}`), event("Refund", "r2", 3, 5, `{"order_id": "1", "value": 10}`),
+			event("Refund", "r1", 2, 5, `{"order_id": "1", "value": 1}`),
+		}, []string{"order:1 100NOK", "- r1 100 99", "- r2 99 89"}},
 		{"one refund id is one refund, the most trusted", buy, []hit.Fact{
 			event("Buy", "e", 2, 1, `{"order_id": "1", "value": 100}`), event("Refund", "r1", 2, 5, `{"order_id": "1", "refund_id": 9, "value": 30}`),
 			event("Refund", "r2", 3, 6, `{"order_id": "1", "refund_id": "9", "value": 40}`),
