@@ -171,6 +171,7 @@ func TestWeigh(t *testing.T) {
 		{policy.TimeDecay, &p, one, []int64{Whole}},
 		{policy.TimeDecay, &p, two, []int64{333_333_333_333, 666_666_666_667}},
 		{policy.TimeDecay, &p, three, []int64{142_857_142_857, 285_714_285_714, 571_428_571_429}},
+		{policy.TimeDecay, &p, []counted{of("read", 7007*day), of("click", 7000*day), of("click", 7000*day), of("click", 7000*day)}, []int64{142_857_142_857, 285_714_285_715, 285_714_285_714, 285_714_285_714}},
 		{policy.PositionBased, &p, one, []int64{Whole}},
 		{policy.PositionBased, &p, two, []int64{Whole / 2, Whole / 2}},
 		{policy.PositionBased, &p, three, []int64{400_000_000_000, 200_000_000_000, 400_000_000_000}},
