@@ -248,6 +248,18 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// What a refund leaves can end in zeros; they are no digits of its own.
+func TestSplit_TrailingZeros(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, part := range split(conversion.Subtract(apd.New(1005, -3), apd.New(5, -3)), "NOK", []int64{1, 1, 1}) {
+		got = append(got, part.Text('f'))
+	}
+	if diff := cmp.Diff([]string{"0.34", "0.33", "0.33"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAssign_RefundsReturnEveryTouchpointToZero(t *testing.T) {
 	t.Parallel()
 	p := policy.Default()
