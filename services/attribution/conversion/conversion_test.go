@@ -113,6 +113,10 @@ func TestConversions(t *testing.T) {
 			event("Buy", "e", 2, 1, `{"order_id": "1", "value": 100}`), event("Refund", "r2", 2, 5, `{"order_id": "1", "value": 1}`),
 			event("Refund", "r1", 2, 5, `{"order_id": "1", "value": 2}`), event("Refund", "r0", 2, 6, `{"order_id": "1", "value": 3}`),
 		}, []string{"order:1 100NOK", "- r1 100 98", "- r2 98 97", "- r0 97 94"}},
+		{"by time and id, not by trust", buy, []hit.Fact{
+			event("Buy", "e", 2, 1, `{"order_id": "1", "value": 100}`), event("Refund", "r2", 3, 5, `{"order_id": "1", "value": 10}`),
+			event("Refund", "r1", 2, 5, `{"order_id": "1", "value": 1}`),
+		}, []string{"order:1 100NOK", "- r1 100 99", "- r2 99 89"}},
 		{"one refund id is one refund, the most trusted", buy, []hit.Fact{
 			event("Buy", "e", 2, 1, `{"order_id": "1", "value": 100}`), event("Refund", "r1", 2, 5, `{"order_id": "1", "refund_id": 9, "value": 30}`),
 			event("Refund", "r2", 3, 6, `{"order_id": "1", "refund_id": "9", "value": 40}`),
@@ -129,6 +133,7 @@ func TestConversions(t *testing.T) {
 			event("Buy", "f", 2, 1, `{"order_id": "2", "country": "NO", "n": "17"}`), event("Refund", "r2", 2, 5, `{"order_id": "2"}`), event("Refund", "r3", 2, 5, `{}`),
 		}, []string{"order:2 -"}},
 		{"refund of an order nobody reported", buy, []hit.Fact{event("Refund", "r1", 2, 5, `{"order_id": "1", "value": 5}`), event("Refund", "r2", 2, 6, `{"order_id": "1"}`)}, []string{"! r1 -5NOK", "! r2 -"}},
+		{"also when it is stated as negative", buy, []hit.Fact{event("Refund", "r1", 2, 5, `{"order_id": "1", "value": -5}`)}, []string{"! r1 -5NOK"}},
 		{"one id of two things", buy, []hit.Fact{
 			event("Buy", "order:1", 2, 9, `{}`), event("Buy", "e", 2, 9, `{"order_id": "1", "value": 4}`), event("Refund", "e2", 2, 10, `{"order_id": "1"}`), event("Buy", "e2", 1, 11, `{}`),
 		}, []string{"order:1 4NOK", "- e2#2 4 0 conversion_id_taken", "order:1#2 - conversion_id_taken", "e2 -"}},

@@ -171,6 +171,7 @@ func TestWeigh(t *testing.T) {
 		{policy.TimeDecay, &p, one, []int64{Whole}},
 		{policy.TimeDecay, &p, two, []int64{333_333_333_333, 666_666_666_667}},
 		{policy.TimeDecay, &p, three, []int64{142_857_142_857, 285_714_285_714, 571_428_571_429}},
+		{policy.TimeDecay, &p, []counted{of("read", 7007*day), of("click", 7000*day), of("click", 7000*day), of("click", 7000*day)}, []int64{142_857_142_857, 285_714_285_715, 285_714_285_714, 285_714_285_714}},
 		{policy.PositionBased, &p, one, []int64{Whole}},
 		{policy.PositionBased, &p, two, []int64{Whole / 2, Whole / 2}},
 		{policy.PositionBased, &p, three, []int64{400_000_000_000, 200_000_000_000, 400_000_000_000}},
@@ -244,6 +245,18 @@ func TestSplit(t *testing.T) {
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s %s: %v, want %v", tt.value, tt.currency, got, tt.want)
 		}
+	}
+}
+
+// What a refund leaves can end in zeros; they are no digits of its own.
+func TestSplit_TrailingZeros(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, part := range split(conversion.Subtract(apd.New(1005, -3), apd.New(5, -3)), "NOK", []int64{1, 1, 1}) {
+		got = append(got, part.Text('f'))
+	}
+	if diff := cmp.Diff([]string{"0.34", "0.33", "0.33"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

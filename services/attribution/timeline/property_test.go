@@ -58,7 +58,8 @@ func anyBody(t *rapid.T, f *hit.Fact) {
 			f.Report.Payment = &hit.Payment{Amount: hit.Amount{Amount: "5"}}
 		}
 	case hit.KindClick:
-		f.Click = &hit.Click{Token: pick("token", "1", "2")}
+		f.Channel = pick("channel", "whatsapp", "email")
+		f.Click = &hit.Click{Token: pick("token", "1", "2", ""), Message: pick("message", "", "1", "2"), Agent: pick("agent", "", "curl/8.5.0")}
 	case hit.KindInbound:
 		f.Channel = "whatsapp"
 		f.Inbound = &hit.Inbound{Business: "1", Type: pick("type", "text", "order", "system"), Text: pick("text", "hi", "stop", "yes"), Context: pick("context", "", "", "1", "2"), Token: pick("token", "", "", "1")}
@@ -71,7 +72,8 @@ func anyBody(t *rapid.T, f *hit.Fact) {
 		f.Event = &hit.Event{Name: pick("name", "Order Completed", "Order Completed", "Order Refunded"), Properties: json.RawMessage(
 			pick("properties", `{}`, `{"value":100}`, `{"order_id":"1","value":"10.01"}`, `{"order_id":"1"}`, `{"order_id":"2","value":3,"currency":"EUR"}`))}
 	case hit.KindIdentify:
-		f.Identify = &hit.Identify{Call: pick("call", "identify", "alias")}
+		f.Channel = pick("channel", "whatsapp", "email")
+		f.Identify = &hit.Identify{Call: pick("call", "identify", "alias", "send_response"), Message: pick("message", "", "1", "2", "3")}
 	}
 }
 

@@ -98,8 +98,14 @@ func TestPixelGIF(t *testing.T) {
 			t.Errorf("%s: %d %v", target, w.Code, w.Header())
 		}
 	}
-	if n := len(b.appender.all()); n != 2 {
-		t.Errorf("%d views kept, want 2", n)
+	views := b.appender.all()
+	if len(views) != 2 {
+		t.Errorf("%d views kept, want 2", len(views))
+	}
+	for i := range views {
+		if views[i].Fact.Trust != hit.TrustBrowser {
+			t.Errorf("a key that anybody can read is trusted as %d", views[i].Fact.Trust)
+		}
 	}
 }
 
