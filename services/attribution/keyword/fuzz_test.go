@@ -39,15 +39,15 @@ func FuzzTerms(f *testing.F) {
 	f.Add("👍", "ok 👍")
 	f.Fuzz(func(t *testing.T, term, text string) {
 		rules := Compile([]Rule{{Event: "any", Any: []string{term}}, {Event: "none", Any: []string{term}, None: []string{term}}, {Event: "all", All: []string{term, term}}})
-		any, all := false, false
+		one, each := false, false
 		for _, m := range rules.Match(text) {
-			any, all = any || m.Event == "any", all || m.Event == "all"
+			one, each = one || m.Event == "any", each || m.Event == "all"
 			if m.Event == "none" {
 				t.Fatalf("%q is in %q and is not", term, text)
 			}
 		}
-		if any != all {
-			t.Fatalf("%q in %q: any %v, all %v", term, text, any, all)
+		if one != each {
+			t.Fatalf("%q in %q: any %v, all %v", term, text, one, each)
 		}
 		terms := CompileTerms([]string{term})
 		if whole := terms.Whole(text); whole && lettersOf(term) != lettersOf(text) || len(text) < maxText-2 && whole != terms.Whole("!"+text+"!") {
