@@ -50,7 +50,7 @@ func FuzzContent(f *testing.F) {
 
 // What is normalised stays as it is when it is normalised again, whatever it was.
 func FuzzNormalize(f *testing.F) {
-	for _, seed := range []string{" A@B.Example ", "NO.77", "4740612345", "İ@x", "\x00", "\u00a0u\u2003", "ẞ@x"} {
+	for _, seed := range []string{" A@B.Example ", "NO.77", "4740612345", "İ@x", "\x00", "\u00a0u\u2003", "ẞ@x", "\u13a5\uab75@x"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
