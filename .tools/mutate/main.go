@@ -5,16 +5,19 @@
 // All mutants of all packages are compiled at once, each behind a switch that one
 // number in the environment turns, so that a mutant costs one run of a test binary and
 // no build. Mutants that no test reaches are not run: they survive as "unreached".
+// Interrupted, it reports on those that were run.
 //
 //	mutate [flags] package...
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -35,7 +38,9 @@ func main() {
 		os.Exit(2)
 	}
 	o.choose = chooser(*share, *seed)
-	mutants, err := run(flag.Args(), o)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	mutants, err := run(ctx, flag.Args(), o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(2)
@@ -67,6 +72,9 @@ func report(w io.Writer, mutants []*mutant, least float64) bool {
 	tallies := map[string]tally{}
 	var packages []string
 	for _, m := range mutants {
+		if m.fate == "" {
+			continue
+		}
 		t, known := tallies[m.pkg]
 		if !known {
 			packages = append(packages, m.pkg)

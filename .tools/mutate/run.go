@@ -36,8 +36,8 @@ type binary struct {
 }
 
 // run mutates packages and returns their mutants, each with its fate, in the order of
-// the code.
-func run(patterns []string, o options) ([]*mutant, error) {
+// the code. When ctx ends, the rest have none.
+func run(ctx context.Context, patterns []string, o options) ([]*mutant, error) {
 	folder, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return nil, err
@@ -72,22 +72,28 @@ func run(patterns []string, o options) ([]*mutant, error) {
 			chosen = append(chosen, m)
 		}
 	}
-	runAll(chosen, own, users, o.workers)
+	runAll(ctx, chosen, func(m *mutant) []*binary { return append([]*binary{own[m.pkg]}, users...) }, o.workers)
 	return chosen, nil
 }
 
-// runAll finds out the fate of every mutant.
-func runAll(mutants []*mutant, own map[string]*binary, users []*binary, workers int) {
+// runAll finds out the fate of every mutant by the test binaries that are its.
+func runAll(ctx context.Context, mutants []*mutant, tests func(*mutant) []*binary, workers int) {
 	var group sync.WaitGroup
 	queue := make(chan *mutant)
 	for range workers {
 		group.Go(func() {
 			for m := range queue {
-				m.fate = m.run(append([]*binary{own[m.pkg]}, users...))
+				// Who interrupts this program interrupts the tests too: that kills nobody.
+				if fate := m.run(tests(m)); ctx.Err() == nil {
+					m.fate = fate
+				}
 			}
 		})
 	}
 	for i, m := range mutants {
+		if ctx.Err() != nil {
+			break
+		}
 		queue <- m
 		if i%500 == 499 {
 			fmt.Fprintf(os.Stderr, "mutate: %d of %d\n", i+1, len(mutants))

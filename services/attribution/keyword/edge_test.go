@@ -28,6 +28,10 @@ func TestFold(t *testing.T) {
 			t.Errorf("fold(%+q) = %+q, want %+q", text, got, want)
 		}
 	}
+	// x/text folds Cherokee to and fro; capital and small are one letter all the same.
+	if small, capital := fold("\uab75\u13f8"), fold("\u13a5\u13f0"); small != capital || fold(small) != small {
+		t.Errorf("%+q and %+q", small, capital)
+	}
 	if len(one(Substring, "か").Match("が")) != 0 {
 		t.Error("か is in が")
 	}

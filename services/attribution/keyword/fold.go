@@ -27,8 +27,17 @@ func fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	s = cases.Fold().String(norm.NFKC.String(s)) // a Caser has state: never a shared one
+	s = cases.Fold().String(strings.Map(cherokee, norm.NFKC.String(s))) // a Caser has state: never a shared one
 	return norm.NFC.String(plain(norm.NFKD.String(s)))
+}
+
+// cherokee brings capital Cherokee letters to the small ones, which folding brings to
+// the capitals: x/text folds either to the other (golang/go#46101).
+func cherokee(r rune) rune {
+	if unicode.Is(unicode.Cherokee, r) {
+		return unicode.ToLower(r)
+	}
+	return r
 }
 
 // plain drops marks and replaces letters in a decomposed text. Composed again, what

@@ -348,3 +348,15 @@ func TestFirstUnclean(t *testing.T) {
 		}
 	}
 }
+
+func TestFoldCase(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"INFO": "info", "Straße": "strasse", "ΣΊΣΥΦΟΣ": "σίσυφοσ", "İ": "i\u0307", "ﬁ": "fi",
+		"\u13a5\u13f0": "\u13a5\u13f0", "\uab75\u13f8": "\u13a5\u13f0", // Cherokee folds to its capitals
+	} {
+		if got := FoldCase(text); got != want || FoldCase(got) != got {
+			t.Errorf("FoldCase(%+q) = %+q, want %+q", text, got, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package hit
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
@@ -30,8 +31,17 @@ func NormalizeID(kind IdentifierKind, raw string) (Identifier, bool) {
 func FoldCase(s string) string {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
-			return cases.Fold().String(s) // a Caser has state: never a shared one
+			return cases.Fold().String(strings.Map(cherokee, s)) // a Caser has state: never a shared one
 		}
 	}
 	return strings.ToLower(s)
+}
+
+// cherokee brings capital Cherokee letters to the small ones, which folding brings to
+// the capitals: x/text folds either to the other (golang/go#46101).
+func cherokee(r rune) rune {
+	if unicode.Is(unicode.Cherokee, r) {
+		return unicode.ToLower(r)
+	}
+	return r
 }

@@ -146,7 +146,7 @@ func TestCut(t *testing.T) {
 func TestRun_IdentifiersLeftOut(t *testing.T) {
 	t.Parallel()
 	flags := func(names ...Name) []string {
-		h, _ := Run(event(func(i *Item) { i.Names = append(names, Name{hit.UserID, "u"}) }), testEnv())
+		h, _ := Run(event(func(i *Item) { i.Names = slices.Concat(names, []Name{{hit.UserID, "u"}}) }), testEnv())
 		return h.Fact.Flags
 	}
 	if got := flags(Name{hit.Phone, " "}, Name{hit.UserID, ""}); got != nil {
