@@ -139,8 +139,9 @@ var (
 
 // classify names the channel of a session by its first page view, first match wins; "" is no touchpoint.
 func (w *world) classify(page *hit.Page, params string) string {
-	from, q := host(page.Referrer), query(strings.ToLower(page.URL))
-	source, medium, campaign := q.Get("utm_source"), q.Get("utm_medium"), q.Get("utm_campaign")
+	from, q := host(page.Referrer), query(page.URL)
+	lower := func(name string) string { return strings.ToLower(q.Get(name)) }
+	source, medium, campaign := lower("utm_source"), lower("utm_medium"), lower("utm_campaign")
 	kind, shop := site(source), shopping.MatchString(campaign)
 	in := func(value string, words ...string) bool { return slices.Contains(words, value) }
 	either := func(words ...string) bool { return in(source, words...) || in(medium, words...) }
@@ -222,7 +223,7 @@ func words(text string) string {
 	all := "\n"
 	for state, word := -1, ""; text != ""; {
 		word, text, state = uniseg.FirstWordInString(text, state)
-		if strings.Map(lettersAndDigits, word) != "" {
+		if strings.Map(lettersAndDigits, word) != "" || strings.ContainsFunc(word, unicode.IsSymbol) { // an emoji: left open
 			all += word + "\n"
 		}
 	}
