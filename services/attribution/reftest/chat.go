@@ -103,8 +103,10 @@ func (d *draw) inbound(at hit.Instant, from []hit.Identifier) {
 // say draws what an inbound message is.
 func (d *draw) say(in *hit.Inbound) {
 	switch d.count(0, 9) {
-	case 0, 1, 2, 8:
+	case 0, 1, 2:
 		in.Text = d.text()
+	case 8:
+		in.Text = d.pick("STOP!", "stop", " Stóp. ", d.text())
 	case 3:
 		in.Type, in.Interact, in.Payload, in.Title, in.Token = "button", "button", d.pick("BUY", "NO"), "Buy", d.token()
 	case 4:
