@@ -206,8 +206,8 @@ func site(name string) string {
 // matches says whether a keyword rule's any, all and none allow a text (4).
 func matches(rule object, text string) bool {
 	lacks := func(term string) bool { return !contains(fold(text), fold(term), rule.text("mode") == "substring") }
-	any, all, none := rule.texts("any"), rule.texts("all"), rule.texts("none")
-	return (len(any) == 0 || len(keep(any, lacks)) < len(any)) && len(keep(all, lacks)) == 0 && len(keep(none, lacks)) == len(none)
+	some, all, none := rule.texts("any"), rule.texts("all"), rule.texts("none")
+	return (len(some) == 0 || len(keep(some, lacks)) < len(some)) && len(keep(all, lacks)) == 0 && len(keep(none, lacks)) == len(none)
 }
 
 // contains: word mode matches consecutive whole words, but for terms in scripts that write no spaces.
@@ -220,8 +220,8 @@ func contains(text, term string, substring bool) bool {
 
 // words are those between UAX 29 boundaries, each between line breaks.
 func words(text string) string {
-	all := "\n"
-	for state, word := -1, ""; text != ""; {
+	all, word, state := "\n", "", -1
+	for text != "" {
 		word, text, state = uniseg.FirstWordInString(text, state)
 		if strings.Map(lettersAndDigits, word) != "" || strings.ContainsFunc(word, unicode.IsSymbol) { // an emoji: left open
 			all += word + "\n"
