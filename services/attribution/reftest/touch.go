@@ -220,7 +220,8 @@ func contains(text, term string, substring bool) bool {
 
 // words are those between UAX 29 boundaries, each between line breaks.
 func words(text string) string {
-	all, word, state := "\n", "", -1
+	var word string
+	all, state := "\n", -1
 	for text != "" {
 		word, text, state = uniseg.FirstWordInString(text, state)
 		if strings.Map(lettersAndDigits, word) != "" || strings.ContainsFunc(word, unicode.IsSymbol) { // an emoji: left open
