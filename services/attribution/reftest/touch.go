@@ -122,7 +122,8 @@ func parseURL(raw string) *url.URL {
 func (w *world) campaignParams(f *hit.Fact) string {
 	set := url.Values{}
 	for name, values := range query(f.Page.URL) {
-		if campaignParam.MatchString(name) || name == "mt" && w.tokenOf(pageToken(f)) != nil {
+		values = keep(values, func(value string) bool { return value != "" }) // an empty one is none: left open
+		if len(values) > 0 && campaignParam.MatchString(name) || name == "mt" && w.tokenOf(pageToken(f)) != nil {
 			slices.Sort(values)
 			set[name] = slices.Compact(values)
 		}
