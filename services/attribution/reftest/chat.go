@@ -103,8 +103,10 @@ func (d *draw) inbound(at hit.Instant, from []hit.Identifier) {
 // say draws what an inbound message is.
 func (d *draw) say(in *hit.Inbound) {
 	switch d.count(0, 9) {
-	case 0, 1, 2, 8:
-		in.Text = d.pick("hi", "STOP!", "stop it", "I am interested", "not interested", "Buy now")
+	case 0, 1, 2:
+		in.Text = d.text()
+	case 8:
+		in.Text = d.pick("STOP!", "stop", " Stóp. ", d.text())
 	case 3:
 		in.Type, in.Interact, in.Payload, in.Title, in.Token = "button", "button", d.pick("BUY", "NO"), "Buy", d.token()
 	case 4:
@@ -146,6 +148,7 @@ func (d *draw) policy() policy.Policy {
 		{Name: "once", Event: "Order Completed", ValueProperties: values, OnceWithinSeconds: 86400, RefundEvent: "Order Refunded"},
 		{Name: "lead", Event: "Lead", ValueProperties: values, OnceWithinSeconds: 7200},
 		{Name: "interested", Event: "interested", ValueProperties: values, OnceWithinSeconds: 3600},
+		{Name: "buy", Event: "buy", ValueProperties: values},
 		{Name: "message", Event: "whatsapp.message", ValueProperties: values},
 		{Name: "choice", Event: "whatsapp.button", ValueProperties: values, Where: map[string]string{"payload": "BUY"}},
 		{Name: "flow", Event: "whatsapp.flow", ValueProperties: values, RefundEvent: "Order Refunded"},
@@ -155,11 +158,18 @@ func (d *draw) policy() policy.Policy {
 			p.Conversions = append(p.Conversions, more)
 		}
 	}
-	p.KeywordRules = []policy.KeywordRule{
+	p.KeywordRules = keywordRules()
+	return p
+}
+
+// keywordRules overlap, in two modes and several scripts.
+func keywordRules() []policy.KeywordRule {
+	return []policy.KeywordRule{
 		{Event: "interested", Any: []string{"interested", "buy"}, All: []string{}, None: []string{"not"}, Mode: policy.ModeWord, Value: "5", Currency: "NOK"},
 		{Event: "interested", Any: []string{"interested"}, All: []string{}, None: []string{}, Mode: policy.ModeSubstring},
+		{Event: "buy", Any: []string{"vil kjøpe", "mua hàng", "コーヒー", "can't", "👍"}, All: []string{}, None: []string{"ikke"}, Mode: policy.ModeWord},
+		{Event: "buy", Any: []string{}, All: []string{"prix", "été"}, None: []string{}, Mode: policy.ModeWord, Value: "7.5", Currency: "EUR"},
 	}
-	return p
 }
 
 // windows draws rules, the narrow ones first.

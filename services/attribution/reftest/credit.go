@@ -317,11 +317,11 @@ const places = "0 BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XO
 
 // split divides an amount in its currency's minor unit, a finer one in its own last digit, a negative one by its absolute.
 func split(value *big.Rat, currency string, weights []*big.Rat) []*big.Rat {
-	digits, own := 2, 0
+	digits := 2
 	if before, _, known := strings.Cut(places, " "+currency); known {
 		digits = int(before[strings.LastIndexAny(before, "034")] - '0')
 	}
-	own, _ = value.FloatPrec()
+	own, _ := value.FloatPrec()
 	unit := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(digits, own))), nil))
 	sign := big.NewRat(int64(value.Sign()), 1)
 	return flat(share(new(big.Rat).Mul(abs(value), unit), weights), func(s *big.Rat) []*big.Rat { return []*big.Rat{s.Quo(s, unit).Mul(s, sign)} })

@@ -266,13 +266,14 @@ func (d *draw) properties(order string) json.RawMessage {
 	}
 	if d.chance(80) {
 		name := d.pick("value", "value", "revenue", "total")
-		has[name] = d.pick("100", "99.99", "0", "10.005", "33.30", "abc", "-50", "NaN", "1e2", "0.01", "7")
+		has[name] = d.pick("100", "99.99", "0", "10.005", "33.30", "abc", "-50", "NaN", "1e2", "0.01", "7",
+			" 8 ", "+5", ".5", "5.", "1_0", "0x10", "1/2", "Infinity", "1,5", "")
 	}
 	if d.chance(10) {
 		has["value"] = d.instant(1, 25, 100)
 	}
 	if d.chance(60) {
-		has["currency"] = d.pick("NOK", "NOK", "nok", "VND", "KWD", "EUR")
+		has["currency"] = d.pick("NOK", "NOK", "nok", "VND", "KWD", "EUR", "", "IDR", "ISK")
 	}
 	if d.chance(30) {
 		has["tier"] = d.pick("vip", "basic")
@@ -292,7 +293,7 @@ func (d *draw) visit() {
 	at, device := d.at(), d.device()
 	for range d.count(1, 4) {
 		d.page(at, device, d.pick("", "", "", "?gclid=1", "?gclid=2", "?utm_source=google&utm_medium=cpc&utm_campaign=c1", "?fbclid=1&mt=t1",
-			"?utm_source=news&utm_medium=email&utm_campaign=c2", "?mt=t1", "?mt=t2", "?mt=t3", "?mt=nobody", "?utm_campaign=c2&mt=t2"))
+			"?utm_source=news&utm_medium=email&utm_campaign=c2", d.campaignQuery(), d.campaignQuery(), "?mt=t1", "?mt=t2", "?mt=t3", "?mt=nobody", "?utm_campaign=c2&mt=t2"))
 		at += d.instant(0, minute, 10*minute, 30*minute, 30*minute+1, 31*minute, 5*hour)
 		if d.chance(15) {
 			f := hit.Fact{Kind: hit.KindIdentify, ID: "i" + d.number(), At: at, Trust: hit.TrustBrowser, Identify: &hit.Identify{Call: "identify"}}
@@ -308,8 +309,7 @@ func (d *draw) visit() {
 // page is one view, by the pixel or, now and then, a server.
 func (d *draw) page(at hit.Instant, device *hit.Identifier, query string) {
 	f := hit.Fact{Kind: hit.KindPage, ID: "p" + d.number(), At: at, Trust: hit.TrustBrowser, Device: device}
-	f.Page = &hit.Page{URL: "https://shop.example/" + query, Referrer: d.pick("", "", "https://www.google.com/", "https://www.facebook.com/",
-		"https://www.paypal.com/pay", "https://shop.example/", "https://blog.other.example/")}
+	f.Page = &hit.Page{URL: "https://shop.example/" + query, Referrer: d.referrer()}
 	if d.chance(8) {
 		f.Trust = hit.TrustServer
 	}

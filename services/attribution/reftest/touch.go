@@ -122,7 +122,8 @@ func parseURL(raw string) *url.URL {
 func (w *world) campaignParams(f *hit.Fact) string {
 	set := url.Values{}
 	for name, values := range query(f.Page.URL) {
-		if campaignParam.MatchString(name) || name == "mt" && w.tokenOf(pageToken(f)) != nil {
+		values = keep(values, func(value string) bool { return value != "" }) // an empty one is none: left open
+		if len(values) > 0 && campaignParam.MatchString(name) || name == "mt" && w.tokenOf(pageToken(f)) != nil {
 			slices.Sort(values)
 			set[name] = slices.Compact(values)
 		}
@@ -139,8 +140,9 @@ var (
 
 // classify names the channel of a session by its first page view, first match wins; "" is no touchpoint.
 func (w *world) classify(page *hit.Page, params string) string {
-	from, q := host(page.Referrer), query(strings.ToLower(page.URL))
-	source, medium, campaign := q.Get("utm_source"), q.Get("utm_medium"), q.Get("utm_campaign")
+	from, q := host(page.Referrer), query(page.URL)
+	lower := func(name string) string { return strings.ToLower(q.Get(name)) }
+	source, medium, campaign := lower("utm_source"), lower("utm_medium"), lower("utm_campaign")
 	kind, shop := site(source), shopping.MatchString(campaign)
 	in := func(value string, words ...string) bool { return slices.Contains(words, value) }
 	either := func(words ...string) bool { return in(source, words...) || in(medium, words...) }
@@ -205,8 +207,8 @@ func site(name string) string {
 // matches says whether a keyword rule's any, all and none allow a text (4).
 func matches(rule object, text string) bool {
 	lacks := func(term string) bool { return !contains(fold(text), fold(term), rule.text("mode") == "substring") }
-	any, all, none := rule.texts("any"), rule.texts("all"), rule.texts("none")
-	return (len(any) == 0 || len(keep(any, lacks)) < len(any)) && len(keep(all, lacks)) == 0 && len(keep(none, lacks)) == len(none)
+	some, all, none := rule.texts("any"), rule.texts("all"), rule.texts("none")
+	return (len(some) == 0 || len(keep(some, lacks)) < len(some)) && len(keep(all, lacks)) == 0 && len(keep(none, lacks)) == len(none)
 }
 
 // contains: word mode matches consecutive whole words, but for terms in scripts that write no spaces.
@@ -219,10 +221,11 @@ func contains(text, term string, substring bool) bool {
 
 // words are those between UAX 29 boundaries, each between line breaks.
 func words(text string) string {
-	all := "\n"
-	for state, word := -1, ""; text != ""; {
+	var word string
+	all, state := "\n", -1
+	for text != "" {
 		word, text, state = uniseg.FirstWordInString(text, state)
-		if strings.Map(lettersAndDigits, word) != "" {
+		if strings.Map(lettersAndDigits, word) != "" || strings.ContainsFunc(word, unicode.IsSymbol) { // an emoji: left open
 			all += word + "\n"
 		}
 	}
