@@ -101,32 +101,33 @@ func draft(p *policy.Policy) postgres.PolicyDraft {
 }
 
 // perform lets every act of every group happen, beside each other, and waits until
-// nothing is pending. Now and then it does harm to the workers.
-func (p *play) perform(groups []*group) {
+// nothing is pending. Now and then it does harm to the workers. It returns the groups
+// that are not done although nothing has happened for as long as patience.
+func (p *play) perform(groups []*group, patience time.Duration) (stuck []*group) {
 	p.t.Helper()
-	patience := time.Now().Add(time.Minute)
-	for {
+	for until := time.Now().Add(patience); ; {
 		states := p.books()
-		acted, left := 0, 0
+		acted := 0
+		stuck = nil
 		for _, g := range groups {
 			n := p.step(g, states[g.workspace])
 			acted += n
 			if n > 0 || g.done < len(g.acts) || states[g.workspace].busy() {
-				left++
+				stuck = append(stuck, g)
 			}
 		}
-		if left == 0 {
-			return
+		if len(stuck) == 0 {
+			return nil
 		}
 		if acted > 0 {
-			patience = time.Now().Add(time.Minute)
+			until = time.Now().Add(patience)
 			p.harm(acted)
 		}
 		if err := p.fleet.tend(); err != nil {
 			p.t.Fatal(err)
 		}
-		if time.Now().After(patience) {
-			p.t.Fatalf("nothing happens any more; %d of %d groups are not done\n%s", left, len(groups), p.fleet.logs())
+		if time.Now().After(until) {
+			return stuck
 		}
 		<-time.After(25 * time.Millisecond)
 	}

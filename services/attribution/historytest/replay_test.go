@@ -113,8 +113,13 @@ func (r *replay) failing(all []reftest.History) int {
 			groups = append(groups, r.group(&some[i]))
 		}
 		r.open(groups)
-		r.perform(groups)
+		stuck := r.perform(groups, 5*time.Second)
+		r.forget(stuck)
 		for i, g := range groups {
+			if slices.Contains(stuck, g) {
+				r.diff = "it is never done; the workers said:\n" + r.fleet.logs()
+				return first + i
+			}
 			got := map[reftest.Row]int{}
 			for _, rows := range r.table(g, g.version) {
 				maps.Copy(got, rows)
@@ -126,6 +131,18 @@ func (r *replay) failing(all []reftest.History) int {
 		first += len(some)
 	}
 	return -1
+}
+
+// forget takes from the workers what they cannot do.
+func (r *replay) forget(stuck []*group) {
+	r.t.Helper()
+	for _, g := range stuck {
+		for _, undo := range []string{"delete from touched where workspace_id = $1", "update policy set state = 'superseded' where state = 'building' and workspace_id = $1"} {
+			if _, err := r.rows.Exec(r.ctx, undo, g.workspace); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
 }
 
 // group is a workspace with one history.
