@@ -137,6 +137,7 @@ func (r *replay) failing(all []reftest.History) int {
 func (r *replay) forget(stuck []*group) {
 	r.t.Helper()
 	for _, g := range stuck {
+		r.undone[g.workspace] = true
 		for _, undo := range []string{"delete from touched where workspace_id = $1", "update policy set state = 'superseded' where state = 'building' and workspace_id = $1"} {
 			if _, err := r.rows.Exec(r.ctx, undo, g.workspace); err != nil {
 				r.t.Fatal(err)
