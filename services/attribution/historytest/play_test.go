@@ -167,6 +167,9 @@ func (p *play) step(g *group, s state) int {
 	}
 	p.append(a.hits)
 	g.done++
+	if a.publish != nil && g.done < len(g.acts) && g.acts[g.done].publish != nil {
+		return 1 + p.step(g, state{}) // at once, so that a build is given up
+	}
 	return 1
 }
 
