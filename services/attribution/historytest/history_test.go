@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/touchline/touchline/services/attribution/digest"
 	"github.com/touchline/touchline/services/attribution/policy"
@@ -85,11 +86,20 @@ func playAll(t *testing.T, ring *digest.Ring, first, size int, met *counts) {
 		t.Fatal(err)
 	}
 	defer p.fleet.stop(t)
-	p.perform(groups)
+	p.performAll(groups)
 	p.compare(groups)
 	p.rebuild(groups)
 	p.note()
 	met.add("histories", size)
+}
+
+// performAll performs and ends the test when the workers do not finish.
+func (p *play) performAll(groups []*group) {
+	p.t.Helper()
+	if stuck := p.perform(groups, time.Minute); len(stuck) > 0 {
+		p.t.Fatalf("histories from %d, workspace %s: not done, and nothing happens any more, as in %d of %d groups. The workers said:\n%s",
+			stuck[0].first, stuck[0].workspace, len(stuck), len(groups), p.fleet.logs())
+	}
 }
 
 // compare holds books, rollups and rows against what they must be.
@@ -148,7 +158,7 @@ func (p *play) rebuild(groups []*group) {
 		before[i] = g.version
 		g.acts = append(g.acts, act{publish: &same, below: 1})
 	}
-	p.perform(groups)
+	p.performAll(groups)
 	p.compareRollups()
 	for i, g := range groups {
 		for what, query := range rebuilt {

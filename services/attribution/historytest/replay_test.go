@@ -29,6 +29,7 @@ type replay struct {
 	size   int             // facts at a time
 	until  time.Time
 	diff   string // of the last history that failed
+	how    string // it failed: shrinking keeps to it
 }
 
 // investigate tells why the table of one history is wrong: it is played alone, shrunk
@@ -59,8 +60,8 @@ func (p *play) investigate(g *group, past *past) string {
 	if i := r.failing([]reftest.History{h}); i == 0 {
 		again = r.diff
 	}
-	return fmt.Sprintf("It is kept up to date wrongly: facts in this order, %d at a time, after %d other policies. %s\n%s\n%s",
-		r.size, len(r.before), how, again, p.world(g.workspace, &h))
+	return fmt.Sprintf("Alone too, %s: facts in this order, %d at a time, after %d other policies. %s\n%s\n%s",
+		r.how, r.size, len(r.before), how, again, p.world(g.workspace, &h))
 }
 
 // world prints h with the rows that the reference expects.
@@ -99,8 +100,15 @@ func (r *replay) reproduce(h reftest.History) (reftest.History, string) {
 	return h, ""
 }
 
+// The ways in which a history fails.
+const (
+	wrong = "its table is wrong"
+	stuck = "it is never done"
+)
+
 // failing plays histories beside each other, some at a time, and returns the place of
-// the first one whose table is not the reference's; -1 for none, or when time is up.
+// the first one that fails in the same way as the last; -1 for none, or when time is up.
+// A history whose policy nobody could publish does not count.
 func (r *replay) failing(all []reftest.History) int {
 	r.t.Helper()
 	first := 0
@@ -108,24 +116,58 @@ func (r *replay) failing(all []reftest.History) int {
 		if time.Now().After(r.until) {
 			return -1
 		}
-		var groups []*group
+		groups := make([]*group, len(some))
 		for i := range some {
-			groups = append(groups, r.group(&some[i]))
-		}
-		r.open(groups)
-		r.perform(groups)
-		for i, g := range groups {
-			got := map[reftest.Row]int{}
-			for _, rows := range r.table(g, g.version) {
-				maps.Copy(got, rows)
+			if _, err := stored(some[i].Policy); err == nil {
+				groups[i] = r.group(&some[i])
 			}
-			if r.diff = difference(rowsOf(r.ring, g.workspace, some[i]), got); r.diff != "" {
+		}
+		played := slices.DeleteFunc(slices.Clone(groups), func(g *group) bool { return g == nil })
+		r.open(played)
+		undone := r.perform(played, 5*time.Second)
+		r.forget(undone)
+		for i, g := range groups {
+			if g == nil {
+				continue
+			}
+			how, diff := r.judge(g, &some[i], slices.Contains(undone, g))
+			if how != "" && (r.how == "" || how == r.how) {
+				r.how, r.diff = how, diff
 				return first + i
 			}
 		}
 		first += len(some)
 	}
 	return -1
+}
+
+// judge says how a history failed and shows it; "" when it did not.
+func (r *replay) judge(g *group, h *reftest.History, undone bool) (how, diff string) {
+	r.t.Helper()
+	if undone {
+		return stuck, "the workers said:\n" + r.fleet.logs()
+	}
+	got := map[reftest.Row]int{}
+	for _, rows := range r.table(g, g.version) {
+		maps.Copy(got, rows)
+	}
+	if diff := difference(rowsOf(r.ring, g.workspace, *h), got); diff != "" {
+		return wrong, diff
+	}
+	return "", ""
+}
+
+// forget takes from the workers what they cannot do.
+func (r *replay) forget(stuck []*group) {
+	r.t.Helper()
+	for _, g := range stuck {
+		r.undone[g.workspace] = true
+		for _, undo := range []string{"delete from touched where workspace_id = $1", "update policy set state = 'superseded' where state = 'building' and workspace_id = $1"} {
+			if _, err := r.rows.Exec(r.ctx, undo, g.workspace); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
 }
 
 // group is a workspace with one history.
