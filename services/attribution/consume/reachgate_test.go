@@ -90,7 +90,8 @@ func gates() []gate {
 		{"a page view of the device's holder", busyDevice(), at(views("x", "d", "?gclid=1"), 120), ""},
 		{"a page view that draws the first login back", busyDevice(), at(views("x", "d", ""), -10), "claim"},
 		{"an event that counts once", busyDevice(), at(buys("x", "Lead", user("u1")), 300), "once"},
-		{"a new name on its own", busyDevice(), at(func() hit.Fact {
+		{"a visit before an event that counts once", append(busyDevice(), at(buys("x", "Lead", user("u1")), 320)), at(views("y", "d", "?gclid=1"), 300), "once"},
+		{"a stranger buys on the device", busyDevice(), at(func() hit.Fact {
 			f := buys("x", "Order Completed", user("u9"))
 			f.Device = busyDevice()[0].Device
 			return f

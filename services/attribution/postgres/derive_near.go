@@ -36,7 +36,7 @@ func (t deriveTx) Carry(ctx context.Context, facts []uuid.UUID) ([]derive.Carrie
 
 // spanColumns are spans as arrays of columns.
 type spanColumns struct {
-	of        []uuid.UUID
+	of       []uuid.UUID
 	from, to []time.Time
 }
 
