@@ -91,6 +91,11 @@ func gates() []gate {
 		{"a page view that draws the first login back", busyDevice(), at(views("x", "d", ""), -10), "claim"},
 		{"an event that counts once", busyDevice(), at(buys("x", "Lead", user("u1")), 300), "once"},
 		{"a visit before an event that counts once", append(busyDevice(), at(buys("x", "Lead", user("u1")), 320)), at(views("y", "d", "?gclid=1"), 300), "once"},
+		{"a new name on its own", append(busyDevice(), at(sends(number("1")), 10)), at(func() hit.Fact {
+			f := views("x", "", "?mt=t1")
+			f.Device, f.Identifiers = nil, []hit.Identifier{user("u9")}
+			return f
+		}(), 300), ""},
 		{"a stranger buys on the device", busyDevice(), at(func() hit.Fact {
 			f := buys("x", "Order Completed", user("u9"))
 			f.Device = busyDevice()[0].Device
