@@ -89,6 +89,7 @@ type play struct {
 	*database
 	ring      *digest.Ring
 	workspace uuid.UUID
+	cfg       derive.Config
 	deriver   *derive.Deriver
 	version   int
 	last      derive.Pass
@@ -102,13 +103,17 @@ func newPlay(t *testing.T, d *database, ring *digest.Ring, rules *policy.Policy)
 	p.exec(t, `insert into policy (workspace_id, version, document, identity_version, reference_version, state, created_at, created_by, published_at)
 		values ($1, 1, $2, 1, 'test', 'live', now(), 'test', now())`, p.workspace, rules.Document())
 	clock := noon
-	p.deriver = derive.New(postgres.NewDeriveStore(d.pool, ring), derive.Config{
+	p.cfg = derive.Config{
 		BatchRows: 7, Small: 1, Device: 2, Hold: 1500 * time.Millisecond, Log: quiet(),
 		Now:     func() time.Time { clock = clock.Add(time.Second); return clock },
 		Observe: func(pass derive.Pass) { p.last = pass },
-	})
+	}
+	p.deriver = derive.New(p.derives(), p.cfg)
 	return p
 }
+
+// derives is the database as derive sees it.
+func (p *play) derives() *postgres.DeriveStore { return postgres.NewDeriveStore(p.pool, p.ring) }
 
 func (p *play) exec(t *testing.T, query string, args ...any) {
 	t.Helper()
@@ -124,7 +129,7 @@ func (p *play) begin(t *testing.T, facts []hit.Fact) {
 		return
 	}
 	p.store(t, facts)
-	at := derive.New(postgres.NewDeriveStore(p.pool, p.ring), derive.Config{Log: quiet()})
+	at := derive.New(p.derives(), derive.Config{Log: quiet()})
 	if err := at.Workspace(context.Background(), p.workspace); err != nil {
 		t.Fatal(err)
 	}

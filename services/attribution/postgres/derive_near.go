@@ -36,15 +36,15 @@ func (t deriveTx) Carry(ctx context.Context, facts []uuid.UUID) ([]derive.Carrie
 
 // spanColumns are spans as arrays of columns.
 type spanColumns struct {
-	of        []uuid.UUID
-	from, to_ []time.Time
+	of       []uuid.UUID
+	from, to []time.Time
 }
 
 func columnsOf[T any](spans []T, span func(T) (uuid.UUID, hit.Instant, hit.Instant)) spanColumns {
 	var c spanColumns
 	for _, s := range spans {
 		of, from, to := span(s)
-		c.of, c.from, c.to_ = append(c.of, of), append(c.from, from.Time()), append(c.to_, to.Time())
+		c.of, c.from, c.to = append(c.of, of), append(c.from, from.Time()), append(c.to, to.Time())
 	}
 	return c
 }
@@ -59,7 +59,7 @@ func personSpan(s timeline.Span) (person uuid.UUID, from, to hit.Instant) {
 func (t deriveTx) Within(ctx context.Context, spans []derive.RefSpan, most int) ([]derive.Moment, error) {
 	c := columnsOf(spans, refSpan)
 	rows, err := t.queries.ReachSpan(ctx, dbsqlc.ReachSpanParams{
-		Refs: c.of, Froms: c.from, Tos: c.to_, WorkspaceID: t.workspace, Most: int32(most),
+		Refs: c.of, Froms: c.from, Tos: c.to, WorkspaceID: t.workspace, Most: int32(most),
 	})
 	list := make([]derive.Moment, len(rows))
 	for i, row := range rows {
@@ -72,7 +72,7 @@ func (t deriveTx) Within(ctx context.Context, spans []derive.RefSpan, most int) 
 func (t deriveTx) Inbound(ctx context.Context, spans []derive.RefSpan, most int) ([]uuid.UUID, error) {
 	c := columnsOf(spans, refSpan)
 	keys, err := t.queries.ReachInbound(ctx, dbsqlc.ReachInboundParams{
-		Refs: c.of, Froms: c.from, Tos: c.to_, WorkspaceID: t.workspace, Most: int32(most),
+		Refs: c.of, Froms: c.from, Tos: c.to, WorkspaceID: t.workspace, Most: int32(most),
 	})
 	return keys, interpret(err)
 }
@@ -108,7 +108,7 @@ func (t deriveTx) LinkPairs(ctx context.Context, v derive.Version, pairs [][2]uu
 func (t deriveTx) DevicesOf(ctx context.Context, v derive.Version, holders []derive.RefSpan, most int) ([]derive.RefSpan, error) {
 	c := columnsOf(holders, refSpan)
 	rows, err := t.queries.ReachDevices(ctx, dbsqlc.ReachDevicesParams{
-		Holders: c.of, Froms: c.from, Tos: c.to_, WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Most: int32(most),
+		Holders: c.of, Froms: c.from, Tos: c.to, WorkspaceID: t.workspace, IdentityVersion: int32(v.Identity), Most: int32(most),
 	})
 	list := make([]derive.RefSpan, len(rows))
 	for i, row := range rows {
@@ -121,7 +121,7 @@ func (t deriveTx) DevicesOf(ctx context.Context, v derive.Version, holders []der
 func (t deriveTx) Bought(ctx context.Context, v derive.Version, spans []timeline.Span, most int) ([]uuid.UUID, error) {
 	c := columnsOf(spans, personSpan)
 	anchors, err := t.queries.ReachConversionAnchors(ctx, dbsqlc.ReachConversionAnchorsParams{
-		PersonIds: c.of, Froms: c.from, Tos: c.to_, WorkspaceID: t.workspace, Version: int32(v.Number), Most: int32(most),
+		PersonIds: c.of, Froms: c.from, Tos: c.to, WorkspaceID: t.workspace, Version: int32(v.Number), Most: int32(most),
 	})
 	return anchors, interpret(err)
 }
@@ -130,7 +130,7 @@ func (t deriveTx) Bought(ctx context.Context, v derive.Version, spans []timeline
 func (t deriveTx) Messaged(ctx context.Context, v derive.Version, spans []timeline.Span, most int) ([]derive.Messaged, error) {
 	c := columnsOf(spans, personSpan)
 	rows, err := t.queries.ReachMessageAnchors(ctx, dbsqlc.ReachMessageAnchorsParams{
-		PersonIds: c.of, Froms: c.from, Tos: c.to_, WorkspaceID: t.workspace, Version: int32(v.Number), Most: int32(most),
+		PersonIds: c.of, Froms: c.from, Tos: c.to, WorkspaceID: t.workspace, Version: int32(v.Number), Most: int32(most),
 	})
 	list := make([]derive.Messaged, len(rows))
 	for i, row := range rows {
