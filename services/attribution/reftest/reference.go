@@ -6,6 +6,7 @@ package reftest
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 
@@ -249,8 +250,11 @@ func (w *world) shared(id hit.Identifier) bool {
 
 func key(id hit.Identifier) string { return order(string(id.Kind), id.Value) }
 
-// named is the person whose earliest stated identifier is id; the digest of a plain text is left open.
+// named is the person whose earliest stated identifier is id, which is a digest or, left open, gets one here.
 func (w *world) named(id hit.Identifier) uuid.UUID {
+	if digest, err := hex.DecodeString(id.Value); err == nil && len(digest) == 16 {
+		return uuid.NewSHA1(w.workspace, digest)
+	}
 	digest := sha256.Sum256(append([]byte{byte(id.Kind.Precedence() + 1)}, id.Value...))
 	return uuid.NewSHA1(w.workspace, digest[:16])
 }

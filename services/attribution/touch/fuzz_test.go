@@ -43,10 +43,10 @@ func FuzzSessions(f *testing.F) {
 		}
 		for device, list := range sessions {
 			for i, s := range list {
-				if s.Device != device || s.Last < s.First.At || s.Until < s.Last || s.Until > s.Last+pause+1 {
+				if s.Device != device || s.Last < s.First.At || s.Until < s.Last || s.Until > s.Last+Pause+1 {
 					t.Fatalf("session %+v", s)
 				}
-				if i > 0 && (list[i-1].Until > s.First.At || s.First.At-list[i-1].Last <= pause && s.Params.Empty()) {
+				if i > 0 && (list[i-1].Until > s.First.At || s.First.At-list[i-1].Last <= Pause && s.Params.Empty()) {
 					t.Fatalf("session %+v after %+v", s, list[i-1])
 				}
 			}
