@@ -38,7 +38,7 @@ func (f *fleet) start(n int) error {
 // add starts a worker with limits of its own.
 func (f *fleet) add() error {
 	s := f.settings
-	s.Limits = limits{BatchSize: 500, BatchRows: 5000, WalkRows: 3, Parallel: 2, Hold: time.Millisecond, Stale: time.Second}
+	s.Limits = limits{BatchSize: 500, BatchRows: 5000, WalkRows: 3, Parallel: 2, Small: 2000, Device: 200, Hold: time.Millisecond, Stale: time.Second}
 	if !f.calm {
 		s.Limits = f.anyLimits()
 	}
@@ -53,6 +53,7 @@ func (f *fleet) anyLimits() limits {
 	anyOf := func(of ...int) int { return of[f.random.IntN(len(of))] }
 	l := limits{
 		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(30, 150, 5000, 5000), WalkRows: anyOf(500, 5000, 5000), Parallel: anyOf(1, 2, 3),
+		Small: anyOf(1, 15, 2000), Device: anyOf(1, 10, 200),
 		Hold: time.Duration(anyOf(1, 50, 1000)) * time.Millisecond, Stale: time.Duration(anyOf(100, 1000)) * time.Millisecond,
 	}
 	if f.random.IntN(3) > 0 {
@@ -106,7 +107,7 @@ func (f *fleet) harm(ctx context.Context) error {
 		return nil
 	}
 	if w := f.workers[f.random.IntN(len(f.workers))]; f.random.IntN(2) == 0 && w.admin.line() != "" {
-		f.met.add("redelivery", w.redeliveries(ctx))
+		f.count(ctx, w)
 		w.kill()
 		return nil
 	}
@@ -127,10 +128,17 @@ func (f *fleet) logs() string {
 	return all.String()
 }
 
+// count adds what a worker did before its end.
+func (f *fleet) count(ctx context.Context, w *worker) {
+	for what, n := range w.counted(ctx) {
+		f.met.add(what, n)
+	}
+}
+
 // stop ends the fleet in peace.
 func (f *fleet) stop(t testing.TB) {
 	for _, w := range f.workers {
-		f.met.add("redelivery", w.redeliveries(context.Background()))
+		f.count(context.Background(), w)
 	}
 	for _, w := range f.workers {
 		if err := w.stop(); err != nil && f.judge(w, err) != nil {

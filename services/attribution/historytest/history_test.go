@@ -51,7 +51,7 @@ func TestHistories(t *testing.T) {
 // expected is what has to happen in 2,000 histories, so that the test shows
 // what it says.
 var expected = append(slices.Sorted(maps.Keys(happened)),
-	"worker killed", "worker ended at a failpoint", "connection broken in a transaction", "redelivery",
+	"worker killed", "worker ended at a failpoint", "connection broken in a transaction", "redelivery", "fact concluded from by reach",
 	"fact sent twice", "fact replaced later", "conflict", "duplicate", "rejected",
 	"policy building", "policy published while facts arrive", "sixth device for a token",
 )

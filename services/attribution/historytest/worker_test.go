@@ -44,6 +44,8 @@ type limits struct {
 	BatchRows int           // touched rows concluded from in one transaction
 	WalkRows  int           // facts that a build walks in one transaction
 	Parallel  int           // workspaces
+	Small     int           // facts of a component that is derived whole; larger ones by reach
+	Device    int           // facts of a device that are all read
 	Hold      time.Duration // of a workspace
 	Stale     time.Duration // age at which any worker settles a committed batch
 	Failpoint string
@@ -82,6 +84,7 @@ func work(text []byte) error {
 			c.StaleAfter, c.FoldAfter = s.Limits.Stale, 4*time.Second
 			d.Poll, d.Hold = 100*time.Millisecond, s.Limits.Hold
 			d.BatchRows, d.WalkRows = s.Limits.BatchRows, s.Limits.WalkRows
+			d.Small, d.Device = s.Limits.Small, s.Limits.Device
 		},
 	}
 	if err := cfg.IdentityKey.UnmarshalText([]byte(identityKey)); err != nil {
@@ -148,32 +151,37 @@ func (w *worker) stop() error {
 	}
 }
 
-var redelivered = regexp.MustCompile(`(?m)^touchline_consumed_total\{term="redelivery"\} (\d+)`)
+// metrics of a worker that the test counts, by what it calls them.
+var metrics = map[string]*regexp.Regexp{
+	"redelivery":                   regexp.MustCompile(`(?m)^touchline_consumed_total\{term="redelivery"\} (\d+)`),
+	"fact concluded from by reach": regexp.MustCompile(`(?m)^touchline_derive_large_total\{refused=""\} (\d+)`),
+}
 
-// redeliveries asks the worker how many entries it met that were stored before; 0 when
-// it does not answer.
-func (w *worker) redeliveries(ctx context.Context) int {
+// counted asks the worker what it has done so far; nothing when it does not answer.
+func (w *worker) counted(ctx context.Context) map[string]int {
 	address := w.admin.line()
 	if address == "" {
-		return 0
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
 	if err != nil {
-		return 0
+		return nil
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0
+		return nil
 	}
 	defer func() { _ = answer.Body.Close() }()
 	text, _ := io.ReadAll(answer.Body)
-	if found := redelivered.FindSubmatch(text); found != nil {
-		n, _ := strconv.Atoi(string(found[1]))
-		return n
+	all := map[string]int{}
+	for what, metric := range metrics {
+		if found := metric.FindSubmatch(text); found != nil {
+			all[what], _ = strconv.Atoi(string(found[1]))
+		}
 	}
-	return 0
+	return all
 }
 
 // output keeps what is written to it. Safe for concurrent use.
