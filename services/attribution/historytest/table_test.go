@@ -113,7 +113,7 @@ var happened = map[string]string{
 	"conversion changes owner": `select count(distinct (a.workspace_id, a.version, a.definition, a.conversion_id)) from conversion a join conversion b using (workspace_id, version, definition, conversion_id) where b.revision > a.revision and b.person_id <> a.person_id`,
 	"refund before its order":  `select count(distinct (a.workspace_id, a.version, a.definition, a.conversion_id)) from conversion a join conversion b using (workspace_id, version, definition, conversion_id) where a.refund and b.refund and b.revision > a.revision and a.order_id is not null and a.value is distinct from b.value`,
 	"click claim":              `select count(*) from claim where not identify`,
-	"build given up":           `select count(*) from policy where state = 'superseded' and published_at is null`,
+	"build given up":           `select count(*) from policy where state <> 'building' and published_at is null`,
 	"quarantined":              `select count(*) from quarantine`,
 }
 
