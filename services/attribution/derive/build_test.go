@@ -27,6 +27,9 @@ func TestGathered_beyondTheCursor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if found.facts, err = facts.Load(t.Context(), mapKeys(found.keys)); err != nil {
+				t.Fatal(err)
+			}
 			rest := found.beyond(v)
 			v.Cursor = step[len(step)-1]
 			for i := range rest.facts {

@@ -381,9 +381,14 @@ func scaleText(text string, k int64) string {
 // scaleHolds says what of two rows is not as it should be; empty: nothing.
 func scaleHolds(one, many *credit.Conversion, k int64) string {
 	times := big.NewRat(k, 1)
-	unit := map[string]*big.Rat{"VND": big.NewRat(1, 1), "KWD": big.NewRat(1, 1000)}[one.Currency]
-	if unit == nil {
-		unit = big.NewRat(1, 100)
+	unit := big.NewRat(1, 100)
+	switch one.Currency {
+	case "VND", "ISK", "JPY", "KRW", "XAF", "XOF", "CLP", "UGX":
+		unit = big.NewRat(1, 1)
+	case "KWD", "BHD", "JOD", "OMR", "TND", "LYD", "IQD":
+		unit = big.NewRat(1, 1000)
+	case "CLF", "UYW":
+		unit = big.NewRat(1, 10_000)
 	}
 	within := new(big.Rat).Mul(unit, big.NewRat(k+1, 1))
 	if one.Refund {
