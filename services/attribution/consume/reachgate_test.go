@@ -64,6 +64,13 @@ func reports(status hit.Status, to ...hit.Identifier) hit.Fact {
 	}
 }
 
+func writes(id string, from ...hit.Identifier) hit.Fact {
+	return hit.Fact{
+		Kind: hit.KindInbound, Channel: hit.ChannelWhatsApp, ID: id, Trust: hit.TrustWebhook, Identifiers: from,
+		Inbound: &hit.Inbound{Business: "1001", Type: "text", Text: "hello"},
+	}
+}
+
 // busyDevice is a device with more facts than a change reads all of, a user's from the
 // beginning, and of that user a phone.
 func busyDevice() []hit.Fact {
@@ -89,6 +96,9 @@ func gates() []gate {
 		{"a click on another's message, before a login", append(busyDevice(), at(sends(number("2")), -900)), at(views("x", "d", "?mt=t1"), -300), "claim"},
 		{"a page view of the device's holder", busyDevice(), at(views("x", "d", "?gclid=1"), 120), ""},
 		{"a page view that draws the first login back", busyDevice(), at(views("x", "d", ""), -10), "claim"},
+		{"a message between another and the answer to it", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 30), at(buys("x", "Order Completed", user("u1")), 320)), at(func() hit.Fact { f := sends(number("1")); f.ID = "wamid.2"; return f }(), 20), ""},
+		{"a status of a message that was answered", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 30)), at(reports(hit.StatusRead), 40), ""},
+		{"an answer to a message", append(busyDevice(), at(sends(number("1")), 10), at(buys("x", "Order Completed", user("u1")), 320)), at(writes("in", number("1")), 30), ""},
 		{"an event that counts once", busyDevice(), at(buys("x", "Lead", user("u1")), 300), "once"},
 		{"a visit before an event that counts once", append(busyDevice(), at(buys("x", "Lead", user("u1")), 320)), at(views("y", "d", "?gclid=1"), 300), "once"},
 		{"a new name on its own", append(busyDevice(), at(sends(number("1")), 10)), at(func() hit.Fact {
