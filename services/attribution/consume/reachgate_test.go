@@ -97,6 +97,12 @@ func gates() []gate {
 		{"a page view of the device's holder", busyDevice(), at(views("x", "d", "?gclid=1"), 120), ""},
 		{"a page view that draws the first login back", busyDevice(), at(views("x", "d", ""), -10), "claim"},
 		{"a message between another and the answer to it", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 30), at(buys("x", "Order Completed", user("u1")), 320)), at(func() hit.Fact { f := sends(number("1")); f.ID = "wamid.2"; return f }(), 20), ""},
+		{"the same, and the answer counts for longer than the message", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 730), at(buys("x", "Order Completed", user("u1")), 10_440)), at(func() hit.Fact { f := sends(number("1")); f.ID = "wamid.2"; return f }(), 20), ""},
+		{"a visit within the second in which somebody bought", append(busyDevice(), func() hit.Fact {
+			f := at(buys("x", "Order Completed", user("u1")), 320)
+			f.Precision = hit.PrecisionSecond
+			return f
+		}()), func() hit.Fact { f := at(views("y", "d", "?gclid=1"), 320); f.At += 500_000; return f }(), ""},
 		{"a status of a message that was answered", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 30)), at(reports(hit.StatusRead), 40), ""},
 		{"an answer to a message", append(busyDevice(), at(sends(number("1")), 10), at(buys("x", "Order Completed", user("u1")), 320)), at(writes("in", number("1")), 30), ""},
 		{"an event that counts once", busyDevice(), at(buys("x", "Lead", user("u1")), 300), "once"},
