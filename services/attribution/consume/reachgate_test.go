@@ -103,6 +103,8 @@ func gates() []gate {
 			f.Precision = hit.PrecisionSecond
 			return f
 		}()), func() hit.Fact { f := at(views("y", "d", "?gclid=1"), 320); f.At += 500_000; return f }(), ""},
+		{"a purchase soon after a click on an old message", append(busyDevice(), at(sends(number("1")), 10), at(hit.Fact{Kind: hit.KindClick, Channel: hit.ChannelWhatsApp, ID: "k", Trust: hit.TrustBrowser, Click: &hit.Click{Token: "t1", Method: "GET"}}, 10_000)), at(buys("x", "Order Completed", user("u1")), 13_000), ""},
+		{"a purchase after a click on a message to another", append(busyDevice(), at(sends(number("2")), 10), at(views("y", "d", "?gclid=1&mt=t1"), 300)), at(buys("x", "Order Completed", user("u1")), 320), ""},
 		{"a status of a message that was answered", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 30)), at(reports(hit.StatusRead), 40), ""},
 		{"an answer to a message", append(busyDevice(), at(sends(number("1")), 10), at(buys("x", "Order Completed", user("u1")), 320)), at(writes("in", number("1")), 30), ""},
 		{"an event that counts once", busyDevice(), at(buys("x", "Lead", user("u1")), 300), "once"},
