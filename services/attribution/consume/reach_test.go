@@ -233,7 +233,7 @@ func (p *play) table(t *testing.T) (lines []string) {
 			join conversion c using (workspace_id, version, definition, conversion_id, revision)
 			where workspace_id = $1 and version = $2 and superseded_at is null order by 1`,
 		`select 'message ' || (to_jsonb(x) - '{workspace_id,version,computed_at}'::text[])::text from message x where workspace_id = $1 and version = $2 order by 1`,
-		`select 'credits ' || (to_jsonb(x) - '{workspace_id,version}'::text[])::text from rollup_credit x
+		`select 'credits ' || (to_jsonb(x) - '{workspace_id,version,credited}'::text[])::text || trim_scale(credited) from rollup_credit x
 			where workspace_id = $1 and version = $2 and (touches <> 0 or weight <> 0 or credited <> 0) order by 1`,
 		`select 'messages ' || (to_jsonb(x) - '{workspace_id,version}'::text[])::text from rollup_message x
 			where workspace_id = $1 and version = $2 and messages <> 0 order by 1`,

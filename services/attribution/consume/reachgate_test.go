@@ -64,6 +64,13 @@ func reports(status hit.Status, to ...hit.Identifier) hit.Fact {
 	}
 }
 
+func writes(id string, from ...hit.Identifier) hit.Fact {
+	return hit.Fact{
+		Kind: hit.KindInbound, Channel: hit.ChannelWhatsApp, ID: id, Trust: hit.TrustWebhook, Identifiers: from,
+		Inbound: &hit.Inbound{Business: "1001", Type: "text", Text: "hello"},
+	}
+}
+
 // busyDevice is a device with more facts than a change reads all of, a user's from the
 // beginning, and of that user a phone.
 func busyDevice() []hit.Fact {
@@ -89,6 +96,17 @@ func gates() []gate {
 		{"a click on another's message, before a login", append(busyDevice(), at(sends(number("2")), -900)), at(views("x", "d", "?mt=t1"), -300), "claim"},
 		{"a page view of the device's holder", busyDevice(), at(views("x", "d", "?gclid=1"), 120), ""},
 		{"a page view that draws the first login back", busyDevice(), at(views("x", "d", ""), -10), "claim"},
+		{"a message between another and the answer to it", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 30), at(buys("x", "Order Completed", user("u1")), 320)), at(func() hit.Fact { f := sends(number("1")); f.ID = "wamid.2"; return f }(), 20), ""},
+		{"the same, and the answer counts for longer than the message", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 730), at(buys("x", "Order Completed", user("u1")), 10_440)), at(func() hit.Fact { f := sends(number("1")); f.ID = "wamid.2"; return f }(), 20), ""},
+		{"a visit within the second in which somebody bought", append(busyDevice(), func() hit.Fact {
+			f := at(buys("x", "Order Completed", user("u1")), 320)
+			f.Precision = hit.PrecisionSecond
+			return f
+		}()), func() hit.Fact { f := at(views("y", "d", "?gclid=1"), 320); f.At += 500_000; return f }(), ""},
+		{"a purchase soon after a click on an old message", append(busyDevice(), at(sends(number("1")), 10), at(hit.Fact{Kind: hit.KindClick, Channel: hit.ChannelWhatsApp, ID: "k", Trust: hit.TrustBrowser, Click: &hit.Click{Token: "t1", Method: "GET"}}, 10_000)), at(buys("x", "Order Completed", user("u1")), 13_000), ""},
+		{"a purchase after a click on a message to another", append(busyDevice(), at(sends(number("2")), 10), at(views("y", "d", "?gclid=1&mt=t1"), 300)), at(buys("x", "Order Completed", user("u1")), 320), ""},
+		{"a status of a message that was answered", append(busyDevice(), at(sends(number("1")), 10), at(writes("in", number("1")), 30)), at(reports(hit.StatusRead), 40), ""},
+		{"an answer to a message", append(busyDevice(), at(sends(number("1")), 10), at(buys("x", "Order Completed", user("u1")), 320)), at(writes("in", number("1")), 30), ""},
 		{"an event that counts once", busyDevice(), at(buys("x", "Lead", user("u1")), 300), "once"},
 		{"a visit before an event that counts once", append(busyDevice(), at(buys("x", "Lead", user("u1")), 320)), at(views("y", "d", "?gclid=1"), 300), "once"},
 		{"a new name on its own", append(busyDevice(), at(sends(number("1")), 10)), at(func() hit.Fact {
