@@ -368,7 +368,7 @@ func TestFoldCase(t *testing.T) {
 }
 
 // The digits of every script stand for themselves, from its zero on.
-func TestDecimalDigit(t *testing.T) {
+func TestDecimalDigit_Scripts(t *testing.T) {
 	t.Parallel()
 	for _, zero := range []rune{'0', '٠', '۰', '०', '๐', '０', 0x104A0, 0x1D7CE, 0x1D7D8, 0x1D7F6, 0x1E950} {
 		for n := range rune(10) {
