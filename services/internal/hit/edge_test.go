@@ -54,6 +54,7 @@ func TestEncode_Tags(t *testing.T) {
 		{"\x03\x0e\x04", "\x02", func(h *Hit) { h.Fact.Report = &Report{Code: 1} }},
 		{"\x03\x0e\x05", "", func(h *Hit) { h.Fact.Report = &Report{Machine: true} }},
 		{"\x03\x0e\x06", "", func(h *Hit) { h.Fact.Report = &Report{Group: true} }},
+		{"\x03\x0e\x07\x02\x01", x, func(h *Hit) { h.Fact.Report = &Report{Payment: &Payment{Amount: Amount{Amount: "x"}}} }},
 		{"\x03\x0e\x08", x, func(h *Hit) { h.Fact.Report = &Report{Extra: []byte("x")} }},
 		{"\x03\x0f\x01", x, func(h *Hit) { h.Fact.Click = &Click{Token: "x"} }},
 		{"\x03\x0f\x02", x, func(h *Hit) { h.Fact.Click = &Click{URL: "x"} }},
@@ -230,6 +231,11 @@ func TestFact_KeyColumns(t *testing.T) {
 	if a.Key() == b.Key() {
 		t.Error("columns run into one another")
 	}
+	zeros := strings.Repeat("\x00", 8)
+	a, b = Fact{Kind: KindMessage, Channel: "x" + zeros + "y", ID: "z"}, Fact{Kind: KindMessage, Channel: "x", ID: "y" + zeros + "z"}
+	if a.Key() == b.Key() {
+		t.Error("columns without their lengths run into one another")
+	}
 }
 
 func TestContent_NoJSON(t *testing.T) {
@@ -357,6 +363,23 @@ func TestFoldCase(t *testing.T) {
 	} {
 		if got := FoldCase(text); got != want || FoldCase(got) != got {
 			t.Errorf("FoldCase(%+q) = %+q, want %+q", text, got, want)
+		}
+	}
+}
+
+// The digits of every script stand for themselves, from its zero on.
+func TestDecimalDigit_Scripts(t *testing.T) {
+	t.Parallel()
+	for _, zero := range []rune{'0', '٠', '۰', '०', '๐', '０', 0x104A0, 0x1D7CE, 0x1D7D8, 0x1D7F6, 0x1E950} {
+		for n := range rune(10) {
+			if got, ok := decimalDigit(zero + n); !ok || got != byte('0'+n) {
+				t.Errorf("%U is %q, %v", zero+n, got, ok)
+			}
+		}
+	}
+	for _, r := range []rune{'/', ':', 'a', '²', 'Ⅳ', '一', 0x7f, 0x80, -1} {
+		if got, ok := decimalDigit(r); ok || got != 0 {
+			t.Errorf("%U is %q", r, got)
 		}
 	}
 }
