@@ -75,19 +75,17 @@ func balance(workspace uuid.UUID, shards []stream.ShardBooks, terms []dbsqlc.Ing
 		}
 		return sources[id]
 	}
-	for _, shard := range shards {
-		for field, n := range shard.Accepted {
+	each := func(fields map[string]int64, add func(b *gen.SourceBooks, n int64)) {
+		for field, n := range fields {
 			if id, ours := sourceOf(workspace, field); ours {
-				of(id).Accepted += n
+				add(of(id), n)
 			}
 		}
-		for _, waiting := range []map[string]int64{shard.InFlight, shard.Spooled} {
-			for field, n := range waiting {
-				if id, ours := sourceOf(workspace, field); ours {
-					of(id).Pending += n
-				}
-			}
-		}
+	}
+	for _, shard := range shards {
+		each(shard.Accepted, func(b *gen.SourceBooks, n int64) { b.Accepted += n })
+		each(shard.InFlight, func(b *gen.SourceBooks, n int64) { b.Pending += n })
+		each(shard.Spooled, func(b *gen.SourceBooks, n int64) { b.Pending += n })
 	}
 	for _, t := range terms {
 		b := of(t.SourceID)
