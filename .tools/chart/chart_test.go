@@ -41,6 +41,7 @@ var kinds = map[string]func() metav1.Object{
 	"PodDisruptionBudget":     func() metav1.Object { return &policyv1.PodDisruptionBudget{} },
 	"Secret":                  func() metav1.Object { return &corev1.Secret{} },
 	"Service":                 func() metav1.Object { return &corev1.Service{} },
+	"StatefulSet":             func() metav1.Object { return &appsv1.StatefulSet{} },
 	"ServiceAccount":          func() metav1.Object { return &corev1.ServiceAccount{} },
 }
 
@@ -125,6 +126,8 @@ func checkSelectors(t *testing.T, objects []metav1.Object) {
 			selector = o.Spec.Selector
 		case *appsv1.Deployment:
 			selector = o.Spec.Selector.MatchLabels
+		case *appsv1.StatefulSet:
+			selector = o.Spec.Selector.MatchLabels
 		case *policyv1.PodDisruptionBudget:
 			selector = o.Spec.Selector.MatchLabels
 		case *networkingv1.NetworkPolicy:
@@ -156,6 +159,8 @@ func matches(labels, selector map[string]string) bool {
 func podOf(object metav1.Object) *corev1.PodTemplateSpec {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *appsv1.StatefulSet:
 		return &o.Spec.Template
 	case *batchv1.Job:
 		return &o.Spec.Template
@@ -201,11 +206,11 @@ func checkRestricted(t *testing.T, name string, pod corev1.PodSpec) {
 func TestRendered_StopsAfterTraffic(t *testing.T) {
 	t.Parallel()
 	for _, object := range render(t, "touchline", chartFolder+"/ci/minimal-values.yaml") {
-		deployment, ok := object.(*appsv1.Deployment)
-		if !ok {
+		template := podOf(object)
+		if _, job := object.(*batchv1.Job); job || template == nil {
 			continue
 		}
-		pod := deployment.Spec.Template.Spec
+		pod := template.Spec
 		c := pod.Containers[0]
 		serves := slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == "http" })
 		waits := int64(0)
@@ -345,4 +350,40 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// Hits that Redis does not take must lie on a volume that outlives the pod.
+func TestRendered_SpoolOutlivesThePod(t *testing.T) {
+	t.Parallel()
+	found := false
+	for _, object := range render(t, "touchline", chartFolder+"/ci/minimal-values.yaml") {
+		set, ok := object.(*appsv1.StatefulSet)
+		if !ok {
+			continue
+		}
+		found = true
+		c := set.Spec.Template.Spec.Containers[0]
+		dir := ""
+		for _, variable := range c.Env {
+			if variable.Name == "TOUCHLINE_SPOOL_DIR" {
+				dir = variable.Value
+			}
+		}
+		mount, volume := "", ""
+		for _, m := range c.VolumeMounts { // the longest that the directory lies in
+			if strings.HasPrefix(dir+"/", m.MountPath+"/") && len(m.MountPath) > len(mount) {
+				mount, volume = m.MountPath, m.Name
+			}
+		}
+		claimed := slices.ContainsFunc(set.Spec.VolumeClaimTemplates, func(c corev1.PersistentVolumeClaim) bool { return c.Name == volume })
+		if dir == "" || !claimed {
+			t.Errorf("%s: the spool is %q on volume %q, which is no claim", object.GetName(), dir, volume)
+		}
+		if set.Spec.Template.Spec.SecurityContext.FSGroup == nil {
+			t.Errorf("%s: the volume belongs to root", object.GetName())
+		}
+	}
+	if !found {
+		t.Error("no StatefulSet")
+	}
 }

@@ -1,5 +1,6 @@
 {{/*
-A Deployment of one of the three processes. Takes (dict
+A Deployment of one of the three processes; with "spool", of which there is a size and a
+class, a StatefulSet whose pods each keep a volume. Takes (dict
   "root" $  "component" "api"  "image" "attribution"  "args" (list "api")
   "values" .Values.api  "http" true  "secrets" (list "REDIS_URL" …)  "grace" 30).
 */}}
@@ -7,7 +8,7 @@ A Deployment of one of the three processes. Takes (dict
 {{- $root := .root -}}
 {{- $fullname := include "touchline.fullname" $root -}}
 apiVersion: apps/v1
-kind: Deployment
+kind: {{ if .values.spool }}StatefulSet{{ else }}Deployment{{ end }}
 metadata:
   name: {{ printf "%s-%s" $fullname .component | quote }}
   namespace: {{ $root.Release.Namespace | quote }}
@@ -18,11 +19,18 @@ spec:
   replicas: {{ .values.replicas }}
   {{- end }}
   revisionHistoryLimit: 3
+  {{- if .values.spool }}
+  serviceName: {{ printf "%s-%s" $fullname .component | quote }}
+  podManagementPolicy: Parallel
+  # What a pod left on its disk is brought to Redis by the next pod of its number.
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Retain}
+  {{- else }}
   strategy:
     type: RollingUpdate
     rollingUpdate:
       maxSurge: 1
       maxUnavailable: 0
+  {{- end }}
   selector:
     matchLabels:
       {{- include "touchline.selector" . | nindent 6 }}
@@ -71,6 +79,10 @@ spec:
             # A sealed copy of the sources, so that the edge restarts while Redis is away.
             - name: "TOUCHLINE_REGISTRY_SNAPSHOT"
               value: "/var/lib/touchline/registry"
+            - name: "TOUCHLINE_SPOOL_DIR"
+              value: "/var/lib/touchline/spool/hits"
+            - name: "TOUCHLINE_SPOOL_MAX_BYTES"
+              value: {{ .values.spool.maxBytes | int64 | quote }}
             {{- end }}
             {{- range .secrets }}
             {{- include "touchline.secretEnv" (dict "secret" (include "touchline.secretName" $root) "key" .) | nindent 12 }}
@@ -108,6 +120,10 @@ spec:
           volumeMounts:
             - name: "state"
               mountPath: /var/lib/touchline
+            {{- if .values.spool }}
+            - name: "spool"
+              mountPath: /var/lib/touchline/spool
+            {{- end }}
             - name: "tmp"
               mountPath: /tmp
       volumes:
@@ -131,6 +147,19 @@ spec:
       tolerations:
         {{- toYaml . | nindent 8 }}
       {{- end }}
+  {{- with .values.spool }}
+  volumeClaimTemplates:
+    - metadata:
+        name: "spool"
+      spec:
+        accessModes: ["ReadWriteOnce"]
+        {{- with .storageClass }}
+        storageClassName: {{ . | quote }}
+        {{- end }}
+        resources:
+          requests:
+            storage: {{ .size | quote }}
+  {{- end }}
 {{- end -}}
 
 {{- define "touchline.pullSecrets" -}}
