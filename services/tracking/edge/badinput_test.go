@@ -14,22 +14,19 @@ import (
 // hole is a place in the item of an endpoint that takes some value.
 type hole struct {
 	endpoint
-	form string // of the item, with %s for the value
+	corpus.Form // of the item
 }
 
 func holes(t testing.TB) []hole {
 	t.Helper()
 	var all []hole
 	for _, p := range endpoints() {
-		for _, form := range fields(t, p.item) {
+		for _, form := range corpus.Holes(t, p.item) {
 			all = append(all, hole{p, form})
 		}
 	}
 	return all
 }
-
-// with is the item with a value, which is JSON, in the hole.
-func (h hole) with(value string) string { return strings.Replace(h.form, "%s", value, 1) }
 
 // every runs a test of each endpoint over one bench of its own.
 func every(t *testing.T, run func(t *testing.T, b *bench, holes []hole)) {
@@ -52,36 +49,14 @@ func TestBadInput_Own(t *testing.T) {
 	own := corpus.Own()
 	every(t, func(t *testing.T, b *bench, holes []hole) {
 		for _, h := range holes {
-			for _, value := range values(own) {
-				h.send(t, b, h.body(h.with(value)))
+			for _, value := range own.Values() {
+				h.send(t, b, h.body(h.With(value)))
 				if h.batch {
-					among(t, b, h, h.with(value))
+					among(t, b, h, h.With(value))
 				}
 			}
 		}
 	})
-}
-
-// values are the inputs of a corpus as JSON values: each as a string, and as a number
-// where the sender would write it so.
-func values(c corpus.Corpus) []string {
-	var all []string
-	for _, list := range [][]string{c.Strings, c.Numbers, c.Times, c.Phones} {
-		for _, s := range list {
-			all = append(all, quoted(s))
-		}
-	}
-	for _, list := range [][]string{c.Numbers, c.Times} {
-		for _, s := range list {
-			if strings.Trim(s, "0123456789+-.eE") == "" {
-				all = append(all, s)
-			}
-		}
-	}
-	for _, text := range c.JSON {
-		all = append(all, string(text.Body))
-	}
-	return all
 }
 
 // among sends an item between two good ones. Unless the whole is no JSON, those are
@@ -176,7 +151,7 @@ func TestBadInput_Times(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	for _, text := range corpus.Own().Times {
-		for _, value := range []string{quoted(text), text} {
+		for _, value := range []string{corpus.Quote(text), text} {
 			b.judged(t, http.MethodPost, "/v1/track?key=server-key", `{"event":"E","userId":"u","timestamp":`+value+`,"sentAt":`+value+`}`)
 			for _, h := range b.appender.all() {
 				if at := h.Fact.At.Time(); at.After(testNow.AddDate(0, 0, 1)) || at.Year() < 2010 {

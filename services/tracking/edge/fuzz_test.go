@@ -16,7 +16,7 @@ func fuzzBody(f *testing.F, path string) {
 	c := corpus.Seeds(f)
 	var send endpoint
 	n := 0
-	texts := values(c)
+	texts := c.Values()
 	for _, h := range holes(f) {
 		if before, _, _ := strings.Cut(h.path, "?"); before != path {
 			continue
@@ -24,7 +24,7 @@ func fuzzBody(f *testing.F, path string) {
 		send = h.endpoint
 		f.Add([]byte(h.body(h.item)))
 		for range 20 { // of each field some, so that the targets start in seconds
-			f.Add([]byte(h.body(h.with(texts[n%len(texts)]))))
+			f.Add([]byte(h.body(h.With(texts[n%len(texts)]))))
 			n += 7
 		}
 	}

@@ -86,42 +86,6 @@ func (p endpoint) send(t testing.TB, b *bench, body string) *httptest.ResponseRe
 	return b.judged(t, http.MethodPost, p.path, body)
 }
 
-// fields returns the JSON of an item once for every value in it, with "%s" instead of
-// that value.
-func fields(t testing.TB, item string) []string {
-	t.Helper()
-	var all []string
-	decoder := json.NewDecoder(strings.NewReader(item))
-	decoder.UseNumber()
-	var tree any
-	if err := decoder.Decode(&tree); err != nil {
-		t.Fatal(err)
-	}
-	const hole = "a hole in the item"
-	var walk func(set func(any), value any)
-	walk = func(set func(any), value any) {
-		switch v := value.(type) {
-		case map[string]any:
-			for key := range v {
-				walk(func(to any) { v[key] = to }, v[key])
-			}
-		case []any:
-			for i := range v {
-				walk(func(to any) { v[i] = to }, v[i])
-			}
-		}
-		set(hole)
-		text, err := json.Marshal(tree)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, strings.Replace(string(text), `"`+hole+`"`, "%s", 1))
-		set(value)
-	}
-	walk(func(to any) { tree = to }, tree)
-	return all
-}
-
 // judged sends a request and holds what must be true whatever was sent: an answer in
 // time that is no failure; hits that were kept with their receipt, each of which can be
 // stored and read again, or a reason and nothing kept.
@@ -268,29 +232,6 @@ func unstorable(path string, v reflect.Value) string {
 		}
 	}
 	return ""
-}
-
-// quoted is a string as a sloppy sender writes it: control characters escaped, bytes
-// that are no UTF-8 as they are.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c < ' ':
-			const digits = "0123456789abcdef"
-			b.WriteString(`\u00`)
-			b.WriteByte(digits[c>>4])
-			b.WriteByte(digits[c&15])
-		default:
-			b.WriteByte(c)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }
 
 // gifQuery is the query of the image with one value in every parameter.
