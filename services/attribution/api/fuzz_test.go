@@ -16,7 +16,7 @@ func fuzzBody(f *testing.F, call string) {
 	values, n := c.Values(), 0
 	for _, item := range bodies()[call] {
 		for _, form := range corpus.Holes(f, item) {
-			for range 10 {
+			for range 3 {
 				f.Add(form.With(values[n%len(values)]))
 				n += 7
 			}

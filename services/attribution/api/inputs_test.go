@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,32 +165,30 @@ func bodies() map[string][]string {
 func (f *flood) all(t *testing.T, c corpus.Corpus, spread int) {
 	t.Helper()
 	n := 0
-	next := func() bool { n++; return n%spread == 0 }
+	throw := func(call, target, body string, headers ...string) {
+		if n++; n%spread == 0 {
+			f.throw(t, call, target, body, headers...)
+		}
+	}
 	calls, targets := parameters(t)
-	for _, list := range [][]string{c.Strings, c.Numbers, c.Times, c.Phones} {
-		for _, s := range list {
-			for i, call := range calls {
-				if next() {
-					f.throw(t, call, targets[i](s), "")
-				}
-			}
-			for _, name := range []string{"X-Workspace", "Accept", "User-Agent", "Authorization", "X-Request-Id", "Content-Type"} {
-				if next() {
-					f.throw(t, "GET /v1/attributions", "/v1/attributions", "", name, s)
-				}
-			}
+	for _, s := range slices.Concat(c.Strings, c.Numbers, c.Times, c.Phones) {
+		for i, call := range calls {
+			throw(call, targets[i](s), "")
+		}
+		for _, name := range []string{"X-Workspace", "Accept", "User-Agent", "Authorization", "X-Request-Id", "Content-Type"} {
+			throw("GET /v1/attributions", "/v1/attributions", "", name, s)
 		}
 	}
 	values := c.Values()
 	for call, items := range bodies() {
 		_, path, _ := strings.Cut(call, " ")
+		var forms []corpus.Form
 		for _, item := range items {
-			for _, form := range corpus.Holes(t, item) {
-				for _, value := range values {
-					if next() {
-						f.throw(t, call, path, form.With(value))
-					}
-				}
+			forms = append(forms, corpus.Holes(t, item)...)
+		}
+		for _, form := range forms {
+			for _, value := range values {
+				throw(call, path, form.With(value))
 			}
 		}
 	}

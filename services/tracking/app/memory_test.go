@@ -56,6 +56,7 @@ const memoryBound = 512 << 20
 // 200 senders at a time, each with the worst that it may send: the process stays within
 // its memory and refuses with 503 what it can't take.
 func TestRun_MemoryIsBounded(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("skipped: only Linux tells the largest size that a process has had")
 	}
@@ -99,7 +100,7 @@ func TestRun_MemoryIsBounded(t *testing.T) {
 	}
 	good := worstCase{path: "/v1/track?key=key", body: []byte(`{"userId":"u","event":"E"}`)}
 	// Redis may still be writing what the flood left.
-	for deadline := time.Now().Add(30 * time.Second); good.send(t, url) != http.StatusOK; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); good.send(t, url) != http.StatusOK; <-time.After(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing is kept after the flood")
 		}

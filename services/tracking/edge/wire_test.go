@@ -62,6 +62,7 @@ func say(t *testing.T, addr, raw string) said {
 			return s
 		}
 		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
 		s.statuses = append(s.statuses, answer.StatusCode)
 	}
 }
@@ -163,7 +164,7 @@ func TestWire_SlowSenders(t *testing.T) {
 				if _, err := io.WriteString(conn, "a"); err != nil {
 					break
 				}
-				time.Sleep(20 * time.Millisecond)
+				<-time.After(20 * time.Millisecond)
 			}
 			if drips == 1000 || len(b.appender.all()) > 0 {
 				t.Errorf("not cut after %d bytes; %d hits kept", drips, len(b.appender.all()))
