@@ -38,7 +38,7 @@ var (
 
 // rig is the API over a real Postgres and Redis, each this test's own.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	keys   *token.Keyring
 	worker *postgres.Pool
@@ -55,12 +55,12 @@ type rig struct {
 	count func(query string, args ...any) int
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	return newRigWith(t, func(*api.Config) {})
 }
 
-func newRigWith(t *testing.T, change func(*api.Config)) *rig {
+func newRigWith(t testing.TB, change func(*api.Config)) *rig {
 	t.Helper()
 	schema := sqltest.NewSchema(t, sql.Newest)
 	client, prefix := redistest.New(t)
@@ -119,8 +119,8 @@ func newRigWith(t *testing.T, change func(*api.Config)) *rig {
 	return r
 }
 
-func must[T any](value T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -150,7 +150,7 @@ type answer struct {
 }
 
 // into decodes the answer, which must have the status wanted.
-func (a answer) into(t *testing.T, status int, value any) {
+func (a answer) into(t testing.TB, status int, value any) {
 	t.Helper()
 	if a.status != status {
 		t.Fatalf("answered %d, not %d: %s", a.status, status, a.body)

@@ -79,8 +79,17 @@ func New(cfg Config) (*Server, error) {
 // Register adds all routes to e: the calls, the OpenAPI document and its page.
 func (s *Server) Register(e *echo.Echo) {
 	e.Pre(keepEncoding)
-	calls := e.Group("", secureCall, s.answer, middleware.BodyLimit(maxBody), s.authorise, s.validate)
-	gen.RegisterHandlers(calls, gen.NewStrictHandler(s, nil))
+	// Bound to each call and not to a group, which would answer what has no call itself,
+	// and a wrong method with 404.
+	calls := gen.RegisterHandlersOptions{OperationMiddlewares: map[string][]echo.MiddlewareFunc{}}
+	for _, path := range s.spec.document.Paths.Map() {
+		for _, operation := range path.Operations() {
+			calls.OperationMiddlewares[operation.OperationID] = []echo.MiddlewareFunc{
+				secureCall, s.answer, middleware.BodyLimit(maxBody), s.authorise, s.validate,
+			}
+		}
+	}
+	gen.RegisterHandlersWithOptions(e, gen.NewStrictHandler(s, nil), calls)
 	s.spec.register(e)
 }
 

@@ -1,7 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
 
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 	"github.com/touchline/touchline/services/internal/httpserver"
 )
 
@@ -34,6 +39,11 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			path[name] = plain
 		}
+		if operation.RequestBody != nil {
+			if err := wholeBody(c.Request()); err != nil {
+				return err
+			}
+		}
 		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
 			Request: c.Request(), PathParams: path,
 			Route: &routers.Route{Spec: s.spec.document, Path: specPath(c.Path()), PathItem: item, Method: c.Request().Method, Operation: operation},
@@ -51,6 +61,26 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// wholeBody refuses a JSON body that is more than one value or nests too deep, before
+// anything reads it that stops after the first value or calls itself.
+func wholeBody(r *http.Request) error {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" || r.Body == nil {
+		return nil // which the validator refuses
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return fmt.Errorf("read the body: %w", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) == 0 {
+		return nil // and this too
+	}
+	if _, err := canonical.JSON(body); err != nil {
+		return problem(http.StatusBadRequest, fmt.Sprintf("The body is not one JSON value in UTF-8, or nests deeper than %d.", canonical.MaxDepth))
+	}
+	return nil
 }
 
 // unknownQuery refuses parameters that the call does not have, and those that are

@@ -27,13 +27,24 @@ func TestValidate_FaultsAreForPeople(t *testing.T) {
 	}
 }
 
+// What there is says /openapi.yaml to everybody, so that nothing is told by saying so.
 func TestRoutes_WhatIsNotThereIsNotForbidden(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	workspace, _ := r.workspace(nil)
-	for _, call := range []string{"GET /v1/nothing", "POST /v1/attributions", "GET /v1/workspaces"} {
-		method, path, _ := strings.Cut(call, " ")
-		r.call(method, path, r.token(token.Admin, workspace), nil).into(t, http.StatusNotFound, nil)
-		r.call(method, path, "", nil).into(t, http.StatusUnauthorized, nil)
+	for _, bearer := range []string{r.token(token.Admin, workspace), ""} {
+		for call, allow := range map[string]string{
+			"GET /v1/nothing": "", "PUT /v1/": "", "POST /v1/attributions": "OPTIONS, GET", "GET /v1/workspaces": "OPTIONS, POST",
+			"HEAD /v1/policy": "OPTIONS, GET, PUT", "PATCH /v1/workspaces/" + workspace.String(): "OPTIONS, DELETE",
+		} {
+			method, path, _ := strings.Cut(call, " ")
+			got, want := r.call(method, path, bearer, nil), http.StatusMethodNotAllowed
+			if allow == "" {
+				want = http.StatusNotFound
+			}
+			if got.status != want || got.header.Get("Allow") != allow || got.header.Get("Content-Type") != httpserver.ContentType {
+				t.Errorf("%s: %d, Allow %q, %s", call, got.status, got.header.Get("Allow"), got.body)
+			}
+		}
 	}
 }

@@ -30,11 +30,10 @@ const (
 // faults. The error is set when the document is no JSON object at all.
 func Parse(document []byte) (Policy, []FieldError, error) {
 	var top map[string]json.RawMessage
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	if err := decoder.Decode(&top); err != nil {
+	if err := json.Unmarshal(document, &top); err != nil {
 		return Policy{}, nil, fmt.Errorf("read policy document: %w", err)
 	}
-	if top == nil || decoder.More() {
+	if top == nil {
 		return Policy{}, nil, fmt.Errorf("read policy document: not one JSON object")
 	}
 	p := Default()

@@ -144,7 +144,7 @@ func TestParse_AllFaultsAtOnce(t *testing.T) {
 
 func TestParse_NotADocument(t *testing.T) {
 	t.Parallel()
-	for _, document := range []string{``, `[]`, `null`, `"x"`, `{"models": [}`, `{} {}`} {
+	for _, document := range []string{``, `[]`, `null`, `"x"`, `{"models": [}`, `{} {}`, `{}}`, `{}]`} {
 		if _, _, err := Parse([]byte(document)); err == nil {
 			t.Errorf("%q was read", document)
 		}

@@ -64,20 +64,21 @@ func Inflate(raw []byte, encoding string, limit int64) ([]byte, error) {
 		return nil, p
 	}
 	// What says gzip but is plain was unpacked by a proxy that left the header.
-	if !isGzip(raw) {
+	if !IsGzip(raw) {
 		return raw, nil
 	}
 	body, err := gunzip(raw, limit)
 	if err != nil {
 		return nil, err
 	}
-	if isGzip(body) {
+	if IsGzip(body) {
 		return nil, NewProblem(http.StatusBadRequest, "The body is compressed more than once.")
 	}
 	return body, nil
 }
 
-func isGzip(b []byte) bool { return len(b) >= 2 && b[0] == 0x1f && b[1] == 0x8b }
+// IsGzip reports whether a body begins as gzip does.
+func IsGzip(b []byte) bool { return len(b) >= 2 && b[0] == 0x1f && b[1] == 0x8b }
 
 func gunzip(raw []byte, limit int64) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(raw))

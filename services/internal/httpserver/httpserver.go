@@ -80,6 +80,12 @@ func setHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderCacheControl, "no-store")
 		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+		if len(c.Request().TransferEncoding) > 0 {
+			// It may have stated a length as well, which net/http removed without a word. Who
+			// believed that length takes what follows for another request than we (RFC 9112
+			// section 6.1), so that nothing follows.
+			h.Set("Connection", "close")
+		}
 		return next(c)
 	}
 }

@@ -88,8 +88,8 @@ func TestNew_EveryErrorIsAProblem(t *testing.T) {
 		"panic":     {"POST", "/fails?how=panic", blank(500, "Something went wrong on our side.")},
 		"deadline":  {"POST", "/fails?how=deadline", blank(503, "The request took too long.")},
 		"unknown":   {"POST", "/fails", blank(500, "Something went wrong on our side.")},
-		"no route":  {"GET", "/nowhere", blank(404, "")},
-		"no method": {"GET", "/fails", blank(405, "")},
+		"no route":  {"GET", "/nowhere", blank(404, "There is nothing at this path.")},
+		"no method": {"GET", "/fails", blank(405, "This path does not take this method; the header Allow names those that it takes.")},
 	} {
 		w := serve(e, httptest.NewRequest(c.method, c.target, nil))
 		if diff := cmp.Diff(c.want, problemOf(t, w)); diff != "" {

@@ -138,8 +138,13 @@ func asProblem(err error) *Problem {
 // on: anything else may be an inner error.
 func echoDetail(err *echo.HTTPError) string {
 	text, ok := err.Message.(string)
-	if !ok || text == http.StatusText(err.Code) {
-		return ""
+	switch {
+	case ok && text != http.StatusText(err.Code):
+		return text
+	case err.Code == http.StatusNotFound:
+		return "There is nothing at this path."
+	case err.Code == http.StatusMethodNotAllowed:
+		return "This path does not take this method; the header Allow names those that it takes."
 	}
-	return text
+	return ""
 }

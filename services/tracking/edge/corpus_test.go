@@ -8,29 +8,28 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/touchline/touchline/services/internal/corpus"
 	"github.com/touchline/touchline/services/internal/registry"
 )
 
-// corpusEnv names a folder whose fixtures/ has payloads of the wire formats from
-// public sources, which are not ours to commit.
-const corpusEnv = "TOUCHLINE_CORPUS"
-
-func corpus(t *testing.T, folder string) []string {
+// fixtures lists payloads of a wire format from public sources, which are not ours to
+// commit.
+func fixtures(t *testing.T, folder string) []string {
 	t.Helper()
-	root := os.Getenv(corpusEnv)
+	root := os.Getenv(corpus.Env)
 	if root == "" {
-		t.Skipf("skipped: %s is not set, and this test replays the payloads of that folder", corpusEnv)
+		t.Skipf("skipped: %s is not set, and this test replays the payloads of that folder", corpus.Env)
 	}
 	files, err := filepath.Glob(filepath.Join(root, "fixtures", folder, "*.json"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no payloads under %s: %v", corpusEnv, err)
+		t.Fatalf("no payloads under %s: %v", corpus.Env, err)
 	}
 	return files
 }
 
 func TestCorpus_WhatsApp(t *testing.T) {
 	t.Parallel()
-	for _, file := range corpus(t, "whatsapp") {
+	for _, file := range fixtures(t, "whatsapp") {
 		name := filepath.Base(file)
 		if strings.HasPrefix(name, "send_") {
 			continue // of the send API: what a business says, not what Meta calls us with
@@ -89,7 +88,7 @@ type capture struct {
 
 func TestCorpus_Segment(t *testing.T) {
 	t.Parallel()
-	for _, file := range corpus(t, "segment") {
+	for _, file := range fixtures(t, "segment") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			text, err := os.ReadFile(file)

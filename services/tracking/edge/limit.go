@@ -69,6 +69,26 @@ func (b *budget) reserve(size int64) (ok bool) {
 	return true
 }
 
+// roomKey is where the context of a request has its *held.
+const roomKey = "room"
+
+// held is the room of one request.
+type held struct {
+	of   *budget
+	size int64
+}
+
+// grow makes the room size bytes large; ok is false when there is not so much.
+func (h *held) grow(size int64) (ok bool) {
+	if size <= h.size {
+		return true
+	}
+	if ok = h.of.reserve(size - h.size); ok {
+		h.size = size
+	}
+	return ok
+}
+
 // room lets a request pass for whose body there is memory: for as many bytes as it
 // states or, when it states none or is packed, as it may have at most.
 func (e *Edge) room(next echo.HandlerFunc) echo.HandlerFunc {
@@ -81,11 +101,30 @@ func (e *Edge) room(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.ContentLength >= 0 && r.Header.Get(echo.HeaderContentEncoding) == "" {
 			size = min(size, r.ContentLength)
 		}
-		if !e.bodies.reserve(size) {
-			e.Metrics.shed.WithLabelValues("memory").Inc()
-			return httpserver.Unavailable("Too much is being received at the moment. Send the same again.", retryAfter)
+		has := &held{of: &e.bodies}
+		defer func() { e.bodies.used.Add(-has.size) }()
+		if !has.grow(size) {
+			return e.noRoom()
 		}
-		defer e.bodies.used.Add(-size)
+		c.Set(roomKey, has)
 		return next(c)
 	}
+}
+
+func (e *Edge) noRoom() error {
+	e.Metrics.shed.WithLabelValues("memory").Inc()
+	return httpserver.Unavailable("Too much is being received at the moment. Send the same again.", retryAfter)
+}
+
+// body reads a request's body, unpacked. One that is packed and did not say so has
+// room for its packed bytes alone, and is given more before it is unpacked.
+func (e *Edge) body(c echo.Context) ([]byte, error) {
+	raw, err := httpserver.ReadRaw(c, e.cfg.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	if has, ok := c.Get(roomKey).(*held); ok && httpserver.IsGzip(raw) && !has.grow(e.cfg.MaxBody) {
+		return nil, e.noRoom()
+	}
+	return httpserver.Inflate(raw, c.Request().Header.Get(echo.HeaderContentEncoding), e.cfg.MaxBody)
 }

@@ -72,3 +72,16 @@ func TestEdge_RefusesWhatMemoryCannotHold(t *testing.T) {
 		want(t, b.do(http.MethodPost, "/v1/track", `{"event":"e","userId":"u"}`, "Authorization", basic("server-key")), http.StatusOK)
 	}
 }
+
+// What is packed and does not say so needs the room of what comes out of it.
+func TestEdge_CountsWhatIsPackedUnlabelled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.MaxMemory = 100 << 10 })
+	packed := pack(t, `{"event":"e","userId":"u"}`)
+	want(t, b.do(http.MethodPost, "/v1/track?key=server-key", packed), http.StatusServiceUnavailable)
+	want(t, b.do(http.MethodPost, "/v1/track?key=server-key", `{"event":"e","userId":"u"}`), http.StatusOK)
+	roomy := newBench(t, func(c *Config) { c.MaxMemory = 500 << 10 })
+	for range 3 {
+		want(t, roomy.do(http.MethodPost, "/v1/track?key=server-key", packed), http.StatusOK)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/touchline/touchline/services/internal/hit"
-	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/tracking/edge/message"
 )
 
@@ -17,7 +16,7 @@ func (e *Edge) messages(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := httpserver.ReadBody(c, e.cfg.MaxBody)
+	body, err := e.body(c)
 	if err != nil {
 		return err
 	}
@@ -46,7 +45,7 @@ func (e *Edge) messageStatuses(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := httpserver.ReadBody(c, e.cfg.MaxBody)
+	body, err := e.body(c)
 	if err != nil {
 		return err
 	}

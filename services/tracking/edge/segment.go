@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/touchline/touchline/services/internal/hit"
-	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
 	"github.com/touchline/touchline/services/tracking/edge/segment"
 )
@@ -25,7 +24,7 @@ func (e *Edge) segment(call segment.Call) echo.HandlerFunc {
 // calls reads a body of SDK calls, of which there may be one or many, and keeps them.
 func (e *Edge) calls(c echo.Context, decode func([]byte, segment.Meta) (segment.Request, error)) error {
 	at := hit.InstantOf(e.Now())
-	body, err := httpserver.ReadBody(c, e.cfg.MaxBody)
+	body, err := e.body(c)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package lenient
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,5 +90,68 @@ func FuzzMembers(f *testing.F) {
 			}
 		}
 		Scalar(raw)
+	})
+}
+
+func TestValidItems(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)
+	for _, c := range []struct {
+		body      string
+		ok, whole bool
+	}{
+		{`{"batch":[{"a":1}]}`, true, true},
+		{`{"batch":[{"a":NaN},{"a":[-Infinity,Infinity]},1]}`, true, false},
+		{`{"batch":[{"a":"NaN"},{"a":Nan}]}`, false, false},
+		{`{"batch":[{"a":` + deep + `},{"a":NaN}]}`, true, false},
+		{`{"batch":[{"a":` + strings.Repeat("[", 1500) + "NaN}" + strings.Repeat("]", 1499) + `},{}]}`, true, false},
+		{`{"batch":[{"a":` + deep + `}],"x":` + deep + `}`, false, false},
+		{`{"batch":[NaN],"x":NaN}`, false, false},
+		{`{"batch":[NaN],"batch":[1]}`, false, false},
+		{`{"batch":[NaN,]}`, false, false},
+		{`{"batch":[NaNNaN]}`, false, false},
+		{`{"other":[NaN]}`, false, false},
+		{`[NaN]`, false, false},
+		{`NaN`, false, false},
+		{``, false, false},
+		{strings.Repeat("[", 20_000), false, false},
+	} {
+		if ok, whole := ValidItems([]byte(c.body), "batch"); ok != c.ok || whole != c.whole {
+			t.Errorf("%.60s: %v, %v", c.body, ok, whole)
+		}
+	}
+}
+
+// FuzzValidItems: of a body that is not whole, some element is at fault, and what is
+// left of it without those is JSON.
+func FuzzValidItems(f *testing.F) {
+	for _, seed := range []string{`{"b":[1,NaN,{"a":Infinity}]}`, `{"b":[]}`, `{"b":[{"a":[NaN,"\"]"]}],"c":1}`, `{"b":[-NaN]}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		ok, whole := ValidItems(body, "b")
+		if whole != Valid(body) || whole && !ok {
+			t.Fatal("not whole, or the reverse")
+		}
+		if !ok || whole {
+			return
+		}
+		o, _ := Read(body)
+		left, faults := []string{}, 0
+		for element := range Elements(o["b"]) {
+			if Valid(element) {
+				left = append(left, string(element))
+			} else {
+				faults++
+			}
+		}
+		if !Valid([]byte("["+strings.Join(left, ",")+"]")) || faults == 0 {
+			t.Fatalf("%d faults, left %q", faults, left)
+		}
+		for key, value := range Members(body) {
+			if key != "b" && !Valid(value) {
+				t.Fatalf("%q is no JSON", key)
+			}
+		}
 	})
 }

@@ -40,7 +40,7 @@ type TokenMaker func(workspace uuid.UUID, channel, messageID string) string
 // Registrations reads the body of POST /v1/messages. A bad item is an item with a
 // refusal whose pointer names the field.
 func Registrations(body []byte, workspace uuid.UUID, tokens TokenMaker) ([]intake.Item, error) {
-	array, err := list(body, "messages", ErrMessages)
+	array, whole, err := list(body, "messages", ErrMessages)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func Registrations(body []byte, workspace uuid.UUID, tokens TokenMaker) ([]intak
 	for raw := range lenient.Elements(array) {
 		r := reader{pointer: "/messages/" + strconv.Itoa(len(items))}
 		item := intake.Item{Raw: raw, Anonymous: true}
-		if r.open(raw) {
+		if r.open(raw, whole) {
 			r.registration(&item)
 			if f := &item.Fact; r.refusal == nil && f.Message.Token == "" {
 				f.Message.Token = tokens(workspace, f.Channel, f.ID)
@@ -62,7 +62,7 @@ func Registrations(body []byte, workspace uuid.UUID, tokens TokenMaker) ([]intak
 
 // Statuses reads the body of POST /v1/messages/statuses.
 func Statuses(body []byte) ([]intake.Item, error) {
-	array, err := list(body, "statuses", ErrStatuses)
+	array, whole, err := list(body, "statuses", ErrStatuses)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func Statuses(body []byte) ([]intake.Item, error) {
 	for raw := range lenient.Elements(array) {
 		r := reader{pointer: "/statuses/" + strconv.Itoa(len(items))}
 		item := intake.Item{Raw: raw, Anonymous: true}
-		if r.open(raw) {
+		if r.open(raw, whole) {
 			r.status(&item)
 		}
 		item.Refusal = r.refusal
@@ -79,16 +79,18 @@ func Statuses(body []byte) ([]intake.Item, error) {
 	return items, nil
 }
 
-// list returns the array of that name; missing is the error when there is none.
-func list(body []byte, name string, missing error) (array []byte, err error) {
-	if !lenient.Valid(body) {
-		return nil, missing
+// list returns the array of that name; missing is the error when there is none. whole
+// is false when some of its elements may be no JSON.
+func list(body []byte, name string, missing error) (array []byte, whole bool, err error) {
+	valid, whole := lenient.ValidItems(body, name)
+	if !valid {
+		return nil, false, missing
 	}
 	o, _ := lenient.Read(body)
 	if lenient.Kind(o[name]) != '[' {
-		return nil, missing
+		return nil, false, missing
 	}
-	return o[name], intake.CheckItems("/"+name, lenient.Count(o[name]))
+	return o[name], whole, intake.CheckItems("/"+name, lenient.Count(o[name]))
 }
 
 // reader reads one item; the first fault is the one that is told.
@@ -98,10 +100,10 @@ type reader struct {
 	refusal *intake.Refusal
 }
 
-func (r *reader) open(raw []byte) bool {
+func (r *reader) open(raw []byte, whole bool) bool {
 	o, ok := lenient.Read(raw)
-	if !ok {
-		r.refusal = &intake.Refusal{Reason: intake.Malformed, Detail: "must be a JSON object", Pointer: r.pointer}
+	if ok = ok && (whole || lenient.Valid(raw)); !ok {
+		r.refusal = &intake.Refusal{Reason: intake.Malformed, Detail: "must be a JSON object, without NaN and Infinity", Pointer: r.pointer}
 	}
 	r.Object = o
 	return ok

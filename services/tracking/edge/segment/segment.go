@@ -52,7 +52,8 @@ type batch struct {
 // Decode reads the body of a call. A bad item is an item with a refusal; only a body
 // that can't be read at all, or has too many items, is an error.
 func Decode(body []byte, call Call, meta Meta) (Request, error) {
-	if !lenient.Valid(body) {
+	valid, whole := lenient.ValidItems(body, "batch")
+	if !valid || !whole && call != Batch {
 		return Request{}, ErrMalformed
 	}
 	o, ok := lenient.Read(body)
@@ -78,8 +79,8 @@ func Decode(body []byte, call Call, meta Meta) (Request, error) {
 	for raw := range lenient.Elements(o["batch"]) {
 		pointer := "/batch/" + strconv.Itoa(len(r.Items))
 		inner, ok := lenient.Read(raw)
-		if !ok {
-			r.Items = append(r.Items, refuse(raw, intake.Malformed, "an item must be a JSON object", pointer))
+		if !ok || !whole && !lenient.Valid(raw) {
+			r.Items = append(r.Items, refuse(raw, intake.Malformed, "an item must be a JSON object, without NaN and Infinity", pointer))
 			continue
 		}
 		r.Items = append(r.Items, b.item(raw, inner, Call(inner.Text("type")), pointer))

@@ -45,16 +45,19 @@ func (c *change) status(element []byte, index, n int) intake.Item {
 	return item
 }
 
+// paymentForm is what a payment's status is called: it becomes part of a key.
+var paymentForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
 // known returns the status that an element states; "" when it is none we know (a
 // call's, or a new one).
 func known(o lenient.Object) (word hit.Status, payment bool) {
 	text := o.Text("status")
 	switch o.Text("type") {
 	case "payment":
-		if text == "" {
+		if text = strings.ToLower(text); !paymentForm.MatchString(text) {
 			return "", true
 		}
-		return hit.Status(hit.StatusPaymentPrefix + strings.ToLower(text)), true
+		return hit.Status(hit.StatusPaymentPrefix + text), true
 	case "", "message":
 	default:
 		return "", false
