@@ -31,8 +31,9 @@ create table sequence_gap (
 create index sequence_gap_open on sequence_gap (epoch, shard) where closed_at is null and written_off_at is null;
 grant select on sequence_gap to touchline_api;
 
--- How many hits the books of erased workspaces held, so that the receipts, which are of
--- no workspace, can still be told from lost ones.
+-- How many hits the books of erased workspaces held, and how many were lost together with
+-- the books that counted them: so many receipts, which are of
+-- no workspace, are known beside those that the terms tell of.
 create table ledger_erased (
   shard integer not null primary key,
   hits  bigint  not null

@@ -234,6 +234,7 @@ func (w *writer) quarantine() error {
 		rows.Reasons = append(rows.Reasons, i.refused.reason)
 		rows.Details = append(rows.Details, i.refused.detail)
 		rows.Raws = append(rows.Raws, raw)
+		rows.Hits = append(rows.Hits, i.refused.hit && len(raw) > 0)
 		rows.ReceivedAts = append(rows.ReceivedAts, i.receivedAt)
 		w.count(i, termRejected)
 	}

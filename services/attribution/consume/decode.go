@@ -47,6 +47,7 @@ type item struct {
 type refusal struct {
 	reason, detail string
 	raw            []byte
+	hit            bool // raw is an encoded hit, which can be tried again; else what a sender sent
 }
 
 // identifier is one that a fact states, digested and still in plain text.
@@ -65,7 +66,7 @@ func (i *item) refuse(reason, detail string) {
 	if len(detail) > maxDetail {
 		detail, _ = hit.CleanText(detail[:maxDetail])
 	}
-	i.refused = &refusal{reason: reason, detail: detail, raw: i.entry.Payload}
+	i.refused = &refusal{reason: reason, detail: detail, raw: i.entry.Payload, hit: true}
 	i.identifiers = nil
 }
 
@@ -101,7 +102,7 @@ func newItem(e stream.Entry, digests *digest.Ring) *item {
 	}
 	if h.Rejection != nil {
 		i.refuse(h.Rejection.Reason, h.Rejection.Detail)
-		i.refused.raw = h.Rejection.Raw
+		i.refused.raw, i.refused.hit = h.Rejection.Raw, false
 		return i
 	}
 	if err := i.state(&h.Fact, digests); err != nil {

@@ -189,6 +189,18 @@ func (q *Queries) AuditTerms(ctx context.Context, arg AuditTermsParams) ([]Audit
 	return items, nil
 }
 
+const auditUncounted = `-- name: AuditUncounted :exec
+insert into ledger_erased (shard, hits)
+values ($1, $2)
+on conflict (shard) do update set hits = ledger_erased.hits + excluded.hits
+`
+
+// Receipts that are known from now on and of whose hits no term tells.
+func (q *Queries) AuditUncounted(ctx context.Context, shard int32, hits int64) error {
+	_, err := q.db.Exec(ctx, auditUncounted, shard, hits)
+	return err
+}
+
 const auditUnknown = `-- name: AuditUnknown :many
 select n.workspace_id::uuid as workspace_id
 from (select unnest($1::uuid[]) as workspace_id) n
@@ -223,6 +235,18 @@ select count(*) as batches from batch where committed_at < $1
 // Batches that were committed before the given time and are not settled.
 func (q *Queries) AuditUnsettled(ctx context.Context, before time.Time) (int64, error) {
 	row := q.db.QueryRow(ctx, auditUnsettled, before)
+	var batches int64
+	err := row.Scan(&batches)
+	return batches, err
+}
+
+const auditWrittenOff = `-- name: AuditWrittenOff :one
+select count(*) as batches from batch b where b.shard = $1 and $2::text = any (b.entries)
+`
+
+// Batches of a shard that write hits off and are not settled.
+func (q *Queries) AuditWrittenOff(ctx context.Context, shard int32, lost string) (int64, error) {
+	row := q.db.QueryRow(ctx, auditWrittenOff, shard, lost)
 	var batches int64
 	err := row.Scan(&batches)
 	return batches, err

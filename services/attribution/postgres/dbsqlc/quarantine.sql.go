@@ -13,10 +13,10 @@ import (
 )
 
 const quarantineInsert = `-- name: QuarantineInsert :exec
-insert into quarantine (workspace_id, quarantine_id, source_id, epoch, shard, number, reason, detail, raw, received_at, created_at)
+insert into quarantine (workspace_id, quarantine_id, source_id, epoch, shard, number, reason, detail, raw, hit, received_at, created_at)
 select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::uuid[]),
-  unnest($5::int[]), unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::bytea[]),
-  unnest($10::timestamptz[]), now()
+  unnest($5::int[]), unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::bytea[]), unnest($10::boolean[]),
+  unnest($11::timestamptz[]), now()
 on conflict (workspace_id, epoch, shard, number) do nothing
 `
 
@@ -30,6 +30,7 @@ type QuarantineInsertParams struct {
 	Reasons       []string
 	Details       []string
 	Raws          [][]byte
+	Hits          []bool
 	ReceivedAts   []time.Time
 }
 
@@ -45,6 +46,7 @@ func (q *Queries) QuarantineInsert(ctx context.Context, arg QuarantineInsertPara
 		arg.Reasons,
 		arg.Details,
 		arg.Raws,
+		arg.Hits,
 		arg.ReceivedAts,
 	)
 	return err

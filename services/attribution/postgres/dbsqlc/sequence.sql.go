@@ -255,6 +255,80 @@ func (q *Queries) SequenceGapOpenHits(ctx context.Context) (int64, error) {
 	return hits, err
 }
 
+const sequenceGapOpenOf = `-- name: SequenceGapOpenOf :many
+select gap_id, epoch, first, last
+from sequence_gap
+where shard = $1 and closed_at is null and written_off_at is null
+order by epoch, first
+limit $2
+`
+
+type SequenceGapOpenOfRow struct {
+	GapID uuid.UUID
+	Epoch uuid.UUID
+	First int64
+	Last  int64
+}
+
+// The open gaps of a shard, in order of their receipts.
+func (q *Queries) SequenceGapOpenOf(ctx context.Context, shard int32, most int32) ([]SequenceGapOpenOfRow, error) {
+	rows, err := q.db.Query(ctx, sequenceGapOpenOf, shard, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SequenceGapOpenOfRow{}
+	for rows.Next() {
+		var i SequenceGapOpenOfRow
+		if err := rows.Scan(
+			&i.GapID,
+			&i.Epoch,
+			&i.First,
+			&i.Last,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sequenceGapWriteOff = `-- name: SequenceGapWriteOff :exec
+with whole as (
+  delete from sequence_gap g where g.gap_id = $4 and g.closed_at is null and g.written_off_at is null
+  returning g.epoch, g.shard, g.first, g.last, g.found_at
+), rest as (
+  insert into sequence_gap (epoch, shard, first, last, found_at)
+  select w.epoch, w.shard, $5::bigint, w.last, w.found_at from whole w where w.last > $1::bigint
+)
+insert into sequence_gap (epoch, shard, first, last, found_at, written_off_at, written_off_by)
+select w.epoch, w.shard, w.first, $1::bigint, w.found_at, $2, $3::text from whole w
+`
+
+type SequenceGapWriteOffParams struct {
+	Until  int64
+	At     *time.Time
+	By     string
+	GapID  uuid.UUID
+	Behind int64
+}
+
+// Writes off the numbers of an open gap up to the given one; what is behind it, from the
+// next number on, stays open.
+func (q *Queries) SequenceGapWriteOff(ctx context.Context, arg SequenceGapWriteOffParams) error {
+	_, err := q.db.Exec(ctx, sequenceGapWriteOff,
+		arg.Until,
+		arg.At,
+		arg.By,
+		arg.GapID,
+		arg.Behind,
+	)
+	return err
+}
+
 const sequenceMark = `-- name: SequenceMark :exec
 insert into sequence (epoch, shard, appended, updated_at)
 select unnest($1::uuid[]), unnest($2::int[]), unnest($3::bigint[]), now()

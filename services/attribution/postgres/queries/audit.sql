@@ -77,3 +77,13 @@ order by 1;
 -- name: AuditUnsettled :one
 -- Batches that were committed before the given time and are not settled.
 select count(*) as batches from batch where committed_at < @before;
+
+-- name: AuditWrittenOff :one
+-- Batches of a shard that write hits off and are not settled.
+select count(*) as batches from batch b where b.shard = @shard and @lost::text = any (b.entries);
+
+-- name: AuditUncounted :exec
+-- Receipts that are known from now on and of whose hits no term tells.
+insert into ledger_erased (shard, hits)
+values (@shard, @hits)
+on conflict (shard) do update set hits = ledger_erased.hits + excluded.hits;

@@ -107,3 +107,24 @@ select s.epoch, s.shard
 from (select unnest(@epochs::uuid[]) as epoch, unnest(@shards::int[]) as shard, unnest(@appended::bigint[]) as appended) n
 join sequence s on s.epoch = n.epoch and s.shard = n.shard
 where s.complete and s.appended = n.appended;
+
+-- name: SequenceGapOpenOf :many
+-- The open gaps of a shard, in order of their receipts.
+select gap_id, epoch, first, last
+from sequence_gap
+where shard = @shard and closed_at is null and written_off_at is null
+order by epoch, first
+limit @most;
+
+-- name: SequenceGapWriteOff :exec
+-- Writes off the numbers of an open gap up to the given one; what is behind it, from the
+-- next number on, stays open.
+with whole as (
+  delete from sequence_gap g where g.gap_id = @gap_id and g.closed_at is null and g.written_off_at is null
+  returning g.epoch, g.shard, g.first, g.last, g.found_at
+), rest as (
+  insert into sequence_gap (epoch, shard, first, last, found_at)
+  select w.epoch, w.shard, @behind::bigint, w.last, w.found_at from whole w where w.last > @until::bigint
+)
+insert into sequence_gap (epoch, shard, first, last, found_at, written_off_at, written_off_by)
+select w.epoch, w.shard, w.first, @until::bigint, w.found_at, @at, @by::text from whole w;
