@@ -70,6 +70,10 @@ func (s Sides) WriteOff(ctx context.Context, shard int, by string, now time.Time
 // missing lists, a source for each hit, what the books of a shard have in flight and
 // its stream does not. No more than is lost in all.
 func (s Sides) missing(ctx context.Context, tx *postgres.Tx, shard int) ([]string, error) {
+	open, err := tx.SequenceGapOpenOf(ctx, int32(shard), 1<<30)
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
 	before, err := tx.AuditWrittenOff(ctx, int32(shard), stream.Lost)
 	if err != nil {
 		return nil, err
@@ -83,10 +87,6 @@ func (s Sides) missing(ctx context.Context, tx *postgres.Tx, shard int) ([]strin
 	}
 	if !ok {
 		return nil, fmt.Errorf("%w: more than %d hits are in the stream", ErrBusy, stream.MaxSurplus)
-	}
-	open, err := tx.SequenceGapOpenOf(ctx, int32(shard), 1<<30)
-	if err != nil {
-		return nil, err
 	}
 	var lost int64
 	for _, g := range open {
