@@ -307,7 +307,7 @@ func (w *writer) ledger() error {
 
 // count books an item under a term that waits for nothing.
 func (w *writer) count(i *item, t term) {
-	w.books.add(account{i.workspace, i.source, i.hour()}, t)
+	w.books.add(account{i.workspace, i.source, i.hour()}, t, 1)
 	w.result.terms[t]++
 }
 

@@ -223,17 +223,23 @@ func (l *lane) blame(i *item, cause error) bool {
 	if !first && i.refused.raw == nil {
 		return false
 	}
-	var refused *postgres.RefusedError
-	detail := "the database refuses it"
-	if errors.As(cause, &refused) {
-		detail += ": SQLSTATE " + refused.State // not its message, which may quote personal data
-	}
+	detail := refusedDetail(cause)
 	i.refuse(reasonUnstorable, detail)
 	if !first {
 		i.refused.raw, i.receivedAt = nil, entryTime(i.entry.ID)
 	}
 	l.log.Warn("quarantined an entry that cannot be stored", "shard", l.shard, "entry", i.entry.ID, "detail", detail)
 	return true
+}
+
+// refusedDetail says why the database refuses values.
+func refusedDetail(cause error) string {
+	detail := "the database refuses it"
+	var refused *postgres.RefusedError
+	if errors.As(cause, &refused) {
+		detail += ": SQLSTATE " + refused.State // not its message, which may quote personal data
+	}
+	return detail
 }
 
 // attempt stores items as the next batch and settles it. After an error nothing is

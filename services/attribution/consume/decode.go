@@ -41,6 +41,9 @@ type item struct {
 	kind        hit.Kind
 	statement   statement
 	identifiers []identifier
+	counts      term // set once it was stored
+
+	kept uuid.UUID // its row in quarantine, when it comes from there
 }
 
 // refusal says why an entry goes into quarantine, and what is kept of it.
