@@ -10,6 +10,8 @@
 //	                                    counts everything a second time
 //	attribution ledger write-off [--by NAME]
 //	                                    takes note of hits that were lost
+//	attribution quarantine list | show | replay | drop --workspace ID
+//	                                    refused hits
 //	attribution token --role R [--workspace ID] [--subject S] [--ttl 1h]
 //	                                    prints a bearer token
 package main
@@ -31,7 +33,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/token"
 )
 
-const usage = "usage: attribution worker | api | migrate [--to N] | recompute [--workspace ID | --all] [--check] [--json] | ledger check [--watch] [--json] | ledger write-off [--by NAME] | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
+const usage = "usage: attribution worker | api | migrate [--to N] | recompute [--workspace ID | --all] [--check] [--json] | ledger check [--watch] [--json] | ledger write-off [--by NAME] | quarantine list|show|replay|drop --workspace ID | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
 
 // errUsage says that the command line was not understood.
 var errUsage = errors.New(usage)
@@ -85,6 +87,8 @@ func run(ctx context.Context, args []string) error {
 		return recompute(ctx, rest)
 	case "ledger":
 		return books(ctx, rest)
+	case "quarantine":
+		return quarantine(ctx, rest)
 	case "token":
 		return mint(rest)
 	}
