@@ -23,6 +23,7 @@ const (
 	reasonMalformed        = "malformed"         // nobody's encoding, or inconsistent
 	reasonUnknownWorkspace = "unknown_workspace" // of no workspace that there is
 	reasonUnstorable       = "unstorable"        // the database refuses the values
+	reasonDeadly           = "kills_worker"      // workers died of it, so that nobody decodes it any more
 )
 
 // maxDetail bounds the text beside a reason, in bytes.
@@ -111,6 +112,14 @@ func newItem(e stream.Entry, digests *digest.Ring) *item {
 	if err := i.state(&h.Fact, digests); err != nil {
 		i.refuse(reasonMalformed, err.Error())
 	}
+	return i
+}
+
+// deadlyItem is an entry that is put away undecoded.
+func deadlyItem(e stream.Entry) *item {
+	i := newItem(stream.Entry{ID: e.ID, Shard: e.Shard, Field: e.Field, Receipt: e.Receipt}, nil)
+	i.entry.Payload = e.Payload
+	i.refuse(reasonDeadly, fmt.Sprintf("%d workers ended while they had it", e.Deliveries-1))
 	return i
 }
 
