@@ -89,7 +89,10 @@ func LedgerWriteOff(ctx context.Context, cfg LedgerConfig, ask LedgerRequest) er
 		gone, err := sides.WriteOff(ctx, shard, ask.By, time.Now().UTC())
 		switch {
 		case errors.Is(err, ledger.ErrBusy) && time.Now().Before(until) && ctx.Err() == nil:
-			time.Sleep(200 * time.Millisecond)
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
 			continue
 		case err != nil:
 			return err
