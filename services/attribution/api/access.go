@@ -37,6 +37,10 @@ func access() map[string]rule {
 		"GET /v1/policy/versions/{version}/comparison": {roles: everybody, workspace: true}, // rows: admin alone
 		"GET /v1/ingestion":                            {roles: everybody, workspace: true},
 		"GET /v1/quarantine":                           {roles: owners, workspace: true},
+		"GET /v1/quarantine/{id}":                      {roles: owners, workspace: true}, // bytes: admin alone
+		"POST /v1/quarantine/replay":                   {roles: owners, workspace: true},
+		"POST /v1/quarantine/drop":                     {roles: owners, workspace: true},
+		"GET /v1/ingestion/gaps":                       {roles: []token.Role{token.Platform}},
 		"GET /v1/attributions":                         {roles: everybody, workspace: true}, // phones in clear: admin alone
 		"GET /v1/totals":                               {roles: everybody, workspace: true},
 		"GET /v1/diagnostics":                          {roles: everybody, workspace: true},

@@ -29,6 +29,10 @@ func allowed() map[string]string {
 		"GET /v1/policy/versions":    "panv",
 		"GET /v1/ingestion":          "panv",
 		"GET /v1/quarantine":         "pa",
+		"GET /v1/quarantine/{id}":    "pa",
+		"POST /v1/quarantine/replay": "pa",
+		"POST /v1/quarantine/drop":   "pa",
+		"GET /v1/ingestion/gaps":     "p",
 		"GET /v1/attributions":       "panv",
 		"GET /v1/totals":             "panv",
 		"GET /v1/diagnostics":        "panv",
@@ -64,6 +68,8 @@ func bodyOf(call string) any {
 		return map[string]any{"name": "n", "currency": "NOK", "timezone": "UTC"}
 	case "POST /v1/sources":
 		return map[string]any{"kind": "pixel", "name": "n"}
+	case "POST /v1/quarantine/replay", "POST /v1/quarantine/drop":
+		return map[string]any{"reason": "none"}
 	case "PUT /v1/policy":
 		return map[string]any{}
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/api/gen"
-	"github.com/touchline/touchline/services/attribution/api/row"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 	"github.com/touchline/touchline/services/internal/stream"
@@ -120,31 +119,6 @@ func sourceOf(workspace uuid.UUID, field string) (uuid.UUID, bool) {
 	}
 	id, err := uuid.Parse(source)
 	return id, err == nil
-}
-
-// ListQuarantine answers GET /v1/quarantine.
-func (s *Server) ListQuarantine(ctx context.Context, request gen.ListQuarantineRequestObject) (gen.ListQuarantineResponseObject, error) {
-	workspace := sessionOf(ctx).workspace
-	asked := dbsqlc.ReasonRefusedParams{WorkspaceID: workspace, Reason: request.Params.Reason, Most: int32(limitOf(request.Params.Limit))}
-	var refused []dbsqlc.ReasonRefusedRow
-	err := s.cfg.Store.InWorkspace(ctx, workspace, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if _, err = tx.WorkspaceGet(ctx, workspace); err != nil {
-			return err
-		}
-		refused, err = tx.ReasonRefused(ctx, asked)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read quarantine: %w", err)
-	}
-	answer := gen.ListQuarantine200JSONResponse{Data: make([]gen.Refused, len(refused))}
-	for i, r := range refused {
-		answer.Data[i] = gen.Refused{
-			Id: r.QuarantineID, SourceId: r.SourceID, Reason: r.Reason, Detail: r.Detail, Tries: int(r.Tries),
-			ReceivedAt: row.InstantOf(r.ReceivedAt), ReplayedAt: row.MaybeInstant(r.ReplayedAt),
-		}
-	}
-	return answer, nil
 }
 
 // limitOf is the size of a page; the schema has seen to its bounds.

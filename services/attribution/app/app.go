@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/touchline/touchline/services/attribution/digest"
+	"github.com/touchline/touchline/services/attribution/ledger"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/secret"
 	"github.com/touchline/touchline/services/internal/httpserver"
@@ -76,6 +77,11 @@ func (p *parts) streams() stream.Config {
 
 func (p *parts) books(ctx context.Context) ([]stream.ShardBooks, error) {
 	return stream.ReadBooks(ctx, p.client, p.streams())
+}
+
+// sides is both sides of the books, for a process in the role of a worker.
+func (p *parts) sides() ledger.Sides {
+	return ledger.Sides{Probe: stream.NewProbe(p.client, p.streams()), Pool: p.pool}
 }
 
 // admin opens the admin port. Both databases must answer for the process to be ready,

@@ -97,6 +97,23 @@ type RecomputeConfig struct {
 	Failpoint string `env:"TOUCHLINE_FAILPOINT"`
 }
 
+// LedgerConfig is every setting of the command ledger.
+type LedgerConfig struct {
+	Database
+	// RedisURL is that of the workers.
+	RedisURL string `env:"REDIS_URL,required,notEmpty"`
+	// StreamPrefix and StreamShards must be those of the workers.
+	StreamPrefix string `env:"TOUCHLINE_STREAM_PREFIX" envDefault:"touchline"`
+	StreamShards int    `env:"TOUCHLINE_STREAM_SHARDS" envDefault:"4"`
+}
+
+// QuarantineConfig is every setting of the command quarantine, which needs no Redis.
+type QuarantineConfig struct {
+	Database
+	// IdentityKey must be that of the workers: it seals what is in quarantine.
+	IdentityKey config.Key `env:"TOUCHLINE_IDENTITY_KEY,required"`
+}
+
 // Tokens is what signs and checks bearer tokens.
 type Tokens struct {
 	// JWTKeys are "kid=base64[,kid=base64…]", 32 bytes or more each; the first
@@ -146,6 +163,11 @@ func (c APIConfig) Validate() error {
 func (c RecomputeConfig) Validate() error {
 	// One holds the lock while others read.
 	return within("TOUCHLINE_DATABASE_CONNS", c.DatabaseConns, 4, 1000)
+}
+
+// Validate checks what a type cannot say.
+func (c LedgerConfig) Validate() error {
+	return within("TOUCHLINE_STREAM_SHARDS", c.StreamShards, 1, 1024)
 }
 
 // Validate checks the keys, without quoting them.

@@ -12,6 +12,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/consume"
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/failpoint"
+	"github.com/touchline/touchline/services/attribution/ledger"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 	"github.com/touchline/touchline/services/internal/httpserver"
@@ -67,9 +68,10 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 		Reader: stream.NewReader(readers, streams, group, uuid.New()),
 		Books:  p.books, Pool: p.pool, Digests: p.ring, Signal: deriver.Wake,
 	})
+	watch := ledger.NewWatch(ledger.Config{Logger: p.log, Registerer: p.metrics}, p.sides())
 	p.log.Info("working", "admin", admin.Addr(), "shards", cfg.StreamShards)
 	return together(ctx,
-		consumer.Run, deriver.Run, p.republish,
+		consumer.Run, deriver.Run, p.republish, watch.Run,
 		func(ctx context.Context) error { return httpserver.Run(ctx, cfg.Drain, admin) },
 	)
 }

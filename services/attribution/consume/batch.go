@@ -234,6 +234,7 @@ func (w *writer) quarantine() error {
 		rows.Reasons = append(rows.Reasons, i.refused.reason)
 		rows.Details = append(rows.Details, i.refused.detail)
 		rows.Raws = append(rows.Raws, raw)
+		rows.Hits = append(rows.Hits, i.refused.hit && len(raw) > 0)
 		rows.ReceivedAts = append(rows.ReceivedAts, i.receivedAt)
 		w.count(i, termRejected)
 	}
@@ -306,7 +307,7 @@ func (w *writer) ledger() error {
 
 // count books an item under a term that waits for nothing.
 func (w *writer) count(i *item, t term) {
-	w.books.add(account{i.workspace, i.source, i.hour()}, t)
+	w.books.add(account{i.workspace, i.source, i.hour()}, t, 1)
 	w.result.terms[t]++
 }
 

@@ -29,6 +29,7 @@ const (
 // no harm.
 func (c *Consumer) chores(ctx context.Context) {
 	var f folder
+	r := &Replayer{Pool: c.parts.Pool, Digests: c.parts.Digests, Signal: c.parts.Signal, Points: c.cfg.Failpoints, Logger: c.log}
 	forgot := time.Now()
 	ticker := time.NewTicker(c.cfg.ChoreEvery)
 	defer ticker.Stop()
@@ -36,6 +37,7 @@ func (c *Consumer) chores(ctx context.Context) {
 		c.report(ctx, "settling the batches of others", c.recover(ctx))
 		c.report(ctx, "folding the ledger", f.fold(ctx, c))
 		c.report(ctx, "measuring the lag", c.measure(ctx))
+		c.report(ctx, "replaying hits of the quarantine", c.replays(ctx, r))
 		c.report(ctx, "removing rows of discarded versions", c.sweep(ctx))
 		if time.Since(forgot) >= forgetEvery {
 			forgot = time.Now()

@@ -20,11 +20,11 @@ const keyID = digest.KeyID
 // books are the terms of a batch.
 type books map[account]map[term]int64
 
-func (b books) add(a account, t term) {
+func (b books) add(a account, t term, hits int64) {
 	if b[a] == nil {
 		b[a] = make(map[term]int64)
 	}
-	b[a][t]++
+	b[a][t] += hits
 }
 
 func (b books) columns(n name) dbsqlc.LedgerBatchAddParams {

@@ -179,13 +179,68 @@ func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
 	return l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, int64(l.cfg.BatchSize))
 }
 
-// consume decodes entries and stores them.
+// consume decodes entries and stores them. Those that were delivered so often that one
+// of them may kill its worker are tried after the others, alone each.
 func (l *lane) consume(ctx context.Context, entries []stream.Entry) {
-	items := make([]*item, len(entries))
-	for n, e := range entries {
-		items[n] = newItem(e, l.parts.Digests)
+	var items []*item
+	var suspects []stream.Entry
+	for _, e := range entries {
+		if e.Deliveries >= aloneFrom {
+			suspects = append(suspects, e)
+			continue
+		}
+		l.cfg.Failpoints.Meet("decode", e.Payload)
+		items = append(items, newItem(e, l.parts.Digests))
 	}
-	l.persist(ctx, items)
+	l.absolve(ctx, suspects...)
+	if len(items) > 0 {
+		l.persist(ctx, items)
+	}
+	for _, e := range suspects {
+		l.try(ctx, e)
+	}
+}
+
+// An entry is tried alone from its fourth delivery on, and not at all after its fifth:
+// so many workers ended while they had it. Three may have been other entries' fault.
+const (
+	aloneFrom = 4
+	triedMost = 5
+)
+
+// try stores one entry alone. While it is at work the entry counts as delivered once
+// more than before: only a worker that ends meanwhile leaves it so.
+func (l *lane) try(ctx context.Context, e stream.Entry) {
+	if e.Deliveries > triedMost {
+		l.log.Error("quarantined an entry that kills workers", "shard", l.shard, "entry", e.ID, "deliveries", e.Deliveries)
+		l.persist(ctx, []*item{deadlyItem(e)})
+		return
+	}
+	if err := l.parts.Reader.Recount(ctx, l.shard, e.Deliveries, e.ID); err != nil {
+		l.log.Warn("an entry that may kill workers waits", "shard", l.shard, "entry", e.ID, "error", err)
+		return // it stays pending, and is taken over again
+	}
+	l.cfg.Failpoints.Meet("decode", e.Payload)
+	one := newItem(e, l.parts.Digests)
+	if err := l.attempt(ctx, []*item{one}); err == nil {
+		return
+	}
+	// Whatever it was, the worker lives.
+	l.rename()
+	l.absolve(ctx, e)
+	l.persist(ctx, []*item{one})
+}
+
+// absolve takes the delivery under way off the count of entries.
+func (l *lane) absolve(ctx context.Context, entries ...stream.Entry) {
+	for _, e := range entries {
+		if e.Deliveries > triedMost {
+			continue
+		}
+		if err := l.parts.Reader.Recount(ctx, l.shard, e.Deliveries-1, e.ID); err != nil {
+			l.log.Warn("an entry counts as delivered once too often", "shard", l.shard, "entry", e.ID, "error", err)
+		}
+	}
 }
 
 // persist stores items in one batch or, when the database refuses their values, in
@@ -223,17 +278,23 @@ func (l *lane) blame(i *item, cause error) bool {
 	if !first && i.refused.raw == nil {
 		return false
 	}
-	var refused *postgres.RefusedError
-	detail := "the database refuses it"
-	if errors.As(cause, &refused) {
-		detail += ": SQLSTATE " + refused.State // not its message, which may quote personal data
-	}
+	detail := refusedDetail(cause)
 	i.refuse(reasonUnstorable, detail)
 	if !first {
 		i.refused.raw, i.receivedAt = nil, entryTime(i.entry.ID)
 	}
 	l.log.Warn("quarantined an entry that cannot be stored", "shard", l.shard, "entry", i.entry.ID, "detail", detail)
 	return true
+}
+
+// refusedDetail says why the database refuses values.
+func refusedDetail(cause error) string {
+	detail := "the database refuses it"
+	var refused *postgres.RefusedError
+	if errors.As(cause, &refused) {
+		detail += ": SQLSTATE " + refused.State // not its message, which may quote personal data
+	}
+	return detail
 }
 
 // attempt stores items as the next batch and settles it. After an error nothing is

@@ -23,6 +23,7 @@ const (
 	reasonMalformed        = "malformed"         // nobody's encoding, or inconsistent
 	reasonUnknownWorkspace = "unknown_workspace" // of no workspace that there is
 	reasonUnstorable       = "unstorable"        // the database refuses the values
+	reasonDeadly           = "kills_worker"      // workers died of it, so that nobody decodes it any more
 )
 
 // maxDetail bounds the text beside a reason, in bytes.
@@ -41,12 +42,16 @@ type item struct {
 	kind        hit.Kind
 	statement   statement
 	identifiers []identifier
+	counts      term // set once it was stored
+
+	kept uuid.UUID // its row in quarantine, when it comes from there
 }
 
 // refusal says why an entry goes into quarantine, and what is kept of it.
 type refusal struct {
 	reason, detail string
 	raw            []byte
+	hit            bool // raw is an encoded hit, which can be tried again; else what a sender sent
 }
 
 // identifier is one that a fact states, digested and still in plain text.
@@ -65,7 +70,7 @@ func (i *item) refuse(reason, detail string) {
 	if len(detail) > maxDetail {
 		detail, _ = hit.CleanText(detail[:maxDetail])
 	}
-	i.refused = &refusal{reason: reason, detail: detail, raw: i.entry.Payload}
+	i.refused = &refusal{reason: reason, detail: detail, raw: i.entry.Payload, hit: true}
 	i.identifiers = nil
 }
 
@@ -101,12 +106,20 @@ func newItem(e stream.Entry, digests *digest.Ring) *item {
 	}
 	if h.Rejection != nil {
 		i.refuse(h.Rejection.Reason, h.Rejection.Detail)
-		i.refused.raw = h.Rejection.Raw
+		i.refused.raw, i.refused.hit = h.Rejection.Raw, false
 		return i
 	}
 	if err := i.state(&h.Fact, digests); err != nil {
 		i.refuse(reasonMalformed, err.Error())
 	}
+	return i
+}
+
+// deadlyItem is an entry that is put away undecoded.
+func deadlyItem(e stream.Entry) *item {
+	i := newItem(stream.Entry{ID: e.ID, Shard: e.Shard, Field: e.Field, Receipt: e.Receipt}, nil)
+	i.entry.Payload = e.Payload
+	i.refuse(reasonDeadly, fmt.Sprintf("%d workers ended while they had it", e.Deliveries-1))
 	return i
 }
 

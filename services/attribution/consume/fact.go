@@ -317,6 +317,7 @@ func (w *writer) conclude(m *merger, before []uuid.UUID) {
 		}
 	}
 	for n, i := range m.copies {
+		i.counts = m.terms[n]
 		if !m.changed[n] {
 			w.count(i, m.terms[n])
 			continue

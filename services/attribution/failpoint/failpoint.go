@@ -1,10 +1,12 @@
 // Package failpoint ends the process at a named place, as a crash would, so that
 // tests can kill a worker exactly where it hurts. It is compiled into every build
 // and does nothing unless the environment sets TOUCHLINE_FAILPOINT to "name" or
-// "name:n": then the process exits with 137 at the n-th pass of that place.
+// "name:n": then the process exits with 137 at the n-th pass of that place. With
+// "name=text" it exits at the first pass with something that contains text.
 package failpoint
 
 import (
+	"bytes"
 	"os"
 	"strconv"
 	"strings"
@@ -41,6 +43,17 @@ func (p *Points) Pass(name string) {
 		return
 	}
 	if p.left.Add(-1) == 0 {
+		p.exit(137)
+	}
+}
+
+// Meet is called at the place called name with what is worked on there.
+func (p *Points) Meet(name string, with []byte) {
+	if p == nil {
+		return
+	}
+	place, text, conditional := strings.Cut(p.name, "=")
+	if conditional && place == name && bytes.Contains(with, []byte(text)) {
 		p.exit(137)
 	}
 }

@@ -89,7 +89,7 @@ func (p *Pool) WorkspaceErase(ctx context.Context, workspace uuid.UUID) ([]uuid.
 // compares them with the tables that have a workspace_id.
 func (t *Tx) erasures() []func(context.Context, uuid.UUID) error {
 	return []func(context.Context, uuid.UUID) error{
-		t.WorkspaceDeleteTouched,
+		t.WorkspaceCountErased, t.WorkspaceDeleteTouched,
 		t.WorkspaceDeleteCredit, t.WorkspaceDeleteConversion, t.WorkspaceDeleteMessage,
 		t.WorkspaceDeleteRollupCredit, t.WorkspaceDeleteRollupMessage,
 		t.WorkspaceDeleteLink, t.WorkspaceDeletePerson, t.WorkspaceDeleteClaim,

@@ -18,6 +18,9 @@ type ShardBooks struct {
 	InFlight map[string]int64    // by "workspace/source": in the stream
 	Spooled  map[string]int64    // by "workspace/source": acknowledged and still on the disk of an edge
 	Settled  map[uuid.UUID]int64 // by consumer: its last settled batch
+
+	Appended  map[uuid.UUID]int64 // by epoch: the largest number that was appended
+	Announced map[uuid.UUID]int64 // by epoch: the largest number that its edge told of before appending it
 }
 
 // ReadBooks returns the books of all shards, in their order. Each shard's are of one
@@ -46,7 +49,9 @@ func ReadBooks(ctx context.Context, client redis.UniversalClient, cfg Config) ([
 func newShardBooks(shard int, fields map[string]string) (ShardBooks, error) {
 	b := ShardBooks{
 		Shard: shard, Accepted: map[string]int64{}, InFlight: map[string]int64{}, Spooled: map[string]int64{}, Settled: map[uuid.UUID]int64{},
+		Appended: map[uuid.UUID]int64{}, Announced: map[uuid.UUID]int64{},
 	}
+	marks := map[string]map[uuid.UUID]int64{"settled": b.Settled, "epoch": b.Appended, "announced": b.Announced}
 	for name, text := range fields {
 		kind, rest, _ := strings.Cut(name, ":")
 		n, err := strconv.ParseInt(text, 10, 64)
@@ -60,12 +65,12 @@ func newShardBooks(shard int, fields map[string]string) (ShardBooks, error) {
 			b.InFlight[rest] = n
 		case "spooled":
 			b.Spooled[rest] = n
-		case "settled":
-			consumer, err := uuid.Parse(rest)
+		case "settled", "epoch", "announced":
+			id, err := uuid.Parse(rest)
 			if err != nil {
 				return b, fmt.Errorf("field %s: %w", name, err)
 			}
-			b.Settled[consumer] = n
+			marks[kind][id] = n
 		}
 	}
 	return b, nil

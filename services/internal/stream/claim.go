@@ -64,6 +64,20 @@ func (r *Reader) count(ctx context.Context, shard int, entries []Entry) error {
 	return nil
 }
 
+// Recount sets how often entries that this consumer holds count as delivered, so that
+// those that were handed out beside one that kills its worker are not taken for it.
+func (r *Reader) Recount(ctx context.Context, shard int, deliveries int64, ids ...string) error {
+	if err := r.cfg.checkShard(shard); err != nil || len(ids) == 0 {
+		return err
+	}
+	args := []any{"XCLAIM", r.cfg.hitsKey(shard), r.group, r.consumer.String(), 0}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	args = append(args, "RETRYCOUNT", deliveries, "JUSTID")
+	return wrap(r.client.Do(ctx, args...).Err(), "count deliveries in shard %d", shard)
+}
+
 // bury counts entries that were deleted before they were settled, and takes them off
 // the pending list. Their inflight count stays in the books: the loss remains seen.
 func (r *Reader) bury(ctx context.Context, shard int, ids []string) error {

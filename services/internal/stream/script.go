@@ -20,12 +20,16 @@ var (
 	lagSource string
 	//go:embed seed.lua
 	seedSource string
+	//go:embed held.lua
+	heldSource string
+	//go:embed surplus.lua
+	surplusSource string
 )
 
 // scripts holds the digests of the scripts. They are sent as EVALSHA and, when the
 // server does not know them (first use, restart, failover), once as EVAL.
 type scripts struct {
-	appendHits, announce, settle, forget, lag, seed *redis.Script
+	appendHits, announce, settle, forget, lag, seed, held, surplus *redis.Script
 }
 
 func newScripts() scripts {
@@ -36,5 +40,7 @@ func newScripts() scripts {
 		forget:     redis.NewScript(forgetSource),
 		lag:        redis.NewScript(lagSource),
 		seed:       redis.NewScript(seedSource),
+		held:       redis.NewScript(heldSource),
+		surplus:    redis.NewScript(surplusSource),
 	}
 }

@@ -7,12 +7,16 @@ import (
 	"github.com/google/uuid"
 )
 
+// Lost stands in [Batch.Entries] for an entry that somebody deleted before it was
+// stored: settling it takes it off the books, where it is in flight still.
+const Lost = "lost"
+
 // Batch is a set of entries of one shard that were stored in one transaction.
 type Batch struct {
 	Consumer uuid.UUID
 	Shard    int
 	Number   int64    // from 1, without gaps per consumer and shard
-	Entries  []string // ids
+	Entries  []string // ids, or [Lost]
 	Fields   []string // of the same entries, [Entry.Field]
 }
 

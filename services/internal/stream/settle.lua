@@ -5,7 +5,8 @@
 -- ARGV[1]  consumer group
 -- ARGV[2]  consumer
 -- ARGV[3]  number of the batch, from 1 without gaps per consumer and shard
--- ARGV[4…] per entry: stream id, "workspace/source"
+-- ARGV[4…] per entry: stream id, "workspace/source"; the id 'lost' stands for an entry
+--          that is gone and was written off
 --
 -- Returns {1, number} when settled now, {0, mark} when the batch had been settled
 -- before, {-1, mark} when the batch before it has not been: nothing is changed then.
@@ -22,8 +23,12 @@ if settled ~= number - 1 then
   return {-1, settled}
 end
 for i = 4, #ARGV, 2 do
-  redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-  if redis.call('XDEL', KEYS[1], ARGV[i]) == 1 then
+  local gone = ARGV[i] == 'lost'
+  if not gone then
+    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
+    gone = redis.call('XDEL', KEYS[1], ARGV[i]) == 1
+  end
+  if gone then
     redis.call('HINCRBY', KEYS[2], 'inflight:' .. ARGV[i + 1], -1)
   end
 end

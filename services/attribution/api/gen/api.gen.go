@@ -100,6 +100,27 @@ func (e FindingSeverity) Valid() bool {
 	}
 }
 
+// Defines values for GapState.
+const (
+	Closed     GapState = "closed"
+	Open       GapState = "open"
+	WrittenOff GapState = "written_off"
+)
+
+// Valid indicates whether the value is a known member of the GapState enum.
+func (e GapState) Valid() bool {
+	switch e {
+	case Closed:
+		return true
+	case Open:
+		return true
+	case WrittenOff:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for IdentifierKind.
 const (
 	IdentifierKindBsuid  IdentifierKind = "bsuid"
@@ -163,6 +184,54 @@ func (e PolicyState) Valid() bool {
 	case Live:
 		return true
 	case Superseded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefusedState.
+const (
+	RefusedStateAsked    RefusedState = "asked"
+	RefusedStateDropped  RefusedState = "dropped"
+	RefusedStateReplayed RefusedState = "replayed"
+	RefusedStateWaiting  RefusedState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the RefusedState enum.
+func (e RefusedState) Valid() bool {
+	switch e {
+	case RefusedStateAsked:
+		return true
+	case RefusedStateDropped:
+		return true
+	case RefusedStateReplayed:
+		return true
+	case RefusedStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RefusedItemState.
+const (
+	RefusedItemStateAsked    RefusedItemState = "asked"
+	RefusedItemStateDropped  RefusedItemState = "dropped"
+	RefusedItemStateReplayed RefusedItemState = "replayed"
+	RefusedItemStateWaiting  RefusedItemState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the RefusedItemState enum.
+func (e RefusedItemState) Valid() bool {
+	switch e {
+	case RefusedItemStateAsked:
+		return true
+	case RefusedItemStateDropped:
+		return true
+	case RefusedItemStateReplayed:
+		return true
+	case RefusedItemStateWaiting:
 		return true
 	default:
 		return false
@@ -669,6 +738,23 @@ type Finding struct {
 // FindingSeverity defines model for Finding.Severity.
 type FindingSeverity string
 
+// Gap defines model for Gap.
+type Gap struct {
+	ClosedAt *MaybeInstant `json:"closed_at"`
+
+	// FoundAt RFC 3339, UTC, microseconds.
+	FoundAt Instant `json:"found_at"`
+	Hits    int64   `json:"hits"`
+
+	// Receipts epoch-shard-number, or epoch-shard-first..last
+	Receipts     string   `json:"receipts"`
+	State        GapState `json:"state"`
+	WrittenOffBy string   `json:"written_off_by"`
+}
+
+// GapState defines model for Gap.State.
+type GapState string
+
 // Identifier defines model for Identifier.
 type Identifier struct {
 	Kind IdentifierKind `json:"kind"`
@@ -810,14 +896,70 @@ type Problem struct {
 type Refused struct {
 	Detail string             `json:"detail"`
 	Id     openapi_types.UUID `json:"id"`
-	Reason string             `json:"reason"`
+
+	// Outcome What it counts as since it was replayed; else empty.
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason"`
+
+	// Receipt epoch-shard-number
+	Receipt string `json:"receipt"`
 
 	// ReceivedAt RFC 3339, UTC, microseconds.
 	ReceivedAt Instant            `json:"received_at"`
+	Replayable bool               `json:"replayable"`
 	ReplayedAt *MaybeInstant      `json:"replayed_at"`
 	SourceId   openapi_types.UUID `json:"source_id"`
+	State      RefusedState       `json:"state"`
 	Tries      int                `json:"tries"`
+
+	// WhyNot Why it can not be replayed; else empty.
+	WhyNot string `json:"why_not"`
 }
+
+// RefusedState defines model for Refused.State.
+type RefusedState string
+
+// RefusedChoice Which items. All that is given must hold; at least one thing must be given.
+type RefusedChoice struct {
+	// From Received at this time or later.
+	From     *time.Time            `json:"from,omitempty"`
+	Ids      *[]openapi_types.UUID `json:"ids,omitempty"`
+	Reason   *string               `json:"reason,omitempty"`
+	SourceId *openapi_types.UUID   `json:"source_id,omitempty"`
+
+	// To Received before this time.
+	To *time.Time `json:"to,omitempty"`
+}
+
+// RefusedItem defines model for RefusedItem.
+type RefusedItem struct {
+	Detail string             `json:"detail"`
+	Id     openapi_types.UUID `json:"id"`
+
+	// Outcome What it counts as since it was replayed; else empty.
+	Outcome string `json:"outcome"`
+
+	// Raw What was kept, as base64. Null for other roles than admin, and when nothing is left.
+	Raw    *string `json:"raw"`
+	Reason string  `json:"reason"`
+
+	// Receipt epoch-shard-number
+	Receipt string `json:"receipt"`
+
+	// ReceivedAt RFC 3339, UTC, microseconds.
+	ReceivedAt Instant            `json:"received_at"`
+	Replayable bool               `json:"replayable"`
+	ReplayedAt *MaybeInstant      `json:"replayed_at"`
+	SourceId   openapi_types.UUID `json:"source_id"`
+	State      RefusedItemState   `json:"state"`
+	Tries      int                `json:"tries"`
+
+	// WhyNot Why it can not be replayed; else empty.
+	WhyNot string `json:"why_not"`
+}
+
+// RefusedItemState defines model for RefusedItem.State.
+type RefusedItemState string
 
 // Share defines model for Share.
 type Share struct {
@@ -1198,6 +1340,12 @@ type GetIngestionParams struct {
 	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
 }
 
+// ListGapsParams defines parameters for ListGaps.
+type ListGapsParams struct {
+	// Limit Rows.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // GetPolicyParams defines parameters for GetPolicy.
 type GetPolicyParams struct {
 	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
@@ -1231,9 +1379,39 @@ type ListQuarantineParams struct {
 	// Reason Only this reason.
 	Reason *string `form:"reason,omitempty" json:"reason,omitempty"`
 
+	// SourceId Only of this source.
+	SourceId *openapi_types.UUID `form:"source_id,omitempty" json:"source_id,omitempty"`
+
+	// From Received at this time or later.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Received before this time.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
 	// Limit Rows, newest first.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
+// DropQuarantineParams defines parameters for DropQuarantine.
+type DropQuarantineParams struct {
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
+// ReplayQuarantineParams defines parameters for ReplayQuarantine.
+type ReplayQuarantineParams struct {
+	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
+	// it; naming another workspace than their own answers 404.
+	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
+}
+
+// ShowQuarantineParams defines parameters for ShowQuarantine.
+type ShowQuarantineParams struct {
 	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
 	// it; naming another workspace than their own answers 404.
 	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
@@ -1276,6 +1454,12 @@ type GetWorkspaceParams struct {
 // PutPolicyJSONRequestBody defines body for PutPolicy for application/json ContentType.
 type PutPolicyJSONRequestBody = Policy
 
+// DropQuarantineJSONRequestBody defines body for DropQuarantine for application/json ContentType.
+type DropQuarantineJSONRequestBody = RefusedChoice
+
+// ReplayQuarantineJSONRequestBody defines body for ReplayQuarantine for application/json ContentType.
+type ReplayQuarantineJSONRequestBody = RefusedChoice
+
 // CreateSourceJSONRequestBody defines body for CreateSource for application/json ContentType.
 type CreateSourceJSONRequestBody = SourceCreate
 
@@ -1305,6 +1489,9 @@ type ServerInterface interface {
 	// GetIngestion The books
 	// (GET /v1/ingestion)
 	GetIngestion(ctx echo.Context, params GetIngestionParams) error
+	// ListGaps Lost hits
+	// (GET /v1/ingestion/gaps)
+	ListGaps(ctx echo.Context, params ListGapsParams) error
 	// GetPolicy The policy in force
 	// (GET /v1/policy)
 	GetPolicy(ctx echo.Context, params GetPolicyParams) error
@@ -1320,6 +1507,15 @@ type ServerInterface interface {
 	// ListQuarantine What was refused, and why
 	// (GET /v1/quarantine)
 	ListQuarantine(ctx echo.Context, params ListQuarantineParams) error
+	// DropQuarantine Forget the bytes of refused items
+	// (POST /v1/quarantine/drop)
+	DropQuarantine(ctx echo.Context, params DropQuarantineParams) error
+	// ReplayQuarantine Try refused items again
+	// (POST /v1/quarantine/replay)
+	ReplayQuarantine(ctx echo.Context, params ReplayQuarantineParams) error
+	// ShowQuarantine One refused item
+	// (GET /v1/quarantine/{id})
+	ShowQuarantine(ctx echo.Context, id openapi_types.UUID, params ShowQuarantineParams) error
 	// ListSources The sources that may send
 	// (GET /v1/sources)
 	ListSources(ctx echo.Context, params ListSourcesParams) error
@@ -1724,6 +1920,24 @@ func (w *ServerInterfaceWrapper) GetIngestion(ctx echo.Context) error {
 	return err
 }
 
+// ListGaps converts echo context to params.
+func (w *ServerInterfaceWrapper) ListGaps(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListGapsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListGaps(ctx, params)
+	return err
+}
+
 // GetPolicy converts echo context to params.
 func (w *ServerInterfaceWrapper) GetPolicy(ctx echo.Context) error {
 	var err error
@@ -1860,6 +2074,27 @@ func (w *ServerInterfaceWrapper) ListQuarantine(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reason: %s", err))
 	}
 
+	// ------------- Optional query parameter "source_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "source_id", ctx.QueryParams(), &params.SourceId, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter source_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
 	// ------------- Optional query parameter "limit" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
@@ -1886,6 +2121,100 @@ func (w *ServerInterfaceWrapper) ListQuarantine(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListQuarantine(ctx, params)
+	return err
+}
+
+// DropQuarantine converts echo context to params.
+func (w *ServerInterfaceWrapper) DropQuarantine(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DropQuarantineParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DropQuarantine(ctx, params)
+	return err
+}
+
+// ReplayQuarantine converts echo context to params.
+func (w *ServerInterfaceWrapper) ReplayQuarantine(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReplayQuarantineParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReplayQuarantine(ctx, params)
+	return err
+}
+
+// ShowQuarantine converts echo context to params.
+func (w *ServerInterfaceWrapper) ShowQuarantine(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ShowQuarantineParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "X-Workspace" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("X-Workspace")]; found {
+		var XWorkspace ActingWorkspace
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for X-Workspace, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "X-Workspace", valueList[0], &XWorkspace, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: "uuid"})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter X-Workspace: %s", err))
+		}
+
+		params.XWorkspace = &XWorkspace
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ShowQuarantine(ctx, id, params)
 	return err
 }
 
@@ -2100,7 +2429,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/policy/versions", wrapper.ListPolicyVersions, options.OperationMiddlewares["listPolicyVersions"]...)
 	router.GET(options.BaseURL+"/v1/policy/versions/:version/comparison", wrapper.GetPolicyComparison, options.OperationMiddlewares["getPolicyComparison"]...)
 	router.GET(options.BaseURL+"/v1/ingestion", wrapper.GetIngestion, options.OperationMiddlewares["getIngestion"]...)
+	router.GET(options.BaseURL+"/v1/ingestion/gaps", wrapper.ListGaps, options.OperationMiddlewares["listGaps"]...)
 	router.GET(options.BaseURL+"/v1/quarantine", wrapper.ListQuarantine, options.OperationMiddlewares["listQuarantine"]...)
+	router.GET(options.BaseURL+"/v1/quarantine/:id", wrapper.ShowQuarantine, options.OperationMiddlewares["showQuarantine"]...)
+	router.POST(options.BaseURL+"/v1/quarantine/replay", wrapper.ReplayQuarantine, options.OperationMiddlewares["replayQuarantine"]...)
+	router.POST(options.BaseURL+"/v1/quarantine/drop", wrapper.DropQuarantine, options.OperationMiddlewares["dropQuarantine"]...)
 	router.GET(options.BaseURL+"/v1/attributions", wrapper.ListAttributions, options.OperationMiddlewares["listAttributions"]...)
 	router.GET(options.BaseURL+"/v1/totals", wrapper.GetTotals, options.OperationMiddlewares["getTotals"]...)
 	router.GET(options.BaseURL+"/v1/diagnostics", wrapper.GetDiagnostics, options.OperationMiddlewares["getDiagnostics"]...)
@@ -2470,6 +2803,48 @@ func (response GetIngestiondefaultApplicationProblemPlusJSONResponse) VisitGetIn
 	return err
 }
 
+type ListGapsRequestObject struct {
+	Params ListGapsParams
+}
+
+type ListGapsResponseObject interface {
+	VisitListGapsResponse(w http.ResponseWriter) error
+}
+
+type ListGaps200JSONResponse struct {
+	Data []Gap `json:"data"`
+	Open int64 `json:"open"`
+}
+
+func (response ListGaps200JSONResponse) VisitListGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListGapsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListGapsdefaultApplicationProblemPlusJSONResponse) VisitListGapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetPolicyRequestObject struct {
 	Params GetPolicyParams
 }
@@ -2660,6 +3035,130 @@ type ListQuarantinedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListQuarantinedefaultApplicationProblemPlusJSONResponse) VisitListQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropQuarantineRequestObject struct {
+	Params DropQuarantineParams
+	Body   *DropQuarantineJSONRequestBody
+}
+
+type DropQuarantineResponseObject interface {
+	VisitDropQuarantineResponse(w http.ResponseWriter) error
+}
+
+type DropQuarantine200JSONResponse struct {
+	Dropped int64 `json:"dropped"`
+}
+
+func (response DropQuarantine200JSONResponse) VisitDropQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DropQuarantinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DropQuarantinedefaultApplicationProblemPlusJSONResponse) VisitDropQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayQuarantineRequestObject struct {
+	Params ReplayQuarantineParams
+	Body   *ReplayQuarantineJSONRequestBody
+}
+
+type ReplayQuarantineResponseObject interface {
+	VisitReplayQuarantineResponse(w http.ResponseWriter) error
+}
+
+type ReplayQuarantine202JSONResponse struct {
+	Asked int64 `json:"asked"`
+}
+
+func (response ReplayQuarantine202JSONResponse) VisitReplayQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReplayQuarantinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReplayQuarantinedefaultApplicationProblemPlusJSONResponse) VisitReplayQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowQuarantineRequestObject struct {
+	Id     openapi_types.UUID `json:"id"`
+	Params ShowQuarantineParams
+}
+
+type ShowQuarantineResponseObject interface {
+	VisitShowQuarantineResponse(w http.ResponseWriter) error
+}
+
+type ShowQuarantine200JSONResponse RefusedItem
+
+func (response ShowQuarantine200JSONResponse) VisitShowQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowQuarantinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShowQuarantinedefaultApplicationProblemPlusJSONResponse) VisitShowQuarantineResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2925,6 +3424,9 @@ type StrictServerInterface interface {
 	// GetIngestion The books
 	// (GET /v1/ingestion)
 	GetIngestion(ctx context.Context, request GetIngestionRequestObject) (GetIngestionResponseObject, error)
+	// ListGaps Lost hits
+	// (GET /v1/ingestion/gaps)
+	ListGaps(ctx context.Context, request ListGapsRequestObject) (ListGapsResponseObject, error)
 	// GetPolicy The policy in force
 	// (GET /v1/policy)
 	GetPolicy(ctx context.Context, request GetPolicyRequestObject) (GetPolicyResponseObject, error)
@@ -2940,6 +3442,15 @@ type StrictServerInterface interface {
 	// ListQuarantine What was refused, and why
 	// (GET /v1/quarantine)
 	ListQuarantine(ctx context.Context, request ListQuarantineRequestObject) (ListQuarantineResponseObject, error)
+	// DropQuarantine Forget the bytes of refused items
+	// (POST /v1/quarantine/drop)
+	DropQuarantine(ctx context.Context, request DropQuarantineRequestObject) (DropQuarantineResponseObject, error)
+	// ReplayQuarantine Try refused items again
+	// (POST /v1/quarantine/replay)
+	ReplayQuarantine(ctx context.Context, request ReplayQuarantineRequestObject) (ReplayQuarantineResponseObject, error)
+	// ShowQuarantine One refused item
+	// (GET /v1/quarantine/{id})
+	ShowQuarantine(ctx context.Context, request ShowQuarantineRequestObject) (ShowQuarantineResponseObject, error)
 	// ListSources The sources that may send
 	// (GET /v1/sources)
 	ListSources(ctx context.Context, request ListSourcesRequestObject) (ListSourcesResponseObject, error)
@@ -3148,6 +3659,31 @@ func (sh *strictHandler) GetIngestion(ctx echo.Context, params GetIngestionParam
 	return nil
 }
 
+// ListGaps operation middleware
+func (sh *strictHandler) ListGaps(ctx echo.Context, params ListGapsParams) error {
+	var request ListGapsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListGaps(ctx.Request().Context(), request.(ListGapsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListGaps")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListGapsResponseObject); ok {
+		return validResponse.VisitListGapsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetPolicy operation middleware
 func (sh *strictHandler) GetPolicy(ctx echo.Context, params GetPolicyParams) error {
 	var request GetPolicyRequestObject
@@ -3291,6 +3827,128 @@ func (sh *strictHandler) ListQuarantine(ctx echo.Context, params ListQuarantineP
 		return err
 	} else if validResponse, ok := response.(ListQuarantineResponseObject); ok {
 		return validResponse.VisitListQuarantineResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DropQuarantine operation middleware
+func (sh *strictHandler) DropQuarantine(ctx echo.Context, params DropQuarantineParams) error {
+	var request DropQuarantineRequestObject
+
+	request.Params = params
+
+	var body DropQuarantineJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DropQuarantine(ctx.Request().Context(), request.(DropQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DropQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DropQuarantineResponseObject); ok {
+		return validResponse.VisitDropQuarantineResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReplayQuarantine operation middleware
+func (sh *strictHandler) ReplayQuarantine(ctx echo.Context, params ReplayQuarantineParams) error {
+	var request ReplayQuarantineRequestObject
+
+	request.Params = params
+
+	var body ReplayQuarantineJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReplayQuarantine(ctx.Request().Context(), request.(ReplayQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReplayQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReplayQuarantineResponseObject); ok {
+		return validResponse.VisitReplayQuarantineResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ShowQuarantine operation middleware
+func (sh *strictHandler) ShowQuarantine(ctx echo.Context, id openapi_types.UUID, params ShowQuarantineParams) error {
+	var request ShowQuarantineRequestObject
+
+	request.Id = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowQuarantine(ctx.Request().Context(), request.(ShowQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ShowQuarantineResponseObject); ok {
+		return validResponse.VisitShowQuarantineResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -6,6 +6,12 @@
 //	attribution migrate [--to N]        brings the schema up to date, or to version N
 //	attribution recompute [--workspace ID | --all] [--check] [--json]
 //	                                    derives the table from nothing and compares it
+//	attribution ledger check [--watch] [--json]
+//	                                    counts everything a second time
+//	attribution ledger write-off [--by NAME]
+//	                                    takes note of hits that were lost
+//	attribution quarantine list | show | replay | drop --workspace ID
+//	                                    refused hits
 //	attribution token --role R [--workspace ID] [--subject S] [--ttl 1h]
 //	                                    prints a bearer token
 package main
@@ -27,7 +33,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/token"
 )
 
-const usage = "usage: attribution worker | api | migrate [--to N] | recompute [--workspace ID | --all] [--check] [--json] | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
+const usage = "usage: attribution worker | api | migrate [--to N] | recompute [--workspace ID | --all] [--check] [--json] | ledger check [--watch] [--json] | ledger write-off [--by NAME] | quarantine list|show|replay|drop --workspace ID | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
 
 // errUsage says that the command line was not understood.
 var errUsage = errors.New(usage)
@@ -50,14 +56,14 @@ func main() {
 const (
 	exitFailed    = 1
 	exitUsage     = 2
-	exitDifferent = 3 // a recompute found the table wrong; its report has told it
+	exitDifferent = 3 // a recompute found the table wrong, or a check the books; its report has told it
 )
 
 func exitCode(err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
-	case errors.Is(err, app.ErrDifferent):
+	case errors.Is(err, app.ErrDifferent), errors.Is(err, app.ErrUnbalanced):
 		return exitDifferent
 	case errors.Is(err, errUsage):
 		return exitUsage
@@ -82,6 +88,10 @@ func run(ctx context.Context, args []string) error {
 		return migrate(ctx, rest)
 	case "recompute":
 		return recompute(ctx, rest)
+	case "ledger":
+		return books(ctx, rest)
+	case "quarantine":
+		return quarantine(ctx, rest)
 	case "token":
 		return mint(rest)
 	}

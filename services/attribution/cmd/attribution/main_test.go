@@ -35,6 +35,13 @@ func TestRun_usage(t *testing.T) {
 		{"recompute", "--all", "--workspace", "10000000-0000-0000-0000-000000000001"},
 		{"recompute", "--wipe"},
 		{"rebuild"},
+		{"ledger"},
+		{"ledger", "mend"},
+		{"ledger", "check", "--wipe"},
+		{"quarantine"},
+		{"quarantine", "list"},
+		{"quarantine", "burn", "--workspace", "10000000-0000-0000-0000-000000000001"},
+		{"quarantine", "replay", "--workspace", "10000000-0000-0000-0000-000000000001"},
 		{},
 	} {
 		if err := run(t.Context(), args); exitCode(err) != exitUsage {

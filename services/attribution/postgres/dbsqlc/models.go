@@ -204,6 +204,11 @@ type LedgerBatch struct {
 	Rejected    int64
 }
 
+type LedgerErased struct {
+	Shard int32
+	Hits  int64
+}
+
 type Link struct {
 	WorkspaceID     uuid.UUID
 	IdentityVersion int32
@@ -279,6 +284,11 @@ type Quarantine struct {
 	ReceivedAt   time.Time
 	CreatedAt    time.Time
 	ReplayedAt   *time.Time
+	Hit          bool
+	Outcome      *string
+	DroppedAt    *time.Time
+	AskedAt      *time.Time
+	AskedBy      *string
 }
 
 type Receipt struct {
@@ -324,6 +334,26 @@ type RollupMessage struct {
 	Clicked          int64
 	Replied          int64
 	Failed           int64
+}
+
+type Sequence struct {
+	Epoch     uuid.UUID
+	Shard     int32
+	Appended  int64
+	Complete  bool
+	UpdatedAt time.Time
+}
+
+type SequenceGap struct {
+	GapID        uuid.UUID
+	Epoch        uuid.UUID
+	Shard        int32
+	First        int64
+	Last         int64
+	FoundAt      time.Time
+	ClosedAt     *time.Time
+	WrittenOffAt *time.Time
+	WrittenOffBy *string
 }
 
 type Source struct {

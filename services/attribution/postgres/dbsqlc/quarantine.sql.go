@@ -12,11 +12,238 @@ import (
 	"github.com/google/uuid"
 )
 
+const quarantineAsk = `-- name: QuarantineAsk :execrows
+update quarantine q set asked_at = $1::timestamptz, asked_by = $2::text
+where q.workspace_id = $3 and q.hit and length(q.raw) > 0 and q.replayed_at is null and q.dropped_at is null
+  and (cardinality($4::uuid[]) = 0 or q.quarantine_id = any ($4::uuid[]))
+  and ($5::text is null or q.reason = $5)
+  and ($6::uuid is null or q.source_id = $6)
+  and ($7::timestamptz is null or q.received_at >= $7)
+  and ($8::timestamptz is null or q.received_at < $8)
+`
+
+type QuarantineAskParams struct {
+	At          time.Time
+	Subject     string
+	WorkspaceID uuid.UUID
+	Ids         []uuid.UUID
+	Reason      *string
+	SourceID    *uuid.UUID
+	FromAt      *time.Time
+	ToAt        *time.Time
+}
+
+// Asks for a replay of what can be replayed.
+func (q *Queries) QuarantineAsk(ctx context.Context, arg QuarantineAskParams) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineAsk,
+		arg.At,
+		arg.Subject,
+		arg.WorkspaceID,
+		arg.Ids,
+		arg.Reason,
+		arg.SourceID,
+		arg.FromAt,
+		arg.ToAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const quarantineDrop = `-- name: QuarantineDrop :execrows
+update quarantine q set raw = '', dropped_at = $1::timestamptz, asked_at = null, asked_by = $2::text
+where q.workspace_id = $3 and q.replayed_at is null and q.dropped_at is null
+  and (cardinality($4::uuid[]) = 0 or q.quarantine_id = any ($4::uuid[]))
+  and ($5::text is null or q.reason = $5)
+  and ($6::uuid is null or q.source_id = $6)
+  and ($7::timestamptz is null or q.received_at >= $7)
+  and ($8::timestamptz is null or q.received_at < $8)
+`
+
+type QuarantineDropParams struct {
+	At          time.Time
+	Subject     string
+	WorkspaceID uuid.UUID
+	Ids         []uuid.UUID
+	Reason      *string
+	SourceID    *uuid.UUID
+	FromAt      *time.Time
+	ToAt        *time.Time
+}
+
+// Forgets what was kept; it stays counted as rejected.
+func (q *Queries) QuarantineDrop(ctx context.Context, arg QuarantineDropParams) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineDrop,
+		arg.At,
+		arg.Subject,
+		arg.WorkspaceID,
+		arg.Ids,
+		arg.Reason,
+		arg.SourceID,
+		arg.FromAt,
+		arg.ToAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const quarantineDue = `-- name: QuarantineDue :many
+select q.workspace_id, q.quarantine_id, q.shard
+from quarantine q
+where q.asked_at is not null and q.shard = (
+  select o.shard from quarantine o where o.asked_at is not null order by o.asked_at, o.workspace_id, o.quarantine_id limit 1)
+order by q.asked_at, q.workspace_id, q.quarantine_id
+limit $1
+`
+
+type QuarantineDueRow struct {
+	WorkspaceID  uuid.UUID
+	QuarantineID uuid.UUID
+	Shard        int32
+}
+
+// Replays that were asked for, of one shard: that of the oldest.
+func (q *Queries) QuarantineDue(ctx context.Context, most int32) ([]QuarantineDueRow, error) {
+	rows, err := q.db.Query(ctx, quarantineDue, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []QuarantineDueRow{}
+	for rows.Next() {
+		var i QuarantineDueRow
+		if err := rows.Scan(&i.WorkspaceID, &i.QuarantineID, &i.Shard); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const quarantineFailed = `-- name: QuarantineFailed :exec
+update quarantine q set tries = q.tries + 1, asked_at = null, reason = r.reason, detail = r.detail
+from (select unnest($1::uuid[]) as workspace_id, unnest($2::uuid[]) as quarantine_id,
+  unnest($3::text[]) as reason, unnest($4::text[]) as detail) r
+where q.workspace_id = r.workspace_id and q.quarantine_id = r.quarantine_id and q.replayed_at is null
+`
+
+type QuarantineFailedParams struct {
+	Workspaces []uuid.UUID
+	Ids        []uuid.UUID
+	Reasons    []string
+	Details    []string
+}
+
+// They were tried once more.
+func (q *Queries) QuarantineFailed(ctx context.Context, arg QuarantineFailedParams) error {
+	_, err := q.db.Exec(ctx, quarantineFailed,
+		arg.Workspaces,
+		arg.Ids,
+		arg.Reasons,
+		arg.Details,
+	)
+	return err
+}
+
+const quarantineFind = `-- name: QuarantineFind :many
+select q.quarantine_id, q.source_id, q.epoch, q.shard, q.number, q.reason, q.detail, q.tries, q.received_at, q.replayed_at, q.dropped_at,
+  coalesce(q.outcome, '')::text as outcome, length(q.raw)::bigint as kept, q.hit,
+  (case when q.replayed_at is not null then 'replayed' when q.dropped_at is not null then 'dropped' when q.asked_at is not null then 'asked' else 'waiting' end)::text as state
+from quarantine q
+where q.workspace_id = $1
+  and (cardinality($2::uuid[]) = 0 or q.quarantine_id = any ($2::uuid[]))
+  and ($3::text is null or q.reason = $3)
+  and ($4::uuid is null or q.source_id = $4)
+  and ($5::timestamptz is null or q.received_at >= $5)
+  and ($6::timestamptz is null or q.received_at < $6)
+order by q.received_at desc, q.quarantine_id
+limit $7
+`
+
+type QuarantineFindParams struct {
+	WorkspaceID uuid.UUID
+	Ids         []uuid.UUID
+	Reason      *string
+	SourceID    *uuid.UUID
+	FromAt      *time.Time
+	ToAt        *time.Time
+	Most        int32
+}
+
+type QuarantineFindRow struct {
+	QuarantineID uuid.UUID
+	SourceID     uuid.UUID
+	Epoch        uuid.UUID
+	Shard        int32
+	Number       int64
+	Reason       string
+	Detail       string
+	Tries        int32
+	ReceivedAt   time.Time
+	ReplayedAt   *time.Time
+	DroppedAt    *time.Time
+	Outcome      string
+	Kept         int64
+	Hit          bool
+	State        string
+}
+
+// What is in quarantine, newest first. state: waiting, asked, replayed or dropped.
+func (q *Queries) QuarantineFind(ctx context.Context, arg QuarantineFindParams) ([]QuarantineFindRow, error) {
+	rows, err := q.db.Query(ctx, quarantineFind,
+		arg.WorkspaceID,
+		arg.Ids,
+		arg.Reason,
+		arg.SourceID,
+		arg.FromAt,
+		arg.ToAt,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []QuarantineFindRow{}
+	for rows.Next() {
+		var i QuarantineFindRow
+		if err := rows.Scan(
+			&i.QuarantineID,
+			&i.SourceID,
+			&i.Epoch,
+			&i.Shard,
+			&i.Number,
+			&i.Reason,
+			&i.Detail,
+			&i.Tries,
+			&i.ReceivedAt,
+			&i.ReplayedAt,
+			&i.DroppedAt,
+			&i.Outcome,
+			&i.Kept,
+			&i.Hit,
+			&i.State,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const quarantineInsert = `-- name: QuarantineInsert :exec
-insert into quarantine (workspace_id, quarantine_id, source_id, epoch, shard, number, reason, detail, raw, received_at, created_at)
+insert into quarantine (workspace_id, quarantine_id, source_id, epoch, shard, number, reason, detail, raw, hit, received_at, created_at)
 select unnest($1::uuid[]), unnest($2::uuid[]), unnest($3::uuid[]), unnest($4::uuid[]),
-  unnest($5::int[]), unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::bytea[]),
-  unnest($10::timestamptz[]), now()
+  unnest($5::int[]), unnest($6::bigint[]), unnest($7::text[]), unnest($8::text[]), unnest($9::bytea[]), unnest($10::boolean[]),
+  unnest($11::timestamptz[]), now()
 on conflict (workspace_id, epoch, shard, number) do nothing
 `
 
@@ -30,6 +257,7 @@ type QuarantineInsertParams struct {
 	Reasons       []string
 	Details       []string
 	Raws          [][]byte
+	Hits          []bool
 	ReceivedAts   []time.Time
 }
 
@@ -45,7 +273,87 @@ func (q *Queries) QuarantineInsert(ctx context.Context, arg QuarantineInsertPara
 		arg.Reasons,
 		arg.Details,
 		arg.Raws,
+		arg.Hits,
 		arg.ReceivedAts,
 	)
+	return err
+}
+
+const quarantineLock = `-- name: QuarantineLock :many
+select q.workspace_id, q.quarantine_id, q.source_id, q.epoch, q.shard, q.number, q.raw, q.received_at
+from quarantine q
+where (q.workspace_id, q.quarantine_id) in (select unnest($1::uuid[]), unnest($2::uuid[])) and q.asked_at is not null
+order by q.workspace_id, q.quarantine_id
+for update skip locked
+`
+
+type QuarantineLockRow struct {
+	WorkspaceID  uuid.UUID
+	QuarantineID uuid.UUID
+	SourceID     uuid.UUID
+	Epoch        uuid.UUID
+	Shard        int32
+	Number       int64
+	Raw          []byte
+	ReceivedAt   time.Time
+}
+
+// Those of the rows given whose replay is still due and at which nobody else is.
+func (q *Queries) QuarantineLock(ctx context.Context, workspaces []uuid.UUID, ids []uuid.UUID) ([]QuarantineLockRow, error) {
+	rows, err := q.db.Query(ctx, quarantineLock, workspaces, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []QuarantineLockRow{}
+	for rows.Next() {
+		var i QuarantineLockRow
+		if err := rows.Scan(
+			&i.WorkspaceID,
+			&i.QuarantineID,
+			&i.SourceID,
+			&i.Epoch,
+			&i.Shard,
+			&i.Number,
+			&i.Raw,
+			&i.ReceivedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const quarantineRaw = `-- name: QuarantineRaw :one
+select raw from quarantine where workspace_id = $1 and quarantine_id = $2
+`
+
+// What was kept, sealed.
+func (q *Queries) QuarantineRaw(ctx context.Context, workspaceID uuid.UUID, quarantineID uuid.UUID) ([]byte, error) {
+	row := q.db.QueryRow(ctx, quarantineRaw, workspaceID, quarantineID)
+	var raw []byte
+	err := row.Scan(&raw)
+	return raw, err
+}
+
+const quarantineReplayed = `-- name: QuarantineReplayed :exec
+update quarantine q set replayed_at = now(), outcome = r.outcome, tries = q.tries + 1, asked_at = null, raw = ''
+from (select unnest($1::uuid[]) as workspace_id, unnest($2::uuid[]) as quarantine_id, unnest($3::text[]) as outcome) r
+where q.workspace_id = r.workspace_id and q.quarantine_id = r.quarantine_id
+`
+
+type QuarantineReplayedParams struct {
+	Workspaces []uuid.UUID
+	Ids        []uuid.UUID
+	Outcomes   []string
+}
+
+// They are facts now, so what was kept goes.
+func (q *Queries) QuarantineReplayed(ctx context.Context, arg QuarantineReplayedParams) error {
+	_, err := q.db.Exec(ctx, quarantineReplayed, arg.Workspaces, arg.Ids, arg.Outcomes)
 	return err
 }

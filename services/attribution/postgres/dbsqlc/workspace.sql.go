@@ -23,6 +23,30 @@ func (q *Queries) WorkspaceClose(ctx context.Context, workspaceID uuid.UUID) err
 	return err
 }
 
+const workspaceCountErased = `-- name: WorkspaceCountErased :exec
+
+insert into ledger_erased (shard, hits)
+select t.shard, sum(t.hits)::bigint
+from (
+  select l.shard, l.stored + l.duplicate + l.conflict + l.rejected as hits from ledger l where l.workspace_id = $1
+  union all
+  select b.shard, b.stored + b.duplicate + b.conflict + b.rejected from ledger_batch b where b.workspace_id = $1
+  union all
+  select d.shard, 1 from touched d where d.workspace_id = $1
+) t
+group by t.shard
+order by t.shard
+on conflict (shard) do update set hits = ledger_erased.hits + excluded.hits
+`
+
+// The rows of one workspace, what refers to others first. Whoever calls these holds
+// the workspace's lock, so that derive writes none of them meanwhile.
+// Comes first. The receipts of these hits stay: that there were so many has to stay too.
+func (q *Queries) WorkspaceCountErased(ctx context.Context, workspaceID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, workspaceCountErased, workspaceID)
+	return err
+}
+
 const workspaceDelete = `-- name: WorkspaceDelete :exec
 delete from workspace where workspace_id = $1
 `
@@ -195,12 +219,9 @@ func (q *Queries) WorkspaceDeleteSource(ctx context.Context, workspaceID uuid.UU
 }
 
 const workspaceDeleteTouched = `-- name: WorkspaceDeleteTouched :exec
-
 delete from touched where workspace_id = $1
 `
 
-// The rows of one workspace, what refers to others first. Whoever calls these holds
-// the workspace's lock, so that derive writes none of them meanwhile.
 func (q *Queries) WorkspaceDeleteTouched(ctx context.Context, workspaceID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, workspaceDeleteTouched, workspaceID)
 	return err

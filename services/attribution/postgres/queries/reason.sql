@@ -30,10 +30,3 @@ where workspace_id = @workspace_id and identity_version = @identity_version and 
 select
   (exists (select from source s where s.workspace_id = @workspace_id))::boolean as sources,
   (exists (select from fact f where f.workspace_id = @workspace_id))::boolean as facts;
-
--- name: ReasonRefused :many
-select quarantine_id, source_id, reason, detail, tries, received_at, replayed_at
-from quarantine
-where workspace_id = @workspace_id and (sqlc.narg(reason)::text is null or reason = sqlc.narg(reason))
-order by received_at desc, quarantine_id
-limit @most;

@@ -18,6 +18,21 @@ select 1 from workspace where workspace_id = @workspace_id for update;
 -- The rows of one workspace, what refers to others first. Whoever calls these holds
 -- the workspace's lock, so that derive writes none of them meanwhile.
 
+-- name: WorkspaceCountErased :exec
+-- Comes first. The receipts of these hits stay: that there were so many has to stay too.
+insert into ledger_erased (shard, hits)
+select t.shard, sum(t.hits)::bigint
+from (
+  select l.shard, l.stored + l.duplicate + l.conflict + l.rejected as hits from ledger l where l.workspace_id = @workspace_id
+  union all
+  select b.shard, b.stored + b.duplicate + b.conflict + b.rejected from ledger_batch b where b.workspace_id = @workspace_id
+  union all
+  select d.shard, 1 from touched d where d.workspace_id = @workspace_id
+) t
+group by t.shard
+order by t.shard
+on conflict (shard) do update set hits = ledger_erased.hits + excluded.hits;
+
 -- name: WorkspaceDeleteTouched :exec
 delete from touched where workspace_id = @workspace_id;
 
