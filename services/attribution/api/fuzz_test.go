@@ -5,17 +5,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/touchline/touchline/services/internal/corpus"
+	"github.com/touchline/touchline/services/internal/corpustest"
 )
 
 // fuzzBody fuzzes the body of a call, over the real router and a real database.
 func fuzzBody(f *testing.F, call string) {
 	f.Helper()
 	flood := newFlood(f)
-	c := corpus.Seeds(f)
+	c := corpustest.Seeds(f)
 	values, n := c.Values(), 0
 	for _, item := range bodies()[call] {
-		for _, form := range corpus.Holes(f, item) {
+		for _, form := range corpustest.Holes(f, item) {
 			for range 3 {
 				f.Add(form.With(values[n%len(values)]))
 				n += 7
@@ -38,7 +38,7 @@ func FuzzPolicy(f *testing.F)    { fuzzBody(f, "PUT /v1/policy") }
 func fuzzAddress(f *testing.F, name string, calls map[string]string) {
 	f.Helper()
 	flood := newFlood(f)
-	c := corpus.Seeds(f)
+	c := corpustest.Seeds(f)
 	for _, list := range [][]string{c.Strings, c.Numbers, c.Times} {
 		for _, s := range list {
 			f.Add(s)
@@ -54,7 +54,7 @@ func fuzzAddress(f *testing.F, name string, calls map[string]string) {
 // FuzzQuery fuzzes the whole query of the calls that have one.
 func FuzzQuery(f *testing.F) {
 	flood := newFlood(f)
-	c := corpus.Seeds(f)
+	c := corpustest.Seeds(f)
 	names := []string{"model", "conversion", "campaign", "template", "channel", "from", "to", "order", "limit", "cursor", "pii", "reason"}
 	for i, s := range append(c.Strings, c.Times...) {
 		f.Add(names[i%len(names)] + "=" + url.QueryEscape(s))

@@ -167,7 +167,7 @@ func TestQuarantine_ReplayShowDrop(t *testing.T) {
 	type item struct {
 		State, Receipt string
 		Replayable     bool
-		WhyNot         string `json:"why_not"`
+		Obstacle         string `json:"obstacle"`
 		Raw            *string
 	}
 	show := func(id uuid.UUID, bearer string, headers ...string) (got item) {
@@ -181,7 +181,7 @@ func TestQuarantine_ReplayShowDrop(t *testing.T) {
 		t.Error("the platform sees bytes")
 	}
 	for _, id := range []uuid.UUID{wire, lost} {
-		if got := show(id, admin); got.Replayable || got.WhyNot == "" {
+		if got := show(id, admin); got.Replayable || got.Obstacle == "" {
 			t.Errorf("%+v", got)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/token"
-	"github.com/touchline/touchline/services/internal/corpus"
+	"github.com/touchline/touchline/services/internal/corpustest"
 )
 
 // flood throws bad input at the API and judges the answers.
@@ -162,7 +162,7 @@ func bodies() map[string][]string {
 }
 
 // all throws the inputs at every place, or each at a few when there are many.
-func (f *flood) all(t *testing.T, c corpus.Corpus, spread int) {
+func (f *flood) all(t *testing.T, c corpustest.Corpus, spread int) {
 	t.Helper()
 	n := 0
 	throw := func(call, target, body string, headers ...string) {
@@ -182,9 +182,9 @@ func (f *flood) all(t *testing.T, c corpus.Corpus, spread int) {
 	values := c.Values()
 	for call, items := range bodies() {
 		_, path, _ := strings.Cut(call, " ")
-		var forms []corpus.Form
+		var forms []corpustest.Form
 		for _, item := range items {
-			forms = append(forms, corpus.Holes(t, item)...)
+			forms = append(forms, corpustest.Holes(t, item)...)
 		}
 		for _, form := range forms {
 			for _, value := range values {
@@ -214,18 +214,18 @@ func (f *flood) readBack(t testing.TB) {
 
 func TestBadInput_Own(t *testing.T) {
 	t.Parallel()
-	newFlood(t).all(t, corpus.Own(), 5)
+	newFlood(t).all(t, corpustest.Own(), 5)
 }
 
 func TestCorpora(t *testing.T) {
 	t.Parallel()
-	newFlood(t).all(t, corpus.Read(t), 97)
+	newFlood(t).all(t, corpustest.Read(t), 97)
 }
 
 // The JSON suite as the body of every call that takes one: what is no JSON is 400.
 func TestCorpora_JSON(t *testing.T) {
 	t.Parallel()
-	c := corpus.Read(t)
+	c := corpustest.Read(t)
 	f := newFlood(t)
 	for call := range bodies() {
 		_, path, _ := strings.Cut(call, " ")
@@ -246,8 +246,8 @@ func TestBadInput_SourcesAreReadBack(t *testing.T) {
 	t.Parallel()
 	f := newFlood(t)
 	made := map[string]string{}
-	for _, s := range corpus.Own().Strings {
-		body := fmt.Sprintf(`{"kind":"webhook","name":%s,"config":{"secret":%s}}`, corpus.Quote(s), corpus.Quote("12345678"+s))
+	for _, s := range corpustest.Own().Strings {
+		body := fmt.Sprintf(`{"kind":"webhook","name":%s,"config":{"secret":%s}}`, corpustest.Quote(s), corpustest.Quote("12345678"+s))
 		got := f.r.call(http.MethodPost, "/v1/sources", f.bearer["POST /v1/sources"], body)
 		if got.status != http.StatusCreated {
 			continue

@@ -48,12 +48,12 @@ func (s *Server) refused(ctx context.Context, asked dbsqlc.QuarantineFindParams)
 }
 
 func refusedOf(r *dbsqlc.QuarantineFindRow) gen.Refused {
-	why := postgres.WhyNotReplayed(r)
+	why := postgres.ObstacleReplayed(r)
 	return gen.Refused{
 		Id: r.QuarantineID, SourceId: r.SourceID, Reason: r.Reason, Detail: r.Detail, Tries: int(r.Tries),
 		ReceivedAt: row.InstantOf(r.ReceivedAt), ReplayedAt: row.MaybeInstant(r.ReplayedAt),
 		Receipt: stream.Run{Epoch: r.Epoch, Shard: int(r.Shard), First: r.Number, Last: r.Number}.String(),
-		State:   gen.RefusedState(r.State), Outcome: r.Outcome, Replayable: why == "", WhyNot: why,
+		State:   gen.RefusedState(r.State), Outcome: r.Outcome, Replayable: why == "", Obstacle: why,
 	}
 }
 
@@ -69,7 +69,7 @@ func (s *Server) ShowQuarantine(ctx context.Context, request gen.ShowQuarantineR
 	r := refusedOf(&found[0])
 	answer := gen.ShowQuarantine200JSONResponse{
 		Id: r.Id, SourceId: r.SourceId, Reason: r.Reason, Detail: r.Detail, Tries: r.Tries, ReceivedAt: r.ReceivedAt, ReplayedAt: r.ReplayedAt,
-		Receipt: r.Receipt, State: gen.RefusedItemState(r.State), Outcome: r.Outcome, Replayable: r.Replayable, WhyNot: r.WhyNot,
+		Receipt: r.Receipt, State: gen.RefusedItemState(r.State), Outcome: r.Outcome, Replayable: r.Replayable, Obstacle: r.Obstacle,
 	}
 	now := sessionOf(ctx)
 	if !now.seesPersons() || found[0].Kept == 0 {
@@ -187,7 +187,7 @@ func (s *Server) ListGaps(ctx context.Context, request gen.ListGapsRequestObject
 
 func gapOf(g *dbsqlc.SequenceGap) gen.Gap {
 	run := stream.Run{Epoch: g.Epoch, Shard: int(g.Shard), First: g.First, Last: g.Last}
-	gap := gen.Gap{Receipts: run.String(), Hits: run.Len(), State: "open", FoundAt: row.InstantOf(g.FoundAt), ClosedAt: row.MaybeInstant(g.ClosedAt)}
+	gap := gen.Gap{Receipts: run.String(), Count: run.Len(), State: "open", FoundAt: row.InstantOf(g.FoundAt), ClosedAt: row.MaybeInstant(g.ClosedAt)}
 	switch {
 	case g.WrittenOffAt != nil:
 		gap.State, gap.ClosedAt = "written_off", row.MaybeInstant(g.WrittenOffAt)

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/touchline/touchline/services/internal/corpus"
+	"github.com/touchline/touchline/services/internal/corpustest"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -95,10 +95,10 @@ func TestBadInput_IsReadBack(t *testing.T) {
 
 // readable are strings as the edge passes them on: clean, and short enough for an id.
 func readable(t *testing.T) []string {
-	own := corpus.Own()
+	own := corpustest.Own()
 	all := own.Strings
-	if os.Getenv(corpus.Env) != "" {
-		for i, s := range corpus.Read(t).Strings {
+	if os.Getenv(corpustest.Env) != "" {
+		for i, s := range corpustest.Read(t).Strings {
 			if i%20 == 0 {
 				all = append(all, s)
 			}

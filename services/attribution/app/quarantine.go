@@ -102,7 +102,7 @@ func QuarantineShow(ctx context.Context, pool *postgres.Pool, ring *digest.Ring,
 	receipt := stream.Run{Epoch: r.Epoch, Shard: int(r.Shard), First: r.Number, Last: r.Number}
 	fmt.Fprintf(ask.Out, "id        %s\nreceipt   %s\nsource    %s\nreceived  %s\nreason    %s\ndetail    %s\nstate     %s %s\ntries     %d\n",
 		r.QuarantineID, receipt, r.SourceID, r.ReceivedAt.UTC().Format(time.RFC3339Nano), r.Reason, r.Detail, r.State, r.Outcome, r.Tries)
-	if why := postgres.WhyNotReplayed(r); why != "" {
+	if why := postgres.ObstacleReplayed(r); why != "" {
 		fmt.Fprintf(ask.Out, "replay    no: %s\n", why)
 	}
 	if r.Kept == 0 {

@@ -2,8 +2,8 @@ package postgres
 
 import "github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 
-// WhyNotReplayed says why a row of the quarantine can not be replayed; empty: it can.
-func WhyNotReplayed(row *dbsqlc.QuarantineFindRow) string {
+// ObstacleReplayed says why a row of the quarantine can not be replayed; empty: it can.
+func ObstacleReplayed(row *dbsqlc.QuarantineFindRow) string {
 	switch {
 	case row.ReplayedAt != nil:
 		return "it was replayed already"

@@ -7,21 +7,21 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/touchline/touchline/services/internal/corpus"
+	"github.com/touchline/touchline/services/internal/corpustest"
 	"github.com/touchline/touchline/services/tracking/intake"
 )
 
 // hole is a place in the item of an endpoint that takes some value.
 type hole struct {
 	endpoint
-	corpus.Form // of the item
+	corpustest.Form // of the item
 }
 
 func holes(t testing.TB) []hole {
 	t.Helper()
 	var all []hole
 	for _, p := range endpoints() {
-		for _, form := range corpus.Holes(t, p.item) {
+		for _, form := range corpustest.Holes(t, p.item) {
 			all = append(all, hole{p, form})
 		}
 	}
@@ -46,7 +46,7 @@ func every(t *testing.T, run func(t *testing.T, b *bench, holes []hole)) {
 // Our own bad input, everywhere, alone and between two good items, which are kept.
 func TestBadInput_Own(t *testing.T) {
 	t.Parallel()
-	own := corpus.Own()
+	own := corpustest.Own()
 	every(t, func(t *testing.T, b *bench, holes []hole) {
 		for _, h := range holes {
 			for _, value := range own.Values() {
@@ -150,8 +150,8 @@ func TestBadInput_NoNumberInABatch(t *testing.T) {
 func TestBadInput_Times(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	for _, text := range corpus.Own().Times {
-		for _, value := range []string{corpus.Quote(text), text} {
+	for _, text := range corpustest.Own().Times {
+		for _, value := range []string{corpustest.Quote(text), text} {
 			b.judged(t, http.MethodPost, "/v1/track?key=server-key", `{"event":"E","userId":"u","timestamp":`+value+`,"sentAt":`+value+`}`)
 			for _, h := range b.appender.all() {
 				if at := h.Fact.At.Time(); at.After(testNow.AddDate(0, 0, 1)) || at.Year() < 2010 {

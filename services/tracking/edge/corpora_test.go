@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/touchline/touchline/services/internal/corpus"
+	"github.com/touchline/touchline/services/internal/corpustest"
 )
 
 // The corpora are large and the fields many: each string goes to every field, but the
@@ -18,10 +18,10 @@ const spread = 7
 
 func TestCorpora_Values(t *testing.T) {
 	t.Parallel()
-	c := corpus.Read(t)
-	rest := corpus.Corpus{Strings: c.Strings, Numbers: c.Numbers, Times: c.Times}
+	c := corpustest.Read(t)
+	rest := corpustest.Corpus{Strings: c.Strings, Numbers: c.Numbers, Times: c.Times}
 	texts := rest.Values()
-	rest = corpus.Corpus{Phones: c.Phones}
+	rest = corpustest.Corpus{Phones: c.Phones}
 	phones := rest.Values()
 	every(t, func(t *testing.T, b *bench, holes []hole) {
 		for i, h := range holes {
@@ -46,7 +46,7 @@ func TestCorpora_Values(t *testing.T) {
 
 func TestCorpora_Queries(t *testing.T) {
 	t.Parallel()
-	c := corpus.Read(t)
+	c := corpustest.Read(t)
 	b := newBench(t)
 	for _, list := range [][]string{c.Strings, c.Numbers, c.Times, c.Phones} {
 		for _, s := range list {
@@ -66,7 +66,7 @@ func TestCorpora_Queries(t *testing.T) {
 // Headers as no client library would send them; the server would refuse some before us.
 func TestCorpora_Headers(t *testing.T) {
 	t.Parallel()
-	c := corpus.Read(t)
+	c := corpustest.Read(t)
 	b := newBench(t)
 	names := []string{
 		"User-Agent", "Referer", "Origin", "Authorization", "SentAt", "Content-Type", "Content-Encoding", "X-Forwarded-For", "X-Request-Id",
@@ -106,7 +106,7 @@ func free(name string) (accepted bool) {
 // in an item.
 func TestCorpora_JSON(t *testing.T) {
 	t.Parallel()
-	c := corpus.Read(t)
+	c := corpustest.Read(t)
 	every(t, func(t *testing.T, b *bench, holes []hole) {
 		whatsapp := strings.HasPrefix(holes[0].name, "whatsapp") // which Meta signed: kept whatever it is
 		for _, text := range c.JSON {
@@ -128,7 +128,7 @@ func TestCorpora_JSON(t *testing.T) {
 // mended tells the texts that are refused as an item of a batch and not as the batch:
 // those that are JSON but for the words that some languages write for numbers, or for
 // how deep they nest.
-func mended(h endpoint, text corpus.Text) bool {
+func mended(h endpoint, text corpustest.Text) bool {
 	plain := strings.NewReplacer("Infinity", "0       ", "NaN", "0  ").Replace(string(text.Body))
 	return h.batch && (json.Valid([]byte(plain)) || text.Name == "i_depth_100000")
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/touchline/touchline/services/internal/corpus"
+	"github.com/touchline/touchline/services/internal/corpustest"
 	"github.com/touchline/touchline/services/internal/registry"
 )
 
@@ -16,13 +16,13 @@ import (
 // commit.
 func fixtures(t *testing.T, folder string) []string {
 	t.Helper()
-	root := os.Getenv(corpus.Env)
+	root := os.Getenv(corpustest.Env)
 	if root == "" {
-		t.Skipf("skipped: %s is not set, and this test replays the payloads of that folder", corpus.Env)
+		t.Skipf("skipped: %s is not set, and this test replays the payloads of that folder", corpustest.Env)
 	}
 	files, err := filepath.Glob(filepath.Join(root, "fixtures", folder, "*.json"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no payloads under %s: %v", corpus.Env, err)
+		t.Fatalf("no payloads under %s: %v", corpustest.Env, err)
 	}
 	return files
 }

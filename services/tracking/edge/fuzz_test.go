@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/touchline/touchline/services/internal/corpus"
+	"github.com/touchline/touchline/services/internal/corpustest"
 )
 
 // fuzzBody fuzzes the body of the endpoints with a path, over the real router. Seeds
 // are their items with a bad input in some field, and bad JSON whole.
 func fuzzBody(f *testing.F, path string) {
 	f.Helper()
-	c := corpus.Seeds(f)
+	c := corpustest.Seeds(f)
 	var send endpoint
 	n := 0
 	texts := c.Values()
@@ -54,7 +54,7 @@ func FuzzWebhook(f *testing.F)  { fuzzBody(f, "/webhooks/webhook/"+webhookID) }
 // fuzzQuery fuzzes what follows the question mark.
 func fuzzQuery(f *testing.F, path, fixed string, names ...string) {
 	f.Helper()
-	c := corpus.Seeds(f)
+	c := corpustest.Seeds(f)
 	for _, list := range [][]string{c.Strings, c.Numbers, c.Times, c.Phones} {
 		for i, s := range list {
 			f.Add(url.Values{names[i%len(names)]: {s}}.Encode(), s)
@@ -81,7 +81,7 @@ func FuzzSettings(f *testing.F) { fuzzQuery(f, "/sourceConfig", "x=1", "writeKey
 
 // FuzzHeaders fuzzes the headers that the edge reads, before a body that is good.
 func FuzzHeaders(f *testing.F) {
-	c := corpus.Seeds(f)
+	c := corpustest.Seeds(f)
 	for i, s := range c.Strings {
 		f.Add(s, c.UserAgents[i%len(c.UserAgents)], c.Times[i%len(c.Times)], s)
 	}

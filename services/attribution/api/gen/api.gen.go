@@ -912,8 +912,8 @@ type Refused struct {
 	State      RefusedState       `json:"state"`
 	Tries      int                `json:"tries"`
 
-	// WhyNot Why it can not be replayed; else empty.
-	WhyNot string `json:"why_not"`
+	// Obstacle Why it can not be replayed; else empty.
+	Obstacle string `json:"obstacle"`
 }
 
 // RefusedState defines model for Refused.State.
@@ -954,8 +954,8 @@ type RefusedItem struct {
 	State      RefusedItemState   `json:"state"`
 	Tries      int                `json:"tries"`
 
-	// WhyNot Why it can not be replayed; else empty.
-	WhyNot string `json:"why_not"`
+	// Obstacle Why it can not be replayed; else empty.
+	Obstacle string `json:"obstacle"`
 }
 
 // RefusedItemState defines model for RefusedItem.State.

@@ -1,4 +1,4 @@
-package corpus
+package corpustest
 
 import (
 	"encoding/json"

@@ -1,7 +1,7 @@
-// Package corpus reads the bad input that tests throw at every endpoint: strings, JSON
+// Package corpustest reads the bad input that tests throw at every endpoint: strings, JSON
 // texts, numbers, times, phones and user agents of public collections, which are not
 // ours to commit, beside a few of our own, which are always there.
-package corpus
+package corpustest
 
 import (
 	"bufio"
