@@ -74,19 +74,18 @@ func balance(workspace uuid.UUID, shards []stream.ShardBooks, terms []dbsqlc.Ing
 		}
 		return sources[id]
 	}
-	for _, shard := range shards {
-		for field, n := range shard.Accepted {
+	each := func(counts map[string]int64, add func(b *gen.SourceBooks, n int64)) {
+		for field, n := range counts {
 			if id, ours := sourceOf(workspace, field); ours {
-				of(id).Accepted += n
+				add(of(id), n)
 			}
 		}
-		for _, waiting := range []map[string]int64{shard.InFlight, shard.Spooled} {
-			for field, n := range waiting {
-				if id, ours := sourceOf(workspace, field); ours {
-					of(id).Pending += n
-				}
-			}
-		}
+	}
+	pending := func(b *gen.SourceBooks, n int64) { b.Pending += n }
+	for _, shard := range shards {
+		each(shard.Accepted, func(b *gen.SourceBooks, n int64) { b.Accepted += n })
+		each(shard.InFlight, pending)
+		each(shard.Spooled, pending)
 	}
 	for _, t := range terms {
 		b := of(t.SourceID)
