@@ -175,8 +175,8 @@ func TestAccess_OtherWorkspacesAreNotThere(t *testing.T) {
 	other, _ := r.workspace(nil)
 	for _, call := range r.spec() {
 		method, path, _ := strings.Cut(call, " ")
-		if call == "POST /v1/workspaces" || strings.Contains(path, "{id}") {
-			continue
+		if call == "POST /v1/workspaces" || call == "GET /v1/ingestion/gaps" || strings.Contains(path, "{id}") {
+			continue // of no one workspace, or of one object
 		}
 		path = strings.ReplaceAll(path, "{version}", "1")
 		theirs := r.call(method, path, r.token(token.Admin, workspace), bodyOf(call), "X-Workspace", other.String())

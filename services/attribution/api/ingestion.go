@@ -74,17 +74,18 @@ func balance(workspace uuid.UUID, shards []stream.ShardBooks, terms []dbsqlc.Ing
 		}
 		return sources[id]
 	}
-	each := func(fields map[string]int64, add func(b *gen.SourceBooks, n int64)) {
-		for field, n := range fields {
+	each := func(counts map[string]int64, add func(b *gen.SourceBooks, n int64)) {
+		for field, n := range counts {
 			if id, ours := sourceOf(workspace, field); ours {
 				add(of(id), n)
 			}
 		}
 	}
+	pending := func(b *gen.SourceBooks, n int64) { b.Pending += n }
 	for _, shard := range shards {
 		each(shard.Accepted, func(b *gen.SourceBooks, n int64) { b.Accepted += n })
-		each(shard.InFlight, func(b *gen.SourceBooks, n int64) { b.Pending += n })
-		each(shard.Spooled, func(b *gen.SourceBooks, n int64) { b.Pending += n })
+		each(shard.InFlight, pending)
+		each(shard.Spooled, pending)
 	}
 	for _, t := range terms {
 		b := of(t.SourceID)

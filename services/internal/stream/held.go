@@ -29,8 +29,8 @@ func (r Run) String() string {
 // Len is how many receipts it is.
 func (r Run) Len() int64 { return r.Last - r.First + 1 }
 
-// heldStep is how many entries one script call looks at: about a millisecond, during
-// which Redis does nothing else. Measured with entries of 600 bytes.
+// heldStep is how many entries one script call looks at, during
+// which Redis does nothing else. A guess: about a millisecond.
 const heldStep = 1000
 
 // Held is what is in the stream of one shard.
@@ -61,8 +61,7 @@ func (p *Probe) Books(ctx context.Context) ([]ShardBooks, error) {
 
 // Held lists the receipts that are in a shard's stream. It looks at the stream
 // piece by piece, so it is of no one instant: what was there when it began and is not
-// in the answer was settled before it ended. Its time grows with the stream, some
-// seconds for a million entries.
+// in the answer was settled before it ended. Its time grows with the stream.
 func (p *Probe) Held(ctx context.Context, shard int) (Held, error) {
 	held := Held{Fields: map[string]int64{}}
 	if err := p.cfg.checkShard(shard); err != nil {
@@ -155,6 +154,6 @@ func (p *Probe) Surplus(ctx context.Context, shard int) (surplus map[string]int6
 	return surplus, true, nil
 }
 
-// MaxSurplus bounds the stream that [Probe.Surplus] looks at, in entries: some tens of
+// MaxSurplus bounds the stream that [Probe.Surplus] looks at, in entries. A guess: some tens of
 // milliseconds of Redis' time.
 const MaxSurplus = 20_000

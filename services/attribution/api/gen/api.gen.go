@@ -741,10 +741,10 @@ type FindingSeverity string
 // Gap defines model for Gap.
 type Gap struct {
 	ClosedAt *MaybeInstant `json:"closed_at"`
+	Count    int64         `json:"count"`
 
 	// FoundAt RFC 3339, UTC, microseconds.
 	FoundAt Instant `json:"found_at"`
-	Hits    int64   `json:"hits"`
 
 	// Receipts epoch-shard-number, or epoch-shard-first..last
 	Receipts     string   `json:"receipts"`
@@ -897,6 +897,9 @@ type Refused struct {
 	Detail string             `json:"detail"`
 	Id     openapi_types.UUID `json:"id"`
 
+	// Obstacle Why it can not be replayed; else empty.
+	Obstacle string `json:"obstacle"`
+
 	// Outcome What it counts as since it was replayed; else empty.
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason"`
@@ -911,9 +914,6 @@ type Refused struct {
 	SourceId   openapi_types.UUID `json:"source_id"`
 	State      RefusedState       `json:"state"`
 	Tries      int                `json:"tries"`
-
-	// Obstacle Why it can not be replayed; else empty.
-	Obstacle string `json:"obstacle"`
 }
 
 // RefusedState defines model for Refused.State.
@@ -936,6 +936,9 @@ type RefusedItem struct {
 	Detail string             `json:"detail"`
 	Id     openapi_types.UUID `json:"id"`
 
+	// Obstacle Why it can not be replayed; else empty.
+	Obstacle string `json:"obstacle"`
+
 	// Outcome What it counts as since it was replayed; else empty.
 	Outcome string `json:"outcome"`
 
@@ -953,9 +956,6 @@ type RefusedItem struct {
 	SourceId   openapi_types.UUID `json:"source_id"`
 	State      RefusedItemState   `json:"state"`
 	Tries      int                `json:"tries"`
-
-	// Obstacle Why it can not be replayed; else empty.
-	Obstacle string `json:"obstacle"`
 }
 
 // RefusedItemState defines model for RefusedItem.State.
