@@ -14,12 +14,15 @@
 -- is written, so that a wrong type of either key refuses the script as a whole,
 -- and the first write is XADD, so that a full memory does too.
 --
+-- Flushes may overlap: what a spool brings is cut otherwise than what an edge sent.
+--
 -- Hits that announce.lua has told of (the numbers up to announced:<epoch>) are in the
 -- books already: they only move from spooled to in flight.
 local mark = 'epoch:' .. ARGV[1]
 local first = tonumber(ARGV[2])
 local last = first + (#ARGV - 2) / 2 - 1
-if tonumber(redis.call('HGET', KEYS[2], mark) or '0') >= last then
+local applied = tonumber(redis.call('HGET', KEYS[2], mark) or '0')
+if applied >= last then
   return 0
 end
 local told = 'announced:' .. ARGV[1]
@@ -28,14 +31,16 @@ local counts, spooled, order = {}, {}, {}
 for i = 3, #ARGV, 2 do
   local field = ARGV[i]
   local number = first + (i - 3) / 2
-  redis.call('XADD', KEYS[1], '*', 'n', string.format('%.0f', number), 'e', ARGV[1], 'w', field, 'h', ARGV[i + 1])
-  if not counts[field] then
-    counts[field], spooled[field] = 0, 0
-    order[#order + 1] = field
-  end
-  counts[field] = counts[field] + 1
-  if number <= announced then
-    spooled[field] = spooled[field] + 1
+  if number > applied then
+    redis.call('XADD', KEYS[1], '*', 'n', string.format('%.0f', number), 'e', ARGV[1], 'w', field, 'h', ARGV[i + 1])
+    if not counts[field] then
+      counts[field], spooled[field] = 0, 0
+      order[#order + 1] = field
+    end
+    counts[field] = counts[field] + 1
+    if number <= announced then
+      spooled[field] = spooled[field] + 1
+    end
   end
 end
 for _, field in ipairs(order) do

@@ -144,6 +144,9 @@ func (k *keeper) run(ctx context.Context) {
 func (k *keeper) drain(ctx context.Context) bool {
 	d := drain{keeper: k}
 	for !k.rested() {
+		if d.begun && d.finish(ctx) {
+			continue
+		}
 		f, behind, err := d.next()
 		if errors.Is(err, io.EOF) { // all that is left of the log is damaged
 			d.drop(behind)
@@ -246,6 +249,36 @@ func (d *drain) send(ctx context.Context, f flush) bool {
 		}
 		attempt, pause = min(2*attempt, attemptMost), min(2*pause, backoffMost)
 	}
+}
+
+// finish brings the rest of the log to Redis if it is one flush, while new ones wait:
+// otherwise there would be one more each time, and the log never empty. It returns
+// false when there is more, or Redis does not answer at once.
+func (d *drain) finish(ctx context.Context) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f, behind, err := d.next()
+	if err != nil {
+		return false
+	}
+	if _, _, err := d.log.Read(behind); !errors.Is(err, io.EOF) {
+		return false
+	}
+	if f.last() > d.known {
+		if err := d.line.append(ctx, f, d.line.cfg.attempt); err != nil {
+			return false
+		}
+		d.hits += len(f.payloads)
+		d.metrics.drained.Add(float64(len(f.payloads)))
+	}
+	d.drop(behind)
+	if d.log.Empty() && d.keeping {
+		d.keeping = false
+		d.metrics.spooling.Dec()
+		// What may be kept from here on is in doubt again.
+		*d = drain{keeper: d.keeper, hits: d.hits}
+	}
+	return true
 }
 
 // begin finds out what Redis has, once it has the first flush: nothing of this epoch

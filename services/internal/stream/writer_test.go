@@ -76,7 +76,10 @@ func TestWriter_Append(t *testing.T) {
 			t.Fatal(err)
 		}
 		count := map[string]int64{field(hits[0].Workspace, hits[0].Fact.Source): 3}
-		wantBooks := ShardBooks{Shard: receipt.Shard, Accepted: count, InFlight: count, Spooled: map[string]int64{}, Settled: map[uuid.UUID]int64{}}
+		wantBooks := ShardBooks{
+			Shard: receipt.Shard, Accepted: count, InFlight: count, Spooled: map[string]int64{}, Settled: map[uuid.UUID]int64{},
+			Appended: map[uuid.UUID]int64{w.Epoch(): receipt.Number + 2}, Announced: map[uuid.UUID]int64{},
+		}
 		if diff := cmp.Diff(wantBooks, books[receipt.Shard]); diff != "" {
 			t.Errorf("books (-want +got):\n%s", diff)
 		}
