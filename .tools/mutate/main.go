@@ -29,6 +29,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 2, "test binaries at a time")
 	flag.StringVar(&o.checks, "rapid", "30", "checks of each property of pgregory.net/rapid")
 	flag.StringVar(&o.skip, "skip", "^(TestDependencies|Benchmark)", "tests that are not run, as a regular expression")
+	flag.DurationVar(&shortest, "limit", shortest, "least time that the tests of a package are given; more on a busy machine")
 	share := flag.Float64("share", 1, "share of the mutants that is run, from 0 to 1")
 	seed := flag.Uint64("seed", 1, "chooses the share")
 	least := flag.Float64("least", 0, "per cent killed below which a package fails")

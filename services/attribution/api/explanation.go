@@ -143,6 +143,8 @@ func (x *explainer) unknown() error {
 			"Something of this id has been reported, but policy version %d has no conversion for it. Names of events are compared letter by letter.", x.version.Version))
 	case x.asked.At == nil && strings.Contains(x.id, "m_"):
 		return problem(http.StatusNotFound, "Nothing of this id has been reported. An opaque id (m_…) is found only with ?at=, the event_at of its row.")
+	case !strings.HasPrefix(x.id, "order:"):
+		return problem(http.StatusNotFound, "Nothing of this id has been reported. Of an order the id is order:<order_id>, percent-encoded.")
 	}
 	return problem(http.StatusNotFound, "Nothing of this id has been reported.")
 }

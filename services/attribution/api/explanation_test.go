@@ -210,10 +210,11 @@ func TestExplanation_RefundsAndWhatDoesNotCount(t *testing.T) {
 	}
 	for asked, detail := range map[string]string{
 		explanationPath("order:x", ""):                           "Nothing of this id",
+		explanationPath("A/1 50%25", ""):                         "order:<order_id>",
 		explanationPath("m_AAAAAAAAAAAAAAAAAAAAAA", ""):          "?at=",
 		explanationPath("p1", ""):                                "no conversion for it",
 		explanationPath("e3", "?conversion=chat"):                "Known to: purchase, daily, vip.",
-		explanationPath("e3", "?version=7"):                      "no such thing",
+		explanationPath("e3", "?version=7"):                      "no policy version 7",
 		explanationPath("e3", "?at=2026-11-20T10:10:00.000001Z"): "at this instant",
 		"/v1/conversions/" + uuid.NewString() + "/explanation":   "Nothing of this id",
 	} {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -144,5 +145,9 @@ func policyAsked(ctx context.Context, tx *postgres.Tx, workspace uuid.UUID, vers
 	if version == nil {
 		return tx.PolicyInForce(ctx, workspace)
 	}
-	return tx.PolicyGet(ctx, workspace, *version)
+	asked, err := tx.PolicyVersion(ctx, workspace, *version)
+	if errors.Is(err, postgres.ErrNotFound) {
+		return asked, problem(http.StatusNotFound, fmt.Sprintf("There is no policy version %d. GET /v1/policy/versions lists those that there are.", *version))
+	}
+	return asked, err
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -113,6 +114,10 @@ func (s *Server) GetPolicyComparison(ctx context.Context, request gen.GetPolicyC
 		found, err = tx.ComparisonLookup(ctx, caller.workspace, int(request.Version))
 		return err
 	})
+	if errors.Is(err, postgres.ErrNotFound) {
+		return nil, problem(http.StatusNotFound, fmt.Sprintf(
+			"Policy version %d has no comparison: a version gets one when it was built beside another and is complete. GET /v1/policy/versions shows which were.", request.Version))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read comparison: %w", err)
 	}

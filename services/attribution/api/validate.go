@@ -100,12 +100,23 @@ func refusal(err error) error {
 	return problem(status, detail, faults...)
 }
 
+// parameterKinds says what a parameter has to be, where the validator does not.
+var parameterKinds = map[string]string{
+	"boolean": "must be true or false",
+	"integer": "must be a whole number that is not too large",
+}
+
 func parameterFault(request *openapi3filter.RequestError) httpserver.FieldError {
 	mark := "?"
 	if request.Parameter.In != openapi3.ParameterInQuery {
 		mark = request.Parameter.In + " "
 	}
 	detail := "is not valid"
+	if schema := request.Parameter.Schema; schema != nil && schema.Value != nil && schema.Value.Type != nil {
+		if wanted, ok := parameterKinds[strings.Join(schema.Value.Type.Slice(), " ")]; ok {
+			detail = wanted
+		}
+	}
 	for _, one := range flatten(request.Err) {
 		var schema *openapi3.SchemaError
 		if errors.As(one, &schema) && schema.Reason != "" {

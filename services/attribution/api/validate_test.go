@@ -15,6 +15,8 @@ func TestValidate_FaultsAreForPeople(t *testing.T) {
 	workspace, _ := r.workspace(nil)
 	for query, want := range map[string]string{
 		"limit=0":        "minimum: got 0, want 1",
+		"limit=some":     "must be a whole number",
+		"pii=plain":      "must be true or false",
 		"from=yesterday": "'yesterday' is not valid date-time",
 	} {
 		var answer httpserver.Problem

@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // tiers lists the tiers, strongest first.
@@ -48,11 +49,19 @@ func (p *Policy) checkPositions(r *reader) {
 	}
 }
 
-// nearest returns the candidate that differs least from text, quoted.
+// nearest returns the candidate that differs least from text, quoted. Letter case does
+// not count, and of equally near ones that which begins with the text is meant: "OFF"
+// and "of" are off, not on.
 func nearest(text string, candidates []string) string {
+	text = strings.ToLower(text)
 	best, bestDistance := "", -1
 	for _, c := range candidates {
-		if d := distance(clip(text), clip(c)); bestDistance < 0 || d < bestDistance {
+		lower := strings.ToLower(c)
+		d := 2 * distance(clip(text), clip(lower))
+		if !strings.HasPrefix(lower, text) {
+			d++
+		}
+		if bestDistance < 0 || d < bestDistance {
 			best, bestDistance = c, d
 		}
 	}

@@ -67,6 +67,8 @@ func TestNearest(t *testing.T) {
 	}{
 		{"b", []string{"a", "b", "c"}, `"b"`},
 		{"z", []string{"a", "b"}, `"a"`}, // the first of equals
+		{"of", []string{"on", "off"}, `"off"`},
+		{"OFF", []string{"on", "off"}, `"off"`},
 		{"", nil, `""`},
 		{long + "a", []string{long[:63], long + "b"}, `"` + strings.Repeat("x", 40) + `…"`},
 	} {

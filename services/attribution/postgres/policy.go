@@ -190,6 +190,12 @@ func parsed(row *dbsqlc.Policy) (policy.Policy, error) {
 	return p, nil
 }
 
+// PolicyVersion returns a version of a workspace's policy, or [ErrNotFound].
+func (t *Tx) PolicyVersion(ctx context.Context, workspace uuid.UUID, version int32) (dbsqlc.Policy, error) {
+	row, err := t.PolicyGet(ctx, workspace, version)
+	return row, interpret(err)
+}
+
 // PolicyInForce returns the live version of a workspace, or [ErrNotFound] when the
 // workspace is gone.
 func (t *Tx) PolicyInForce(ctx context.Context, workspace uuid.UUID) (dbsqlc.Policy, error) {

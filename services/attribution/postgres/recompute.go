@@ -46,6 +46,9 @@ func (p *Pool) RecomputeBegin(ctx context.Context, workspace uuid.UUID, draft Re
 		begun, ours, err = tx.recomputeBegin(ctx, workspace, draft)
 		return err
 	})
+	if errors.Is(err, ErrNotFound) {
+		return Build{}, false, fmt.Errorf("begin to recompute: there is no such workspace: %w", err)
+	}
 	if err != nil {
 		return Build{}, false, fmt.Errorf("begin to recompute: %w", err)
 	}

@@ -68,6 +68,7 @@ func TestDerive_BlockedIsTold(t *testing.T) {
 		"nobody is named":                   {bought("e"), nil, false},
 		"a blocked name":                    {bought("e", named(hit.UserID, " NULL ")), []string{conversion.FlagBlocked}, false},
 		"one by its folded form":            {bought("e", folded), []string{conversion.FlagBlocked}, false},
+		"a folded form that is not on it":   {bought("e", hit.Identifier{Kind: hit.UserID, Value: "null", Folded: "anna"}), nil, true},
 		"one beside another":                {bought("e", named(hit.UserID, "null"), named(hit.Phone, "p")), []string{conversion.FlagBlocked}, true},
 		"a blocked device":                  {onDevice, []string{conversion.FlagBlocked}, false},
 		"a device that stands among others": {bought("e", named(hit.Phone, "p"), named(hit.Device, "dv")), []string{conversion.FlagBlocked}, true},
@@ -131,6 +132,19 @@ func TestDerive_KindDecides(t *testing.T) {
 	}
 }
 
+// Only a text opts out: a picture with that caption is an answer.
+func TestDerive_OptOutIsAText(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]hit.Instant{"text": 0, "image": noon + minute} {
+		var s stage
+		s.message("m", 0, "p", hit.Message{Sender: "1", Campaign: "c"})
+		s.inbound("in", 1, "p", hit.Inbound{Business: "1", Type: kind, Text: "STOP!", Context: "m"})
+		if got := derive(policy.Default(), s).Messages[0].RepliedAt; got != want {
+			t.Errorf("%s: replied at %d, want %d", kind, got, want)
+		}
+	}
+}
+
 // An alias makes user_ids one, not what stands beside them.
 func TestDerive_AliasOfUserIDsAlone(t *testing.T) {
 	t.Parallel()
@@ -168,5 +182,31 @@ func TestDerive_ClickClaimAfterOtherPages(t *testing.T) {
 	})
 	if len(out.Claims) != 1 || out.Claims[0].Fact != "3" || out.Claims[0].Identify || out.Claims[0].Holder != named(hit.Email, "e") {
 		t.Errorf("claims %+v", out.Claims)
+	}
+}
+
+// A group's message makes an event and links nobody, and does not keep the event's
+// other copies from linking.
+func TestDerive_GroupsCopyAmongOthers(t *testing.T) {
+	t.Parallel()
+	var s stage
+	s.inbound("in", 0, "member", hit.Inbound{Business: "1", Interact: "nfm_reply", Group: true, Fields: json.RawMessage(`{"order_id":"1"}`)})
+	for id, who := range map[string]hit.Identifier{"s1": named(hit.Phone, "p"), "s2": named(hit.Email, "e")} {
+		f := s.add(hit.KindEvent, hit.TrustServer, id, 1)
+		f.Identifiers, f.Event = []hit.Identifier{who}, &hit.Event{Name: "whatsapp.flow", Properties: json.RawMessage(`{"order_id":"1"}`)}
+	}
+	links := derive(policy.Default(), s).Links
+	if len(links) != 1 || links[0].A != named(hit.Phone, "p") || links[0].B != named(hit.Email, "e") || links[0].State != identity.Joined {
+		t.Errorf("links %+v", links)
+	}
+}
+
+// An alias is what an identify says, not what is found in another fact.
+func TestDerive_AliasOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	f := bought("e", named(hit.UserID, "u"), named(hit.UserID, "v"))
+	f.Identify = &hit.Identify{Call: "alias"}
+	if links := derive(policy.Default(), []hit.Fact{f}).Links; len(links) != 1 || links[0].State != identity.Refused {
+		t.Errorf("links %+v", links)
 	}
 }

@@ -96,7 +96,7 @@ func TestWriter_AppendNothing(t *testing.T) {
 func TestWriter_ConcurrentCallsShareFlushes(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
-		s.cfg.MaxEntries = 7 // calls of up to 10 hits do not fit, and go alone
+		s.cfg.MaxEntries, s.cfg.Timeout = 7, time.Minute // calls of up to 10 hits do not fit, and go alone
 		w := s.writer(t, s.client)
 		const callers, calls = 20, 15
 		var mu sync.Mutex

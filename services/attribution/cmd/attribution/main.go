@@ -71,6 +71,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	command, rest := args[0], args[1:]
 	switch command {
+	case "help", "-h", "-help", "--help":
+		fmt.Println(usage)
+		return nil
 	case "worker":
 		return service(ctx, rest, app.RunWorker)
 	case "api":
@@ -141,14 +144,16 @@ func recompute(ctx context.Context, args []string) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is too much; %w", flags.Arg(0), errUsage)
 	}
-	if *workspace != "" {
+	named := false
+	flags.Visit(func(f *flag.Flag) { named = named || f.Name == "workspace" })
+	if named { // an empty one is a variable that somebody forgot to set
 		id, err := uuid.Parse(*workspace)
-		if err != nil {
-			return fmt.Errorf("--workspace: %w; %w", err, errUsage)
+		if err != nil || id == uuid.Nil {
+			return fmt.Errorf("--workspace: %q is no id of a workspace; %w", *workspace, errUsage)
 		}
 		ask.Workspace = id
 	}
-	if ask.All && *workspace != "" {
+	if ask.All && named {
 		return fmt.Errorf("--all and --workspace exclude each other; %w", errUsage)
 	}
 	cfg, err := app.FromEnv[app.RecomputeConfig](env.ToMap(os.Environ()))

@@ -31,6 +31,7 @@ func TestRun_usage(t *testing.T) {
 	for _, args := range [][]string{
 		{"recompute", "all"},
 		{"recompute", "--workspace", "shop"},
+		{"recompute", "--workspace", ""},
 		{"recompute", "--all", "--workspace", "10000000-0000-0000-0000-000000000001"},
 		{"recompute", "--wipe"},
 		{"rebuild"},
@@ -40,7 +41,9 @@ func TestRun_usage(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
-	if err := run(t.Context(), []string{"recompute", "--help"}); exitCode(err) != 0 {
-		t.Errorf("--help: %v", err)
+	for _, args := range [][]string{{"--help"}, {"recompute", "--help"}} {
+		if err := run(t.Context(), args); exitCode(err) != 0 {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }
