@@ -25,7 +25,7 @@ type reach struct {
 	fresh map[uuid.UUID]bool // facts that the table may not know of yet
 
 	change   *timeline.Change
-	devices  map[hit.Identifier]bool // on which facts of the patch happened
+	devices  map[hit.Identifier]bool // on which facts of the patch happened, loose ones aside
 	wholly   map[hit.Identifier]bool // of them, those all of whose facts are in the patch
 	current  Current                 // what is replaced
 	outcome  timeline.Outcome        // by what

@@ -114,10 +114,16 @@ func (r *reach) cut(ctx context.Context, s *slice) error {
 	if err := r.cutMessages(ctx, s); err != nil {
 		return err
 	}
-	if err := r.cutPersons(ctx, s); err != nil {
+	if err := r.patch.growFrom(ctx, slices.Concat(mapKeys(s.conversions), mapKeys(s.messages))); err != nil {
 		return err
 	}
-	return r.patch.growFrom(ctx, slices.Concat(mapKeys(s.conversions), mapKeys(s.messages)))
+	// Only the events tell the devices of anonymous persons.
+	facts, err := r.patch.load(ctx)
+	if err != nil {
+		return err
+	}
+	r.noteDevices(facts)
+	return r.cutPersons(ctx, s)
 }
 
 // cutMessages adds the messages that may earn something within the spans, and those
