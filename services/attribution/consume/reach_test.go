@@ -53,6 +53,9 @@ func TestReach_isWhole(t *testing.T) {
 		}
 		p := newPlay(t, d, ring, &history.Policy)
 		p.counts = counts
+		p.cfg.Device = []int{2, 200}[random.IntN(2)]
+		p.cfg.BatchRows = []int{1, 7, 5000}[random.IntN(3)]
+		p.deriver = derive.New(p.derives(), p.cfg)
 		p.begin(t, known)
 		p.play(t, random, history.Facts)
 		if t.Failed() {

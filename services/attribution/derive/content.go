@@ -26,6 +26,7 @@ const (
 	refusedName     refusal = "name"     // a person may have an earlier name
 	refusedClaim    refusal = "claim"    // a device may have changed hands
 	refusedOnce     refusal = "once"     // a definition counts once within a time
+	refusedPending  refusal = "pending"  // it takes facts that wait in the queue
 )
 
 // patch is a set of facts that is complete by content: whatever shares a message,

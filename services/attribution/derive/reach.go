@@ -24,8 +24,10 @@ type reach struct {
 	patch *patch
 	fresh map[uuid.UUID]bool // facts that the table may not know of yet
 
+	behind int64 // the last row at hand when the queue has more, else 0
+
 	change   *timeline.Change
-	devices  map[hit.Identifier]bool // on which facts of the patch happened
+	devices  map[hit.Identifier]bool // on which facts of the patch happened, loose ones aside
 	wholly   map[hit.Identifier]bool // of them, those all of whose facts are in the patch
 	current  Current                 // what is replaced
 	outcome  timeline.Outcome        // by what
@@ -41,10 +43,10 @@ func (s *step) reach(ctx context.Context, touched []Touched, behind int64) error
 		return refusedPolicy
 	}
 	r := &reach{
-		step: s, v: s.info.Versions[0], patch: newPatch(s.tx, s.cfg.Reach), fresh: make(map[uuid.UUID]bool),
+		step: s, v: s.info.Versions[0], patch: newPatch(s.tx, s.cfg.Reach), fresh: make(map[uuid.UUID]bool), behind: behind,
 		devices: make(map[hit.Identifier]bool), wholly: make(map[hit.Identifier]bool), assigned: make(map[uuid.UUID]identity.Assignment),
 	}
-	stretches, err := r.gather(ctx, touched, behind)
+	stretches, err := r.gather(ctx, touched)
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (s *step) reach(ctx context.Context, touched []Touched, behind int64) error
 
 // gather reads what is new with all that shares its content, and what happened around
 // it on the same devices.
-func (r *reach) gather(ctx context.Context, touched []Touched, behind int64) ([]identity.Stretch, error) {
+func (r *reach) gather(ctx context.Context, touched []Touched) ([]identity.Stretch, error) {
 	if err := r.refresh(touched); err != nil {
 		return nil, err
 	}
@@ -79,8 +81,8 @@ func (r *reach) gather(ctx context.Context, touched []Touched, behind int64) ([]
 	if facts, err = r.patch.load(ctx); err != nil {
 		return nil, err
 	}
-	if behind > 0 {
-		pending, err := r.tx.Pending(ctx, behind, mapKeys(r.patch.keys))
+	if r.behind > 0 {
+		pending, err := r.tx.Pending(ctx, r.behind, mapKeys(r.patch.keys))
 		if err != nil {
 			return nil, fmt.Errorf("read what else is touched: %w", err)
 		}

@@ -114,10 +114,16 @@ func (r *reach) cut(ctx context.Context, s *slice) error {
 	if err := r.cutMessages(ctx, s); err != nil {
 		return err
 	}
-	if err := r.cutPersons(ctx, s); err != nil {
+	if err := r.patch.growFrom(ctx, slices.Concat(mapKeys(s.conversions), mapKeys(s.messages))); err != nil {
 		return err
 	}
-	return r.patch.growFrom(ctx, slices.Concat(mapKeys(s.conversions), mapKeys(s.messages)))
+	// Only the events tell the devices of anonymous persons.
+	facts, err := r.patch.load(ctx)
+	if err != nil {
+		return err
+	}
+	r.noteDevices(facts)
+	return r.cutPersons(ctx, s)
 }
 
 // cutMessages adds the messages that may earn something within the spans, and those
@@ -227,6 +233,9 @@ func (r *reach) derive(ctx context.Context, s *slice) error {
 	if err != nil {
 		return err
 	}
+	if err := r.settled(ctx); err != nil {
+		return err
+	}
 	devices := make(map[hit.Identifier]bool)
 	var stated []uuid.UUID
 	for i := range facts {
@@ -251,6 +260,25 @@ func (r *reach) derive(ctx context.Context, s *slice) error {
 	r.current.Messages, err = r.tx.Messages(ctx, r.v, mapKeys(s.messages))
 	if err != nil {
 		return fmt.Errorf("read messages: %w", err)
+	}
+	return nil
+}
+
+// settled refuses a slice with facts that wait in the queue, but for those that the
+// change holds. They may change who is who, which is known without them: what would
+// be counted for one now would not be taken back when their turn comes.
+func (r *reach) settled(ctx context.Context) error {
+	if r.behind == 0 {
+		return nil
+	}
+	pending, err := r.tx.Pending(ctx, r.behind, mapKeys(r.patch.facts))
+	if err != nil {
+		return fmt.Errorf("read what else is touched: %w", err)
+	}
+	for _, p := range pending {
+		if !r.fresh[p.Fact] {
+			return refusedPending
+		}
 	}
 	return nil
 }

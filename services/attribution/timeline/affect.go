@@ -76,9 +76,26 @@ func (c *Change) Effect(before, after Who) Effect {
 // engagement is one thing that can earn a credit, with all that the credit shows.
 type engagement struct {
 	touch.Engagement
-	person                            uuid.UUID
-	channel, key                      string
+	person       uuid.UUID
+	channel, key string
+	label
+}
+
+// label is what a credit shows of a message besides its key. name and language are those of its
+// template.
+type label struct {
 	campaign, variant, name, language string
+}
+
+func labelOf(campaign string, m *touch.Message) label {
+	l := label{campaign: campaign}
+	if m != nil {
+		l.variant = m.Variant
+		if m.Template != nil {
+			l.name, l.language = m.Template.Name, m.Template.Language
+		}
+	}
+	return l
 }
 
 // engagements lists all but the implicit replies.
@@ -87,13 +104,7 @@ func (w *world) engagements() []engagement {
 	touches := w.touches(nil)
 	for i := range touches {
 		t := &touches[i]
-		e := engagement{person: t.Person, channel: t.Channel, key: t.Key, campaign: t.Campaign}
-		if m := t.Message; m != nil {
-			e.variant = m.Variant
-			if m.Template != nil {
-				e.name, e.language = m.Template.Name, m.Template.Language
-			}
-		}
+		e := engagement{person: t.Person, channel: t.Channel, key: t.Key, label: labelOf(t.Campaign, t.Message)}
 		for _, e.Engagement = range t.Engagements {
 			all = append(all, e)
 		}
@@ -113,14 +124,15 @@ func (e *Effect) engaged(person uuid.UUID, from, to hit.Instant) {
 	}
 }
 
-// chat is what of a message or an inbound message decides implicit replies. The zero
-// chat takes no part in any.
+// chat is what of a message or an inbound message decides implicit replies, and what a
+// credit shows of those.
 type chat struct {
 	key     uuid.UUID // anchor of the message, key of the inbound
 	inbound bool
 	person  uuid.UUID
 	at      hit.Instant
 	numbers string // of the business
+	label
 }
 
 // chats lists what takes part in implicit replies.
@@ -128,7 +140,9 @@ func (w *world) chats() []chat {
 	var all []chat
 	for _, r := range w.book.Records() {
 		if touch.Answerable(r, w.policy) {
-			all = append(all, chat{key: r.Anchor, person: r.Person, at: r.SentAt, numbers: strings.Join(r.Senders(), "\x00")})
+			all = append(all, chat{
+				key: r.Anchor, person: r.Person, at: r.SentAt, numbers: strings.Join(r.Senders(), "\x00"), label: labelOf(r.Campaign, &r.Message),
+			})
 		}
 	}
 	for i := range w.facts {
@@ -168,11 +182,12 @@ func (c *Change) reply(e *Effect) {
 	}
 }
 
-// happening is one copy of an event, and whose the event is.
+// happening is one copy of an event, whose the event is and whose the copy: a refund of
+// an unknown order befalls the latter.
 type happening struct {
 	name, order, id string
 	fact            uuid.UUID
-	owner           conversion.Owner
+	owner, own      conversion.Owner
 }
 
 func (w *world) happenings() []happening {
@@ -180,7 +195,8 @@ func (w *world) happenings() []happening {
 	for _, e := range w.events {
 		owner := w.owner(e.Whose().Fact)
 		for i := range e.Copies {
-			all = append(all, happening{e.Name, e.OrderID, e.Copies[i].ID, e.Copies[i].Fact.Key(), owner})
+			f := e.Copies[i].Fact
+			all = append(all, happening{e.Name, e.OrderID, e.Copies[i].ID, f.Key(), owner, w.owner(f)})
 		}
 	}
 	return all
