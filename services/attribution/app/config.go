@@ -56,6 +56,9 @@ type WorkerConfig struct {
 	BatchSize int `env:"TOUCHLINE_BATCH_SIZE" envDefault:"500"`
 	// ClaimAfter is how long another worker's hits may wait before they are taken over.
 	ClaimAfter time.Duration `env:"TOUCHLINE_CLAIM_AFTER" envDefault:"60s"`
+	// DeriveSmall is up to how many facts a component (a person, as a rule) is derived
+	// whole at each change; larger ones by reach. 0: all are derived whole.
+	DeriveSmall int `env:"TOUCHLINE_DERIVE_SMALL" envDefault:"0"`
 	// DeriveParallel is how many workspaces are derived side by side.
 	DeriveParallel int `env:"TOUCHLINE_DERIVE_PARALLEL" envDefault:"4"`
 	// Failpoint ends the process at a named place; for tests.
@@ -150,6 +153,7 @@ func (w WorkerConfig) Validate() error {
 	return errors.Join(w.Shared.Validate(),
 		within("TOUCHLINE_BATCH_SIZE", w.BatchSize, 1, 10_000),
 		// Every shard, every derivation and the chores may hold one.
+		within("TOUCHLINE_DERIVE_SMALL", w.DeriveSmall, 0, 1<<30),
 		within("TOUCHLINE_DERIVE_PARALLEL", w.DeriveParallel, 1, max(1, w.DatabaseConns-w.StreamShards-2)),
 	)
 }

@@ -23,7 +23,7 @@ import (
 type Config struct {
 	Poll      time.Duration    // how often to look for work that no signal told of; 200 ms, a guess
 	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
-	Small     int              // facts of a component that is derived whole without further ado; 2,000 (architecture.md)
+	Small     int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
 	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
 	Device    int              // facts of a device of which a change reads all; 200, a guess
 	WalkRows  int              // facts that a build walks in one transaction; 2,000, a guess
@@ -52,7 +52,7 @@ type Pass struct {
 func (c Config) withDefaults() Config {
 	setDefault(&c.Poll, 200*time.Millisecond)
 	setDefault(&c.BatchRows, 5000)
-	setDefault(&c.Small, 2000)
+	setDefault(&c.Small, 1<<30)
 	setDefault(&c.Reach, 10_000)
 	setDefault(&c.Device, 200)
 	setDefault(&c.WalkRows, 2000)
