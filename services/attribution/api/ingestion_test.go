@@ -167,7 +167,7 @@ func TestQuarantine_ReplayShowDrop(t *testing.T) {
 	type item struct {
 		State, Receipt string
 		Replayable     bool
-		Obstacle         string `json:"obstacle"`
+		Obstacle       string `json:"obstacle"`
 		Raw            *string
 	}
 	show := func(id uuid.UUID, bearer string, headers ...string) (got item) {
