@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -89,14 +90,16 @@ func (m *memory) elsewhere() (string, error) {
 	return dir, m.save()
 }
 
-// FreePort is a loopback TCP port that nobody listens on at this moment.
+// FreePort is a loopback TCP port that nobody listens on at this moment. It lies below
+// those that systems give to outgoing connections (from 32768 on Linux): one of these
+// could take it before it is listened on.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+	for range 100 {
+		if port := 20000 + mathrand.IntN(12000); free(port) {
+			return port, nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("find a free port: none of 100 between 20000 and 32000 is")
 }
 
 func free(port int) bool {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -35,15 +37,25 @@ func startRedis(t *testing.T, dir, port string) *exec.Cmd {
 	return cmd
 }
 
+// freePort lies below those of outgoing connections, any of which could take it while
+// Redis is down.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("none of 100 ports is free")
+	return ""
+}
+
 // TestWriter_RedisKilled kills Redis again and again while hits are appended.
 func TestWriter_RedisKilled(t *testing.T) {
 	t.Parallel()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	_ = free.Close()
+	port := freePort(t)
 	dir := t.TempDir()
 	cmd := startRedis(t, dir, port)
 
