@@ -611,3 +611,13 @@ alter table quarantine
 update quarantine set hit = true
 where reason in ('unknown_version', 'malformed', 'unstorable') and length(raw) > 0;
 create index quarantine_asked on quarantine (asked_at, workspace_id, quarantine_id) where asked_at is not null;
+
+-- ----------------------------------------------------------------------
+-- 012_replaced.sql
+
+-- Touched rows of replaced copies, found by their fact: derive asks for those that wait
+-- behind the rows at hand. They are few.
+
+set local role touchline_worker;
+
+create index touched_replaced on touched (workspace_id, fact_id) where old_refs <> '{}';

@@ -54,12 +54,16 @@ func (s *step) run(ctx context.Context) (more bool, err error) {
 // conclude derives what touched rows can bear on: small persons whole, of large ones
 // what the change can reach. When that cannot be told, those whole too.
 func (s *step) conclude(ctx context.Context, touched []Touched) error {
-	found, large, err := s.look(ctx, touched)
+	behind := int64(0)
+	if len(touched) == s.cfg.BatchRows { // there may be more in the queue
+		behind = touched[len(touched)-1].Seq
+	}
+	found, large, err := s.look(ctx, touched, behind)
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
 	}
 	if len(large) > 0 {
-		if err := s.concludeLarge(ctx, touched, large, &found); err != nil {
+		if err := s.concludeLarge(ctx, large, behind, &found); err != nil {
 			return err
 		}
 	}
@@ -76,11 +80,7 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 
 // concludeLarge derives large persons by reach, or adds all that bears on them to
 // found.
-func (s *step) concludeLarge(ctx context.Context, touched, large []Touched, found *gathered) error {
-	behind := int64(0)
-	if len(touched) == s.cfg.BatchRows { // there may be more in the queue
-		behind = touched[len(touched)-1].Seq
-	}
+func (s *step) concludeLarge(ctx context.Context, large []Touched, behind int64, found *gathered) error {
 	err := s.reach(ctx, large, behind)
 	var why refusal
 	if !errors.As(err, &why) {
@@ -93,13 +93,39 @@ func (s *step) concludeLarge(ctx context.Context, touched, large []Touched, foun
 		refs = append(refs, t.OldRefs...)
 		refs = append(refs, t.NewRefs...)
 	}
-	whole, err := closure(ctx, s.tx, refs, s.info.Versions)
+	whole, err := s.whole(ctx, refs, behind)
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
 	}
 	maps.Copy(found.keys, whole.keys)
 	maps.Copy(found.refs, whole.refs)
 	return nil
+}
+
+// whole is the closure over refs and over what facts in it carried before copies of them
+// were replaced, as rows behind a place in the queue say.
+func (s *step) whole(ctx context.Context, refs []uuid.UUID, behind int64) (gathered, error) {
+	for {
+		found, err := closure(ctx, s.tx, refs, s.info.Versions)
+		if err != nil || behind == 0 {
+			return found, err
+		}
+		replaced, err := s.tx.Replaced(ctx, behind, mapKeys(found.keys))
+		if err != nil {
+			return found, err
+		}
+		known := len(refs)
+		for _, t := range replaced {
+			for _, r := range t.OldRefs {
+				if !found.refs[r] {
+					refs = append(refs, r)
+				}
+			}
+		}
+		if len(refs) == known {
+			return found, nil
+		}
+	}
 }
 
 // rewrite makes a version hold on found's references exactly what follows from

@@ -69,6 +69,9 @@ type Backlog interface {
 	// Pending returns which of facts have touched rows behind a place in the queue, with
 	// the rows' terms.
 	Pending(ctx context.Context, behind int64, facts []uuid.UUID) ([]Touched, error)
+	// Replaced returns those of which the rows there say that they replaced a copy, with
+	// the references that the copy carried.
+	Replaced(ctx context.Context, behind int64, facts []uuid.UUID) ([]Touched, error)
 }
 
 // Carried says that a fact carries a reference.

@@ -4,14 +4,18 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/fact"
 )
 
 // survey tells small components from large ones: it walks outward from touched facts
 // and gives up on what turns out to have more than small facts. What is left is whole.
 type survey struct {
 	near     Near
+	backlog  Backlog
 	versions []Version
 	small    int
+	behind   int64 // the last row at hand when the queue has more, else 0
 
 	parent map[uuid.UUID]uuid.UUID // facts and references, by key and value: hashes both
 	size   map[uuid.UUID]int       // facts, by root
@@ -19,13 +23,14 @@ type survey struct {
 	facts  map[uuid.UUID]bool      // known; true: its references were asked for
 	walked map[uuid.UUID]bool      // references
 	pairs  []Carried
+	old    []Carried // references that facts carried before copies of them were replaced
 }
 
 // look splits touched rows: found is everything that bears on those of small
 // components, its facts not loaded; large are the rows of the others.
-func (s *step) look(ctx context.Context, touched []Touched) (found gathered, large []Touched, err error) {
+func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found gathered, large []Touched, err error) {
 	w := &survey{
-		near: s.tx, versions: s.info.Versions, small: s.cfg.Small,
+		near: s.tx, backlog: s.tx, versions: s.info.Versions, small: s.cfg.Small, behind: behind,
 		parent: make(map[uuid.UUID]uuid.UUID), size: make(map[uuid.UUID]int), large: make(map[uuid.UUID]bool),
 		facts: make(map[uuid.UUID]bool), walked: make(map[uuid.UUID]bool),
 	}
@@ -41,13 +46,14 @@ func (s *step) look(ctx context.Context, touched []Touched) (found gathered, lar
 			found.refs[p.Ref.Value], found.keys[p.Fact] = true, true
 		}
 	}
+	for _, o := range w.old { // what hangs on them goes even when no fact is left there
+		if !w.large[w.root(o.Fact)] {
+			found.refs[o.Ref.Value] = true
+		}
+	}
 	for _, t := range touched {
 		if w.large[w.root(t.Fact)] {
 			large = append(large, t)
-			continue
-		}
-		for _, r := range t.OldRefs { // what hangs on them goes even when no fact is left there
-			found.refs[r] = true
 		}
 	}
 	return found, large, nil
@@ -57,11 +63,21 @@ func (s *step) look(ctx context.Context, touched []Touched) (found gathered, lar
 func (w *survey) begin(touched []Touched) (frontier []uuid.UUID) {
 	for _, t := range touched {
 		w.know(t.Fact)
-		for _, refs := range [][]uuid.UUID{t.OldRefs, t.NewRefs} {
-			for _, r := range refs {
-				w.join(t.Fact, r)
-				frontier = append(frontier, r)
-			}
+		for _, r := range t.NewRefs {
+			w.join(t.Fact, r)
+			frontier = append(frontier, r)
+		}
+	}
+	return append(frontier, w.withdraw(touched)...)
+}
+
+// withdraw joins facts to what copies of them carried that were replaced since.
+func (w *survey) withdraw(touched []Touched) (frontier []uuid.UUID) {
+	for _, t := range touched {
+		for _, r := range t.OldRefs {
+			w.join(t.Fact, r)
+			w.old = append(w.old, Carried{Ref: fact.Ref{Value: r}, Fact: t.Fact})
+			frontier = append(frontier, r)
 		}
 	}
 	return frontier
@@ -103,7 +119,13 @@ func (w *survey) walk(ctx context.Context, frontier []uuid.UUID) (next []uuid.UU
 		w.pairs = append(w.pairs, c)
 		next = append(next, c.Ref.Value)
 	}
-	return next, err
+	if err != nil || w.behind == 0 {
+		return next, err
+	}
+	// A fact reads as its last copy has it. Where the row that says so waits farther
+	// behind, the table may still hold what followed from the copy before.
+	pending, err := w.backlog.Replaced(ctx, w.behind, facts)
+	return append(next, w.withdraw(pending)...), err
 }
 
 // know counts a fact.

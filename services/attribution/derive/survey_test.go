@@ -64,7 +64,7 @@ func TestSurvey_TellsSmallFromLarge(t *testing.T) {
 			touched = append(touched, row)
 		}
 		s := &step{tx: shelfTx{facts: facts}, cfg: Config{Small: small}, info: Workspace{Versions: []Version{blocked}}}
-		found, large, err := s.look(t.Context(), touched)
+		found, large, err := s.look(t.Context(), touched, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

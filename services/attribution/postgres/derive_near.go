@@ -148,3 +148,13 @@ func (t deriveTx) Pending(ctx context.Context, behind int64, facts []uuid.UUID) 
 	}
 	return list, interpret(err)
 }
+
+// Replaced implements [derive.Backlog].
+func (t deriveTx) Replaced(ctx context.Context, behind int64, facts []uuid.UUID) ([]derive.Touched, error) {
+	rows, err := t.queries.DeriveReplaced(ctx, dbsqlc.DeriveReplacedParams{WorkspaceID: t.workspace, FactIds: facts, After: behind})
+	list := make([]derive.Touched, len(rows))
+	for i, row := range rows {
+		list[i] = derive.Touched{Fact: row.FactID, OldRefs: row.OldRefs}
+	}
+	return list, interpret(err)
+}

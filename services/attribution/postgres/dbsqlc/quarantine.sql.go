@@ -126,11 +126,11 @@ func (q *Queries) QuarantineDue(ctx context.Context, most int32) ([]QuarantineDu
 	return items, nil
 }
 
-const quarantineFailed = `-- name: QuarantineFailed :exec
+const quarantineFailed = `-- name: QuarantineFailed :execrows
 update quarantine q set tries = q.tries + 1, asked_at = null, reason = r.reason, detail = r.detail
 from (select unnest($1::uuid[]) as workspace_id, unnest($2::uuid[]) as quarantine_id,
   unnest($3::text[]) as reason, unnest($4::text[]) as detail) r
-where q.workspace_id = r.workspace_id and q.quarantine_id = r.quarantine_id and q.replayed_at is null
+where q.workspace_id = r.workspace_id and q.quarantine_id = r.quarantine_id and q.replayed_at is null and q.asked_at is not null
 `
 
 type QuarantineFailedParams struct {
@@ -140,15 +140,18 @@ type QuarantineFailedParams struct {
 	Details    []string
 }
 
-// They were tried once more.
-func (q *Queries) QuarantineFailed(ctx context.Context, arg QuarantineFailedParams) error {
-	_, err := q.db.Exec(ctx, quarantineFailed,
+// They were tried once more, unless another process said so already.
+func (q *Queries) QuarantineFailed(ctx context.Context, arg QuarantineFailedParams) (int64, error) {
+	result, err := q.db.Exec(ctx, quarantineFailed,
 		arg.Workspaces,
 		arg.Ids,
 		arg.Reasons,
 		arg.Details,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const quarantineFind = `-- name: QuarantineFind :many

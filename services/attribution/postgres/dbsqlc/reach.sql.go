@@ -12,6 +12,41 @@ import (
 	"github.com/google/uuid"
 )
 
+const deriveReplaced = `-- name: DeriveReplaced :many
+select fact_id, old_refs from touched where workspace_id = $1 and fact_id = any($2::uuid[]) and old_refs <> '{}' and seq > $3
+`
+
+type DeriveReplacedParams struct {
+	WorkspaceID uuid.UUID
+	FactIds     []uuid.UUID
+	After       int64
+}
+
+type DeriveReplacedRow struct {
+	FactID  uuid.UUID
+	OldRefs []uuid.UUID
+}
+
+func (q *Queries) DeriveReplaced(ctx context.Context, arg DeriveReplacedParams) ([]DeriveReplacedRow, error) {
+	rows, err := q.db.Query(ctx, deriveReplaced, arg.WorkspaceID, arg.FactIds, arg.After)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeriveReplacedRow{}
+	for rows.Next() {
+		var i DeriveReplacedRow
+		if err := rows.Scan(&i.FactID, &i.OldRefs); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const reachCarry = `-- name: ReachCarry :many
 select value, kind, fact_id from fact_ref where workspace_id = $1 and fact_id = any($2::uuid[])
 `

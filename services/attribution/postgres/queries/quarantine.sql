@@ -68,9 +68,9 @@ update quarantine q set replayed_at = now(), outcome = r.outcome, tries = q.trie
 from (select unnest(@workspaces::uuid[]) as workspace_id, unnest(@ids::uuid[]) as quarantine_id, unnest(@outcomes::text[]) as outcome) r
 where q.workspace_id = r.workspace_id and q.quarantine_id = r.quarantine_id;
 
--- name: QuarantineFailed :exec
--- They were tried once more.
+-- name: QuarantineFailed :execrows
+-- They were tried once more, unless another process said so already.
 update quarantine q set tries = q.tries + 1, asked_at = null, reason = r.reason, detail = r.detail
 from (select unnest(@workspaces::uuid[]) as workspace_id, unnest(@ids::uuid[]) as quarantine_id,
   unnest(@reasons::text[]) as reason, unnest(@details::text[]) as detail) r
-where q.workspace_id = r.workspace_id and q.quarantine_id = r.quarantine_id and q.replayed_at is null;
+where q.workspace_id = r.workspace_id and q.quarantine_id = r.quarantine_id and q.replayed_at is null and q.asked_at is not null;

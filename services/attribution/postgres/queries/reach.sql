@@ -36,6 +36,9 @@ cross join lateral (
 -- name: ReachPending :many
 select fact_id, term from touched where workspace_id = @workspace_id and seq > @after and fact_id = any(@fact_ids::uuid[]);
 
+-- name: DeriveReplaced :many
+select fact_id, old_refs from touched where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]) and old_refs <> '{}' and seq > @after;
+
 -- name: ReachPersons :many
 select r.digest, r.kind, r.person_id, r.shared
 from (select unnest(@person_ids::uuid[]) as person_id) as w

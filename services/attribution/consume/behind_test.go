@@ -1,0 +1,38 @@
+package consume
+
+import (
+	"testing"
+
+	"github.com/touchline/touchline/services/attribution/derive"
+	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// A refund's copy is replaced by one of another order. Of that order something is first
+// in the queue and the replaced copy behind it: by then the fact has the new order already,
+// and the row of the old one must go with it.
+func TestDerive_replacedBehindOthers(t *testing.T) {
+	t.Parallel()
+	d, ring := newDatabase(t), newRing(t)
+	rules := policy.Default()
+	rules.Conversions[0].RefundEvent = "Order Refunded"
+	of := func(f hit.Fact, order string) hit.Fact {
+		f.Event.Properties = []byte(`{"value":"5","order_id":"` + order + `"}`)
+		return f
+	}
+	for name, small := range map[string]int{"whole": 0, "by reach": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlay(t, d, ring, &rules)
+			p.cfg.BatchRows, p.cfg.Small = 1, small
+			p.deriver = derive.New(p.derives(), p.cfg)
+			p.begin(t, []hit.Fact{
+				at(of(buys("a", "Order Completed", user("u1")), "o1"), 10), at(of(buys("b", "Order Completed", user("u2")), "o2"), 20),
+				at(of(buys("r", "Order Refunded"), "o1"), 200),
+			})
+			p.store(t, []hit.Fact{at(of(buys("c", "Order Completed", user("u2")), "o2"), 21)})
+			p.store(t, []hit.Fact{at(of(buys("r", "Order Refunded"), "o2"), 100)})
+			p.compare(t)
+		})
+	}
+}
