@@ -242,12 +242,7 @@ func TestListAttributions_CursorOutlivesARecompute(t *testing.T) {
 	  message_id, template_name, template_language, campaign, variant, weights, credited from credit where workspace_id = $1 and version = 1`, workspace)
 	r.exec(`insert into message (workspace_id, version, channel, message_id, anchor, registered, session, sent_at, read_at, computed_at)
 	  select workspace_id, 3, channel, message_id, anchor, registered, session, sent_at, read_at, computed_at from message where workspace_id = $1`, workspace)
-	for more := true; more; {
-		var err error
-		if more, err = r.worker.Sweep(t.Context(), 2, time.Now()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r.sweep(workspace)
 	if n := r.count(`select count(*) from conversion where workspace_id = $1 and version = 1`, workspace); n != 0 {
 		t.Fatalf("%d rows of version 1 are left", n)
 	}

@@ -119,6 +119,21 @@ func newRigWith(t testing.TB, change func(*api.Config)) *rig {
 	return r
 }
 
+// sweep removes, as the worker does, the rows of a workspace's discarded versions. One
+// process of a database does so at a time, and other tests do too.
+func (r *rig) sweep(workspace uuid.UUID) {
+	r.t.Helper()
+	for swept := false; !swept; {
+		if _, err := r.worker.Sweep(r.t.Context(), 2, time.Now()); err != nil {
+			r.t.Fatal(err)
+		}
+		var err error
+		if swept, err = r.worker.Swept(r.t.Context(), workspace); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
 func must[T any](value T, err error) func(testing.TB) T {
 	return func(t testing.TB) T {
 		t.Helper()

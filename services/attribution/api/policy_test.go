@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -96,12 +95,7 @@ func TestPutPolicy_GivesUpABuild(t *testing.T) {
 	if got := r.put(admin, linear()); got != (publishedPolicy{3, "building"}) {
 		t.Errorf("another takes its place: %+v", got)
 	}
-	for more := true; more; { // as the worker does
-		var err error
-		if more, err = r.worker.Sweep(t.Context(), 1, time.Now()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	r.sweep(workspace)
 	left := r.count(`select (select count(*) from identifier_person where workspace_id = $1 and identity_version = 2)
 	  + (select count(*) from rollup_credit where workspace_id = $1 and version = 2)`, workspace)
 	kept := r.count(`select (select count(*) from identifier_person where workspace_id = $1 and identity_version = 1)

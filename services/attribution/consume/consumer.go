@@ -29,6 +29,7 @@ type Config struct {
 	StaleAfter time.Duration // age at which any worker settles a committed batch; default 1 s
 	FoldAfter  time.Duration // age of the books by which terms are folded; default 10 s
 	ChoreEvery time.Duration // how often to settle what others left, and to fold; default 1 s
+	TriedMost  int64         // deliveries after which an entry is taken to kill workers, from 4; default 6: three deaths may have been other entries' fault, three more hardly
 
 	Failpoints *failpoint.Points     // default none
 	Logger     *slog.Logger          // default slog.Default
@@ -45,6 +46,7 @@ func (c Config) withDefaults() Config {
 	c.StaleAfter = cmp.Or(c.StaleAfter, time.Second)
 	c.FoldAfter = cmp.Or(c.FoldAfter, 10*time.Second)
 	c.ChoreEvery = cmp.Or(c.ChoreEvery, time.Second)
+	c.TriedMost = max(cmp.Or(c.TriedMost, 6), aloneFrom)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -68,6 +70,7 @@ type Consumer struct {
 	parts   Parts
 	log     *slog.Logger
 	metrics *metrics
+	alone   sync.Mutex // one suspect is tried at a time: of two at work in one process, neither would know whose fault its end was
 }
 
 // New returns a consumer; [Consumer.Run] does the work.
@@ -201,17 +204,16 @@ func (l *lane) consume(ctx context.Context, entries []stream.Entry) {
 	}
 }
 
-// An entry is tried alone from its fourth delivery on, and not at all after its fifth:
-// so many workers ended while they had it. Three may have been other entries' fault.
-const (
-	aloneFrom = 4
-	triedMost = 5
-)
+// aloneFrom is the delivery from which on an entry is tried alone: the deaths before may
+// have been the fault of others in its batch.
+const aloneFrom = 4
 
 // try stores one entry alone. While it is at work the entry counts as delivered once
 // more than before: only a worker that ends meanwhile leaves it so.
 func (l *lane) try(ctx context.Context, e stream.Entry) {
-	if e.Deliveries > triedMost {
+	l.alone.Lock()
+	defer l.alone.Unlock()
+	if e.Deliveries > l.cfg.TriedMost {
 		l.log.Error("quarantined an entry that kills workers", "shard", l.shard, "entry", e.ID, "deliveries", e.Deliveries)
 		l.persist(ctx, []*item{deadlyItem(e)})
 		return
@@ -234,7 +236,7 @@ func (l *lane) try(ctx context.Context, e stream.Entry) {
 // absolve takes the delivery under way off the count of entries.
 func (l *lane) absolve(ctx context.Context, entries ...stream.Entry) {
 	for _, e := range entries {
-		if e.Deliveries > triedMost {
+		if e.Deliveries > l.cfg.TriedMost {
 			continue
 		}
 		if err := l.parts.Reader.Recount(ctx, l.shard, e.Deliveries-1, e.ID); err != nil {

@@ -14,11 +14,12 @@ func TestConsumer_entryThatKillsWorkers(t *testing.T) {
 	r := newRig(t)
 	hits := []hit.Hit{order("before", noon, "1"), order("DEADLY", noon, "1"), order("after", noon, "1"), order("last", noon, "1")}
 	r.append(t, hits...)
-	for range triedMost {
+	tried := Config{}.withDefaults().TriedMost
+	for range tried {
 		kill(t, r, "decode=DEADLY")
 	}
 	if n := r.number(t, "select count(*) from quarantine"); n != 0 {
-		t.Errorf("%d in quarantine after %d deaths", n, triedMost)
+		t.Errorf("%d in quarantine after %d deaths", n, tried)
 	}
 	// The next one knows of the deaths, and does not touch it.
 	start(t, r.consumer(t, nil))

@@ -70,7 +70,8 @@ func (r *Replayer) some(ctx context.Context, due []dbsqlc.QuarantineDueRow) (wel
 		return well, badly, err
 	}
 	if len(due) == 1 {
-		return 0, 1, r.unstorable(ctx, due[0], err)
+		failed, err := r.unstorable(ctx, due[0], err)
+		return 0, failed, err
 	}
 	for _, one := range due {
 		a, b, err := r.some(ctx, []dbsqlc.QuarantineDueRow{one})
@@ -82,14 +83,17 @@ func (r *Replayer) some(ctx context.Context, due []dbsqlc.QuarantineDueRow) (wel
 	return well, badly, nil
 }
 
-// unstorable notes that the database refuses a row.
-func (r *Replayer) unstorable(ctx context.Context, row dbsqlc.QuarantineDueRow, cause error) error {
-	return r.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
-		return tx.QuarantineFailed(ctx, dbsqlc.QuarantineFailedParams{
+// unstorable notes that the database refuses a row, and returns 1 when nobody else had.
+func (r *Replayer) unstorable(ctx context.Context, row dbsqlc.QuarantineDueRow, cause error) (failed int, err error) {
+	err = r.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+		n, err := tx.QuarantineFailed(ctx, dbsqlc.QuarantineFailedParams{
 			Workspaces: []uuid.UUID{row.WorkspaceID}, Ids: []uuid.UUID{row.QuarantineID},
 			Reasons: []string{reasonUnstorable}, Details: []string{refusedDetail(cause)},
 		})
+		failed = int(n)
+		return err
 	})
+	return failed, err
 }
 
 // attempt is one transaction.
@@ -216,7 +220,8 @@ func (p *replay) failed() error {
 		rows.Reasons = append(rows.Reasons, i.refused.reason)
 		rows.Details = append(rows.Details, i.refused.detail)
 	}
-	return p.tx.QuarantineFailed(p.ctx, rows)
+	_, err := p.tx.QuarantineFailed(p.ctx, rows)
+	return err
 }
 
 // done notes what the hits count as now.

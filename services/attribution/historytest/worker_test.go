@@ -82,6 +82,7 @@ func work(text []byte) error {
 		Tune: func(c *consume.Config, d *derive.Config) {
 			c.Block, c.ClaimEvery, c.ChoreEvery = 100*time.Millisecond, 250*time.Millisecond, 300*time.Millisecond
 			c.StaleAfter, c.FoldAfter = s.Limits.Stale, 4*time.Second
+			c.TriedMost = 1000 // no entry is to blame for any end here
 			d.Poll, d.Hold = 100*time.Millisecond, s.Limits.Hold
 			d.BatchRows, d.WalkRows = s.Limits.BatchRows, s.Limits.WalkRows
 			d.Small, d.Device = s.Limits.Small, s.Limits.Device
