@@ -114,18 +114,25 @@ func (s *step) whole(ctx context.Context, refs []uuid.UUID, behind int64) (gathe
 		if err != nil {
 			return found, err
 		}
-		known := len(refs)
-		for _, t := range replaced {
-			for _, r := range t.OldRefs {
-				if !found.refs[r] {
-					refs = append(refs, r)
-				}
-			}
-		}
-		if len(refs) == known {
+		missing := found.lacking(replaced)
+		if len(missing) == 0 {
 			return found, nil
 		}
+		refs = append(refs, missing...)
 	}
+}
+
+// lacking returns the references among what replaced copies carried that g lacks.
+func (g *gathered) lacking(replaced []Touched) []uuid.UUID {
+	var missing []uuid.UUID
+	for _, t := range replaced {
+		for _, r := range t.OldRefs {
+			if !g.refs[r] {
+				missing = append(missing, r)
+			}
+		}
+	}
+	return missing
 }
 
 // rewrite makes a version hold on found's references exactly what follows from
