@@ -35,6 +35,25 @@ func TestReadRows_keepsWhatDiffers(t *testing.T) {
 	}
 }
 
+// Values are written as everywhere in the REST API, and none loses a digit.
+func TestReadRows_shapesValues(t *testing.T) {
+	t.Parallel()
+	rows, err := comparison.ReadRows(comparison.Conversions, []byte(`[{"before": {"definition": "purchase", "conversion_id": "order:1", "value": 10.00, "event_at": "2026-05-04T14:00:00.5+02:00",
+		"event_name": "2026-05-04T14:00:00Z", "credits": [{"weights": [500000000000, 1, 1000000000000, 0], "credited": [9007199254740993.10, null], "lag_us": 12}]}, "after": null}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `[{"key":{"conversion_id":"order:1","definition":"purchase"},"before":{"credits":[{"credited":["9007199254740993.10",null],"lag_us":12,` +
+		`"weights":[0.5,0.000000000001,1,0]}],"event_at":"2026-05-04T12:00:00.500000Z","event_name":"2026-05-04T14:00:00Z","value":"10.00"},"after":null}]`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestComparison_text(t *testing.T) {
 	t.Parallel()
 	nok := "NOK"

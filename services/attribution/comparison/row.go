@@ -15,7 +15,8 @@ type Row struct {
 	After  Columns `json:"after"`
 }
 
-// Columns are values by name of the column, as JSON.
+// Columns are values by name of the column, as JSON: money as decimal strings, weights as
+// numbers of which 1 is one conversion, times as [Time].
 type Columns map[string]json.RawMessage
 
 // keys are the columns by which rows of a part are paired.
@@ -68,7 +69,7 @@ func newRow(part string, before, after Columns) Row {
 		if !there {
 			value = after[name]
 		}
-		row.Key[name] = value
+		row.Key[name] = shaped(name, value)
 	}
 	row.Before, row.After = before.said(row.Key), after.said(row.Key)
 	for name, value := range row.Before {
@@ -88,7 +89,7 @@ func (c Columns) said(key Columns) Columns {
 	rest := Columns{}
 	for name, value := range c {
 		if _, isKey := key[name]; !isKey && !slices.Contains(Unsaid(), name) {
-			rest[name] = value
+			rest[name] = shaped(name, value)
 		}
 	}
 	return rest

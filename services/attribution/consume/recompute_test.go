@@ -116,7 +116,7 @@ func TestRecompute_findsAndHealsDamage(t *testing.T) {
 		t.Errorf("the damaged channel lost %v conversions, want 1: %+v", lost, found.Comparison.Credits)
 	}
 	var text strings.Builder
-	if err := found.Comparison.WriteText(&text, 5); err != nil || !strings.Contains(text.String(), `value: 13.37 -> `) {
+	if err := found.Comparison.WriteText(&text, 5); err != nil || !strings.Contains(text.String(), `value: "13.37" -> `) {
 		t.Errorf("told as:\n%s%v", text.String(), err)
 	}
 	if diff := cmp.Diff(before, d.live(t)); diff != "" {
