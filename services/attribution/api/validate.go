@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -150,7 +151,7 @@ func parameterFault(request *openapi3filter.RequestError) httpserver.FieldError 
 	for _, one := range flatten(request.Err) {
 		var schema *openapi3.SchemaError
 		if errors.As(one, &schema) && schema.Reason != "" {
-			detail = reason(schema)
+			detail = wanted(request.Parameter.Schema.Value, reason(schema))
 		}
 	}
 	return httpserver.FieldError{Pointer: mark + request.Parameter.Name, Detail: detail}
@@ -169,6 +170,26 @@ func bodyFaults(err error) []httpserver.FieldError {
 		}
 	}
 	return faults
+}
+
+// wanted says what a parameter has to be; of a fault that it has no words for, the
+// validator's.
+func wanted(s *openapi3.Schema, fault string) string {
+	switch {
+	case strings.HasPrefix(fault, "minimum:") && s.Min != nil:
+		return "must be at least " + strconv.FormatFloat(*s.Min, 'f', -1, 64)
+	case strings.HasPrefix(fault, "maximum:") && s.Max != nil:
+		return "must be at most " + strconv.FormatFloat(*s.Max, 'f', -1, 64)
+	case strings.Contains(fault, " is not valid "+s.Format) && formats[s.Format] != "":
+		return formats[s.Format]
+	}
+	return fault
+}
+
+// formats say what a text has to be, where the validator shows an expression.
+var formats = map[string]string{
+	"date-time": "must be a time like 2026-05-04T12:00:00Z",
+	"date":      "must be a day like 2026-05-04",
 }
 
 // reason is what the validator says, without its first line, which names the address of

@@ -14,10 +14,11 @@ func TestValidate_FaultsAreForPeople(t *testing.T) {
 	r := newRig(t)
 	workspace, _ := r.workspace(nil)
 	for query, want := range map[string]string{
-		"limit=0":        "minimum: got 0, want 1",
+		"limit=0":        "must be at least 1",
 		"limit=some":     "must be a whole number",
 		"pii=plain":      "must be true or false",
-		"from=yesterday": "'yesterday' is not valid date-time",
+		"limit=5000000":  "must be at most 1000",
+		"from=yesterday": "must be a time like 2026-05-04T12:00:00Z",
 	} {
 		var answer httpserver.Problem
 		r.call(http.MethodGet, "/v1/attributions?"+query, r.token(token.Admin, workspace), nil).into(t, http.StatusBadRequest, &answer)
