@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -47,8 +46,8 @@ func books(ctx context.Context, args []string) error {
 	default: // or a flag, like -h
 		rest = args
 	}
-	if err := flags.Parse(rest); err != nil {
-		return errors.Join(err, errUsage)
+	if err := parse(flags, rest); err != nil {
+		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is not understood; %w", flags.Arg(0), errUsage)

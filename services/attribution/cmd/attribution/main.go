@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // workspaces name time zones; the image may have none
 
@@ -98,6 +99,22 @@ func run(ctx context.Context, args []string) error {
 	return fmt.Errorf("no command %q; %w", command, errUsage)
 }
 
+// parse reads a command's flags. Help goes to standard output; what is wrong is the error's
+// to tell, once.
+func parse(flags *flag.FlagSet, args []string) error {
+	var said strings.Builder
+	flags.SetOutput(&said)
+	err := flags.Parse(args)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(said.String())
+		return err
+	}
+	return fmt.Errorf("%w; %w", err, errUsage)
+}
+
 // service runs a program that takes no flags.
 func service[T interface{ Validate() error }](ctx context.Context, args []string, program func(context.Context, T) error) error {
 	if len(args) > 0 {
@@ -113,8 +130,8 @@ func service[T interface{ Validate() error }](ctx context.Context, args []string
 func migrate(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("migrate", flag.ContinueOnError)
 	to := flags.Int("to", -1, "version of the schema; -1 is the newest, 0 is nothing at all")
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("%w; %w", err, errUsage)
+	if err := parse(flags, args); err != nil {
+		return err
 	}
 	cfg, err := app.FromEnv[app.Database](env.ToMap(os.Environ()))
 	if err != nil {
@@ -148,8 +165,8 @@ func recompute(ctx context.Context, args []string) error {
 	flags.BoolVar(&ask.All, "all", false, "every workspace, one after the other")
 	flags.BoolVar(&ask.Check, "check", false, "compare and change nothing")
 	flags.BoolVar(&ask.JSON, "json", false, "report as one line of JSON a workspace")
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("%w; %w", err, errUsage)
+	if err := parse(flags, args); err != nil {
+		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is too much; %w", flags.Arg(0), errUsage)
@@ -185,8 +202,8 @@ func mint(args []string) error {
 	workspace := flags.String("workspace", "", "id of the workspace; none for the role platform")
 	subject := flags.String("subject", "command line", "who it is for, as the log shows")
 	ttl := flags.Duration("ttl", 0, "how long it is valid; 0 is TOUCHLINE_TOKEN_LIFE")
-	if err := flags.Parse(args); err != nil {
-		return fmt.Errorf("%w; %w", err, errUsage)
+	if err := parse(flags, args); err != nil {
+		return err
 	}
 	claims := token.Claims{Subject: *subject, Role: token.Role(*role)}
 	if *workspace != "" {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -50,8 +49,8 @@ func quarantine(ctx context.Context, args []string) error {
 	if do != nil {
 		rest = args[1:]
 	}
-	if err := flags.Parse(rest); err != nil {
-		return errors.Join(err, errUsage)
+	if err := parse(flags, rest); err != nil {
+		return err
 	}
 	if flags.NArg() > 0 || do == nil {
 		return fmt.Errorf("%q is not understood; %w", flags.Arg(0), errUsage)
