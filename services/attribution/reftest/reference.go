@@ -1,17 +1,30 @@
 // Package reftest holds a second reading of the contract (attribution.md), slow and plain, to be compared row for row with
 // package timeline, and the random histories over which the two are compared. It shares with the product the types of facts
-// (package hit) and the lists of sites. A number in brackets is the contract's section; "left open" follows the product.
+// (package hit) and the lists of sites and agents. A number in brackets is the contract's section; "left open" follows the product.
 package reftest
 
 import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"maps"
+	"math/big"
+	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 
+	"github.com/cockroachdb/apd/v3"
 	"github.com/google/uuid"
+	"github.com/rivo/uniseg"
+	"golang.org/x/net/publicsuffix"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
+	"github.com/touchline/touchline/services/attribution/agent/agents"
+	"github.com/touchline/touchline/services/attribution/channel/sites"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -34,315 +47,784 @@ const defaults = `{"models": ["last_touch", "linear"], "half_life_seconds": 6048
 	"conversions": [{"name": "purchase", "event": "Order Completed", "refund_event": "Order Refunded"},
 		{"name": "whatsapp.order", "event": "whatsapp.order"}, {"name": "whatsapp.payment", "event": "whatsapp.payment"}]}`
 
-// world is all that follows from a set of facts, built up step by step.
-type world struct {
-	object    // the policy
-	workspace uuid.UUID
-	currency  string
-	facts     []*hit.Fact // one copy of each, by (time, id)
-	messages  []*message
-	events    [][]event // copies of one event, the most trusted first; by (time, conversion id)
-	links     []link
-	component map[hit.Identifier]hit.Identifier // is the same for all identifiers of one person
-	names     map[hit.Identifier]uuid.UUID      // of the components
-	sessions  []*session
-	claims    []claim
-	touches   []touch
-}
-
 // Table derives the attribution table from facts in any order. Currency is the workspace's.
 func Table(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) []Row {
-	w := newWorld(workspace, currency, policy, facts)
-	return flat(w.objects("conversions"), w.convert)
+	w := newWorld(workspace, policy, facts)
+	w.currency = currency
+	return flat(list[object](w.policy["conversions"]), w.convert)
 }
 
-func newWorld(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) *world {
-	w := &world{object: parse([]byte(defaults)), workspace: workspace, currency: currency}
-	maps.Copy(w.object, parse(policy.Document()))
-	for _, copies := range groups(facts, func(f hit.Fact) string { return f.Key().String() }) {
-		w.facts = append(w.facts, w.inForce(copies))
-	}
-	w.facts = sorted(w.facts, func(f *hit.Fact) string { return order(f.At, f.ID, f.Source.String(), string(f.Status)) })
-	messages := keep(w.facts, func(f *hit.Fact) bool { return f.Message != nil || f.Report != nil })
-	w.messages = flat(groups(messages, func(f *hit.Fact) string { return order(f.Channel, f.ID) }), joined)
-	copies := groups(flat(w.facts, w.eventsOf), func(e event) string { return order(e.name, e.conversionID()) })
-	for _, same := range copies { // "ordered by (trust, occurred_at, event id)" (4); the source is left open
-		w.events = append(w.events, sorted(same, func(e event) string { return order(9-e.Trust, e.At, e.id, e.Source.String()) }))
-	}
-	w.events = sorted(w.events, func(e []event) string { return order(e[0].At, e[0].conversionID()) })
+// Engagements returns every engagement of every touchpoint, those of failed and of ignored session messages not among them.
+func Engagements(workspace uuid.UUID, policy Document, facts []hit.Fact) []Engagement {
+	return newWorld(workspace, policy, facts).engagements
+}
+
+// world is all that follows from a set of facts, built up step by step.
+type world struct {
+	workspace   uuid.UUID
+	currency    string
+	policy      object
+	facts       []*fact // one copy of each, by (time, id)
+	messages    []*message
+	events      [][]*fact // copies of one event, the most trusted first; by (time, conversion id)
+	links       []link
+	person      map[hit.Identifier]uuid.UUID
+	sessions    []*session
+	claims      []*fact // who holds the device from At on, of kind identify or click
+	engagements []Engagement
+}
+
+func newWorld(workspace uuid.UUID, policy Document, facts []hit.Fact) *world {
+	w := &world{workspace: workspace, policy: parse([]byte(defaults)), person: map[hit.Identifier]uuid.UUID{}}
+	maps.Copy(w.policy, parse(policy.Document()))
+	w.facts = each(groups(facts, func(f hit.Fact) string { return f.Key().String() }), w.inForce)
+	w.facts = sorted(w.facts, func(f *fact) string { return order(n(f.At), f.ID) })
+	reports := keep(w.facts, func(f *fact) bool { return in(f.Kind, "message", "status") })
+	w.messages = each(groups(reports, func(f *fact) string { return order(f.Channel, f.ID) }), w.joined)
+	copies := groups(flat(w.facts, w.eventsOf), func(f *fact) string { return order(f.Event.Name, f.orderID(), f.conversionID()) })
+	w.events = sorted(each(copies, byTrust), func(e []*fact) string { return order(n(e[0].At), e[0].conversionID()) })
 	w.linkAll()
 	w.join()
+	w.startSessions()
 	w.claimDevices()
-	w.findTouches()
+	w.engage()
 	return w
 }
 
-// inForce is the copy of a fact that wins: "the smallest occurred_at, then the smallest canonical JSON" (1).
-func (w *world) inForce(copies []hit.Fact) *hit.Fact {
-	f := sorted(copies, func(f hit.Fact) string {
+// fact is a fact, or an event made of one. Bodies that it has none of are empty instead of nil.
+type fact struct {
+	hit.Fact
+	properties   object     // of its event
+	query        url.Values // of its page, with the click token
+	token        string
+	device       hit.Identifier
+	who, claimed hit.Identifier // its first identifier; that, or the one of the most trusted copy of its event with one
+}
+
+// inForce is the copy of a fact that wins, "the smallest occurred_at, then the smallest canonical JSON" (1; more left open),
+// without blocked identifiers (2).
+func (w *world) inForce(copies []hit.Fact) *fact {
+	f := &fact{Fact: one(sorted(copies, func(f hit.Fact) string {
 		body, _, _ := hit.Content(&f)
-		return order(f.At, string(body), f.Precision, 9-f.Trust, f.Source.String()) // from the precision on left open
-	})[0]
-	blocked := append(w.texts("blocked_identifiers"), "", "null", "undefined", "none", "nan", "anonymous", "guest", "unknown", "0", "-1",
+		return order(n(f.At), string(body), n(f.Precision), n(9-f.Trust), f.Source.String())
+	}))}
+	f.Message, f.Report, f.Click = cmp.Or(f.Message, &hit.Message{}), cmp.Or(f.Report, &hit.Report{}), cmp.Or(f.Click, &hit.Click{})
+	f.Inbound, f.Page, f.Event = cmp.Or(f.Inbound, &hit.Inbound{}), cmp.Or(f.Page, &hit.Page{}), cmp.Or(f.Event, &hit.Event{})
+	f.Identify, f.properties, f.query = cmp.Or(f.Identify, &hit.Identify{}), parse(f.Event.Properties), address(f.Page.URL).Query()
+	blocked := append(list[string](w.policy["blocked_identifiers"]), "", "null", "undefined", "none", "nan", "anonymous", "guest", "unknown", "0", "-1",
 		"[object Object]", uuid.Nil.String())
-	allowed := func(id hit.Identifier) bool { // a blocked identifier is as good as absent, a group is no recipient (2)
-		is := func(term string) bool { return hit.FoldCase(term) == hit.FoldCase(id.Value) }
-		return !slices.ContainsFunc(blocked, is) && (f.Report == nil || !f.Report.Group)
+	allowed := func(id hit.Identifier) bool { // a group is no recipient
+		return !f.Report.Group && !some(blocked, func(term string) bool { return hit.FoldCase(term) == hit.FoldCase(id.Value) })
 	}
-	f.Identifiers = keep(f.Identifiers, allowed)
-	if f.Device != nil && !allowed(*f.Device) {
-		f.Device = nil
-	}
-	if f.Status == hit.StatusRead && f.Report.Machine {
-		f.Status = hit.StatusDelivered // "an open marked as made by a machine counts as delivered" (3)
-	}
-	return &f
+	f.Identifiers, f.device = keep(f.Identifiers, allowed), one(keep([]hit.Identifier{*cmp.Or(f.Device, &hit.Identifier{})}, allowed))
+	f.who, f.claimed, f.token = one(f.Identifiers), one(f.Identifiers), f.query.Get("mt")
+	// "A registration counts as sent" (1); "an open marked as made by a machine counts as delivered" (3).
+	f.Status = cmp.Or(when[hit.Status](f.Kind == "message", "sent"), when[hit.Status](f.Report.Machine, "delivered"), f.Status)
+	return f
 }
 
-// message is the state of a message (1): sent, delivered and read are in order, the earliest counts.
+// message is the state of a message (1).
 type message struct {
-	hit.Message           // empty when nobody registered it
-	channel, id           string
-	facts                 []*hit.Fact
-	sent, delivered, read []hit.Instant
-	failed, session       bool
-	primary               hit.Identifier // of the recipient; empty when none is known
+	hit.Message                          // empty when nobody registered it
+	facts       []*fact                  // registration, statuses, send responses
+	at          map[string][]hit.Instant // when it came to the stages
+	primary     hit.Identifier           // of the recipient; empty when none is known
+	channel     string
+	id          string
+	template    string
+	barred      bool // failed, or an ignored session message: earns nothing
 }
 
-// joined makes a message of its registration and statuses.
-func joined(facts []*hit.Fact) []*message {
-	at := func(is ...hit.Status) []hit.Instant {
-		return flat(keep(facts, func(f *hit.Fact) bool { return slices.Contains(is, f.Status) }), func(f *hit.Fact) []hit.Instant { return []hit.Instant{f.At} })
-	}
-	m := &message{channel: facts[0].Channel, id: facts[0].ID, facts: facts, read: at("read", "played")}
-	m.delivered = append(at("delivered"), m.read...) // "a later stage implies the earlier ones"
-	m.sent = append(at("", "sent"), m.delivered...)  // a registration counts as sent
-	slices.Sort(m.delivered)
-	slices.Sort(m.sent)
-	m.failed = len(at("failed", "bounced")) > 0 && len(m.delivered) == 0
-	m.session = slices.ContainsFunc(facts, func(f *hit.Fact) bool { return f.Report != nil && f.Report.Category == "service" }) // (3)
-	for _, f := range keep(facts, func(f *hit.Fact) bool { return f.Message != nil }) {
-		m.Message, m.session = *f.Message, f.Message.Template == nil && f.Message.Campaign == ""
-	}
-	// The primary: by precedence, one from the registration (kind message before status) first, then the earliest stated (2).
-	m.primary = one(sorted(stated(facts...), func(s statement) string { return order(s.precedence(), string(s.Kind)) })).who
-	return []*message{m}
+// stages by the statuses that say that a message came there: "a later stage implies the earlier ones" (1).
+var stages = map[string][]hit.Status{
+	"sent": {"sent", "delivered", "read", "played"}, "delivered": {"delivered", "read", "played"}, "read": {"read", "played"},
+	"failed": {"failed", "bounced"},
 }
 
-func (m *message) template() string { return cmp.Or(m.Template, &hit.Template{}).Name }
+// joined is the message of a registration and statuses, and of the send responses that name it (1).
+func (w *world) joined(reports []*fact) *message {
+	first := one(sorted(reports, func(f *fact) string { return string(f.Kind) })) // the registration, if there is one
+	m := &message{Message: *first.Message, channel: first.Channel, id: first.ID, at: map[string][]hit.Instant{}}
+	m.facts = append(reports, keep(w.facts, func(f *fact) bool { return f.Identify.Message == m.id && f.Channel == m.channel })...)
+	for stage, statuses := range stages {
+		m.at[stage] = each(keep(reports, func(f *fact) bool { return in(f.Status, statuses...) }), (*fact).when)
+	}
+	m.template = cmp.Or(m.Template, &hit.Template{}).Name
+	// "An unregistered message counts unless its pricing category says service" (3).
+	session := first.Kind == "message" && m.template+m.Campaign == "" ||
+		first.Kind == "status" && some(reports, func(f *fact) bool { return f.Report.Category == "service" })
+	m.barred = session && text(w.policy, "session_messages") != "count" || len(m.at["failed"]) > 0 && len(m.at["delivered"]) == 0
+	// "First by precedence; two of one kind: one from the registration first, then the earliest stated" (2).
+	m.primary = one(each(sorted(stated(m.facts), func(s *fact) string {
+		return order(n(s.who.Kind.Precedence()), fmt.Sprint(first.Kind == "status" || !in(s.who, first.Identifiers...)))
+	}), (*fact).whom))
+	return m
+}
 
-// message is the one of a channel and id, tokenOf the one registered with a token: of several the smallest (channel, id).
-func (w *world) message(channel, id string) *message {
+func (f *fact) when() hit.Instant    { return f.At }
+func (f *fact) whom() hit.Identifier { return f.who }
+
+// find is the message of a channel and id, tokenOf that of a token: of several "the smaller (channel, message id)" (3).
+func (w *world) find(channel, id string) *message {
 	return one(keep(w.messages, func(m *message) bool { return m.channel == channel && m.id == id }))
 }
 
 func (w *world) tokenOf(token string) *message {
-	owners := keep(w.messages, func(m *message) bool { return m.Token == token && token != "" })
-	return one(sorted(owners, func(m *message) string { return order(m.channel, m.id) }))
+	return one(keep(w.messages, func(m *message) bool { return m.Token == token && token != "" }))
 }
 
-// statement says that a fact names a strong identifier (2).
-type statement struct {
-	*hit.Fact
-	who hit.Identifier
+// stated are facts once for each identifier that they state, "by (time, fact id, precedence)" (2); value and trust are left open.
+func stated(facts []*fact) []*fact {
+	all := flat(facts, func(f *fact) []*fact { return each(f.Identifiers, f.naming) })
+	return sorted(all, func(s *fact) string { return order(n(s.At), s.ID, key(s.who), n(9-s.Trust)) })
 }
 
-func (s statement) precedence() int { return s.who.Kind.Precedence() }
-
-// stated is what facts state, by (time, fact id, precedence): so are persons named. Value and trust are left open.
-func stated(facts ...*hit.Fact) (all []statement) {
-	for _, f := range facts {
-		all = append(all, flat(f.Identifiers, func(id hit.Identifier) []statement { return []statement{{f, id}} })...)
-	}
-	return sorted(all, func(s statement) string { return order(s.At, s.ID, s.precedence(), s.who.Value, 9-s.Trust) })
+func (f fact) naming(id hit.Identifier) *fact {
+	f.who = id
+	return &f
 }
 
-// link ties two strong identifiers; the smaller rank goes first.
+func key(id hit.Identifier) string { return order(n(id.Kind.Precedence()), id.Value) }
+
+// link ties two strong identifiers, and again the other way round; the smaller rank goes first.
 type link struct {
 	a, b hit.Identifier
 	rank string
 }
 
-// link ties one identifier with each of the others: "the weaker trust, the later time (of each identifier's earliest
-// statement) and the larger id of the two; position counts the linked identifiers by precedence, then earliest statement".
-func (w *world) link(who hit.Identifier, all []statement) {
-	all = firsts(all, func(s statement) string { return key(s.who) })
-	a := one(keep(all, func(s statement) bool { return s.who == who }))
-	others := keep(all, func(s statement) bool { return s.who != who && a.Fact != nil })
-	for position, b := range sorted(others, func(s statement) string { return order(s.precedence()) }) {
-		rank := order(9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID), position)
-		w.links = append(w.links, link{who, b.who, rank + order(a.precedence(), who.Value, b.precedence(), b.who.Value)}) // left open
+// link ties one identifier with each other stated: "the weaker trust, the later time and the larger id of the two" (2).
+func (w *world) link(id hit.Identifier, statements []*fact) {
+	all := sorted(firsts(statements, func(s *fact) string { return key(s.who) }), func(s *fact) string {
+		return order(n(s.who.Kind.Precedence()), n(s.At), s.ID, s.who.Value)
+	})
+	a := one(keep(all, func(s *fact) bool { return s.who == id }))
+	for position, b := range keep(all, func(s *fact) bool { return s.who != id }) {
+		trust, at, fact := 9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID)
+		rank := order(n(trust), n(at), fact, n(position), key(a.who), key(b.who)) // the keys are left open
+		w.links = append(w.links, link{a.who, b.who, rank}, link{b.who, a.who, rank})
 	}
 }
 
-// mayLink: a group's messages link nothing, nor do browser facts when browser_links are off.
-func (w *world) mayLink(f *hit.Fact) bool {
-	return (f.Inbound == nil || !f.Inbound.Group) && (f.Trust > hit.TrustBrowser || w.text("browser_links") != "off")
-}
-
+// linkAll finds the links in facts, answers, recipients and orders (2).
 func (w *world) linkAll() {
-	for _, f := range keep(w.facts, func(f *hit.Fact) bool { return len(f.Identifiers) > 0 && w.mayLink(f) }) {
-		if f.Identify != nil || f.Event != nil || f.Page != nil || f.Inbound != nil {
-			w.link(f.Identifiers[0], stated(f)) // in a fact
-		}
-		if m := w.answered(f); m != nil { // answers
-			w.link(f.Identifiers[0], keep(stated(append(m.facts, f)...), func(s statement) bool {
-				return s.Fact == f && s.who == f.Identifiers[0] || s.Fact != f && s.who == m.primary
-			}))
+	for _, f := range keep(w.facts, func(f *fact) bool { return in(f.Kind, "identify", "event", "page", "inbound") && w.mayLink(f) }) {
+		w.link(f.who, stated([]*fact{f}))
+		if m := w.answered(f); m != nil {
+			w.link(f.who, append(keep(stated(m.facts), func(s *fact) bool { return s.who == m.primary }), f))
 		}
 	}
-	for _, m := range w.messages { // recipients
-		w.link(m.primary, stated(m.facts...))
+	for _, m := range w.messages {
+		w.link(m.primary, stated(m.facts))
 	}
-	for _, copies := range w.events { // orders; left open: a payment states its message's recipient and no more
-		named := keep(copies, func(c event) bool { return len(c.Identifiers) > 0 && w.mayLink(c.Fact) && c.Report == nil })
-		if trusted := keep(named, func(c event) bool { return c.Trust > hit.TrustBrowser }); len(trusted) > 0 {
-			w.link(named[0].Identifiers[0], stated(flat(trusted, func(c event) []*hit.Fact { return []*hit.Fact{c.Fact} })...))
-		}
+	for _, copies := range keep(w.events, func(copies []*fact) bool { return len(copies) > 1 }) {
+		trusted := keep(copies, func(f *fact) bool { return f.Trust > hit.TrustBrowser && w.mayLink(f) })
+		w.link(one(each(trusted, (*fact).whom)), stated(trusted))
 	}
 }
 
-// join joins what the unshared links tie, strongest first, but never two different user_ids.
+// mayLink: "a group's messages link nothing", nor do browser facts when browser_links are off (2).
+func (w *world) mayLink(f *fact) bool {
+	return f.who.Value != "" && !f.Inbound.Group && (f.Trust > hit.TrustBrowser || text(w.policy, "browser_links") != "off")
+}
+
+// join joins what the unshared links tie, strongest first, but never two different user_ids (2).
 func (w *world) join() {
-	w.component, w.names = map[hit.Identifier]hit.Identifier{}, map[hit.Identifier]uuid.UUID{}
-	aliases, all := map[hit.Identifier]hit.Identifier{}, stated(w.facts...)
+	component, alias, all := map[hit.Identifier]hit.Identifier{}, map[hit.Identifier]hit.Identifier{}, stated(w.facts)
 	for _, s := range all {
-		w.component[s.who], aliases[s.who] = s.who, s.who
+		component[s.who], alias[s.who] = s.who, s.who
 	}
-	for _, s := range all { // "user_ids that an alias names as one count as one"
-		if s.Identify != nil && s.Identify.Call == "alias" && s.who.Kind == hit.UserID && w.mayLink(s.Fact) {
-			merge(aliases, s.Identifiers[0], s.who)
-		}
+	for _, s := range keep(all, func(s *fact) bool { return s.Identify.Call == "alias" && s.who.Kind == hit.UserID && w.mayLink(s) }) {
+		merge(alias, s.Identifiers[0], s.who)
 	}
 	for _, l := range sorted(w.links, func(l link) string { return l.rank }) {
-		users := map[hit.Identifier]bool{}
-		for id, component := range w.component {
-			if id.Kind == hit.UserID && (component == w.component[l.a] || component == w.component[l.b]) {
-				users[aliases[id]] = true
-			}
-		}
-		if len(users) < 2 && !w.shared(l.a) && !w.shared(l.b) { // else it is refused, or links nothing
-			merge(w.component, l.a, l.b)
+		users := keep(all, func(s *fact) bool {
+			return s.who.Kind == hit.UserID && in(component[s.who], component[l.a], component[l.b])
+		})
+		if len(firsts(users, func(s *fact) string { return key(alias[s.who]) })) < 2 && !w.shared(l.a) && !w.shared(l.b) {
+			merge(component, l.a, l.b)
 		}
 	}
-	for _, s := range slices.Backward(all) { // the earliest stated comes last and stays
-		w.names[w.component[s.who]] = w.named(s.who)
+	for _, s := range all {
+		w.person[s.who] = w.named(one(keep(all, func(o *fact) bool { return component[o.who] == component[s.who] })).who)
 	}
 }
 
 func merge(sets map[hit.Identifier]hit.Identifier, a, b hit.Identifier) {
 	from, to := sets[a], sets[b]
 	for id := range sets {
-		if sets[id] == from {
-			sets[id] = to
-		}
+		sets[id] = cmp.Or(when(sets[id] == from, to), sets[id])
 	}
 }
 
-// shared is what is directly linked with more than 20 distinct identifiers of one kind.
+// shared is what is "directly linked with more than 20 distinct identifiers of one kind" (2).
 func (w *world) shared(id hit.Identifier) bool {
-	others := flat(w.links, func(l link) []hit.Identifier {
-		return map[hit.Identifier][]hit.Identifier{l.a: {l.b}, l.b: {l.a}}[id]
-	})
-	kinds := groups(firsts(others, key), func(o hit.Identifier) string { return string(o.Kind) })
-	return slices.ContainsFunc(kinds, func(kind []hit.Identifier) bool { return len(kind) > 20 })
+	linked := firsts(keep(w.links, func(l link) bool { return l.a == id }), func(l link) string { return key(l.b) })
+	return some(groups(linked, func(l link) string { return string(l.b.Kind) }), func(kind []link) bool { return len(kind) > 20 })
 }
 
-func key(id hit.Identifier) string { return order(string(id.Kind), id.Value) }
-
-// named is the person whose earliest stated identifier is id, which is a digest or, left open, gets one here.
+// named is the person whose earliest stated identifier is id, which is a digest or, left open, gets one here (2).
 func (w *world) named(id hit.Identifier) uuid.UUID {
-	if digest, err := hex.DecodeString(id.Value); err == nil && len(digest) == 16 {
-		return uuid.NewSHA1(w.workspace, digest)
-	}
-	digest := sha256.Sum256(append([]byte{byte(id.Kind.Precedence() + 1)}, id.Value...))
-	return uuid.NewSHA1(w.workspace, digest[:16])
+	digest, _ := hex.DecodeString(id.Value)
+	plain := sha256.Sum256(append([]byte{byte(id.Kind.Precedence() + 1)}, id.Value...))
+	return uuid.NewSHA1(w.workspace, []byte(cmp.Or(when(len(digest) == 16, string(digest)), string(plain[:16]))))
 }
 
-func (w *world) person(id hit.Identifier) uuid.UUID { return w.names[w.component[id]] }
-
-// owner is whose a fact is: by its first identifier, else who holds its device at its time, else nobody (2).
-func (w *world) owner(f *hit.Fact) uuid.UUID {
-	if len(f.Identifiers) == 0 && f.Device != nil {
-		return w.holder(*f.Device, f.At)
-	}
-	return w.person(one(f.Identifiers))
-}
-
-// session is a run of a device's page views (3); the next one begins at next.
+// session is a run of a device's page views (3), until "30 minutes after its last page view, or before the next session" (2).
 type session struct {
-	pages  []*hit.Fact
+	pages  []*fact
 	params string // the campaign parameters it began with
-	next   hit.Instant
+	until  hit.Instant
 }
 
-// has: "up to and including 30 minutes after its last page view, or before the next session" (2).
-func (s *session) has(f *hit.Fact) bool {
-	return *f.Device == *s.pages[0].Device && s.pages[0].At <= f.At && f.At <= s.last() && (s.next == 0 || f.At < s.next)
+func (s *session) has(f *fact) bool {
+	return f.device == s.pages[0].device && s.pages[0].At <= f.At && f.At <= s.until
 }
 
-func (s *session) last() hit.Instant { return s.pages[len(s.pages)-1].At + 30*minute }
-
-// claim says who held a device from a time on (2).
-type claim struct {
-	*hit.Fact
-	who  hit.Identifier
-	at   hit.Instant
-	rank int // 0: identify, 1: click
-}
-
-func (w *world) claimDevices() {
-	onDevice := keep(w.facts, func(f *hit.Fact) bool { return f.Device != nil })
-	for _, pages := range groups(onDevice, func(f *hit.Fact) string { return key(*f.Device) }) {
+// startSessions: "after more than 30 minutes, or at a page view whose set of campaign parameters is not empty and differs" (3).
+func (w *world) startSessions() {
+	pages := keep(w.facts, func(f *fact) bool { return f.Kind == "page" && f.device.Value != "" })
+	for _, pages := range groups(pages, func(f *fact) string { return f.device.Value }) {
 		s := &session{}
-		for _, f := range keep(pages, func(f *hit.Fact) bool { return f.Page != nil }) { // by (time, event id)
-			if params := w.campaignParams(f); s.pages == nil || f.At > s.last() || params != "" && params != s.params {
-				s.next = f.At
+		for _, f := range pages {
+			if params := w.campaignParams(f); f.At > s.until || params != "" && params != s.params {
+				s.until = min(s.until, f.At-1)
 				s = &session{params: params}
 				w.sessions = append(w.sessions, s)
 			}
-			s.pages = append(s.pages, f)
-		}
-	}
-	for _, f := range onDevice { // "any fact that carries the device and a strong identifier (the first counts)"
-		w.claims = append(w.claims, flat(f.Identifiers[:min(1, len(f.Identifiers))], func(id hit.Identifier) []claim { return []claim{{f, id, f.At, 0}} })...)
-	}
-	for _, copies := range w.events { // "each copy of an order that carries a device and no strong identifier"
-		named := one(keep(copies, func(c event) bool { return len(c.Identifiers) > 0 }))
-		for _, c := range keep(copies, func(c event) bool { return named.Fact != nil && c.Device != nil && len(c.Identifiers) == 0 }) {
-			w.claims = append(w.claims, claim{c.Fact, named.Identifiers[0], c.At, 0})
-		}
-	}
-	for i, c := range w.claims { // "from the start of that session", unless an earlier identify claim lies in it
-		for _, s := range keep(w.sessions, func(s *session) bool { return s.has(c.Fact) }) {
-			if !slices.ContainsFunc(w.claims, func(o claim) bool { return o.At < c.At && s.has(o.Fact) }) {
-				w.claims[i].at = s.pages[0].At
-			}
-		}
-	}
-	identified := slices.Clone(w.claims)
-	for _, f := range onDevice { // click claims; a token seen on more than 5 devices was passed on
-		m := w.tokenOf(pageToken(f))
-		if m == nil || m.primary.Value == "" {
-			continue
-		}
-		seen := keep(onDevice, func(o *hit.Fact) bool { return pageToken(o) == m.Token })
-		passedOn := len(groups(seen, func(o *hit.Fact) string { return key(*o.Device) })) > 5
-		if !passedOn && !slices.ContainsFunc(identified, func(o claim) bool { return *o.Device == *f.Device && o.at <= f.At }) {
-			w.claims = append(w.claims, claim{f, m.primary, f.At, 1})
+			s.pages, s.until = append(s.pages, f), f.At+30*minute
 		}
 	}
 }
 
-// holder is who has "the latest claim at or before t; before the first claim, that of the first; without any, the device's own
-// anonymous person. Of several claims at that instant: identify, then the smaller fact id"; from the identifier on left open.
-func (w *world) holder(device hit.Identifier, t hit.Instant) uuid.UUID {
-	claims := keep(w.claims, func(c claim) bool { return *c.Device == device })
-	if len(claims) == 0 {
-		return w.named(device)
+// claimDevices: identify claims reach back to the start of a session, click claims yield to earlier identify claims (2).
+func (w *world) claimDevices() {
+	onDevice := keep(w.facts, func(f *fact) bool { return f.device.Value != "" })
+	claiming := keep(onDevice, func(f *fact) bool { return f.claimed.Value != "" })
+	for _, f := range claiming {
+		c := f.naming(f.claimed)
+		for _, s := range keep(w.sessions, func(s *session) bool { return s.has(f) }) {
+			earlier := some(claiming, func(o *fact) bool { return o.At < f.At && s.has(o) })
+			c.At = cmp.Or(when(!earlier, s.pages[0].At), f.At)
+		}
+		c.Kind = hit.KindIdentify
+		w.claims = append(w.claims, c)
 	}
-	best := sorted(claims, func(c claim) string {
-		return order(max(0, c.at-t), max(0, t-c.at), c.rank, c.ID, c.who.Kind.Precedence(), c.who.Value)
-	})
-	return w.person(best[0].who)
+	for _, f := range onDevice {
+		c := f.naming(cmp.Or(w.tokenOf(f.token), &message{}).primary)
+		seen := firsts(keep(onDevice, func(o *fact) bool { return o.token == f.token }), func(o *fact) string { return o.device.Value })
+		identified := some(w.claims, func(c *fact) bool { return c.device == f.device && c.At <= f.At && c.Kind == "identify" })
+		if c.Kind = hit.KindClick; c.who.Value != "" && len(seen) <= 5 && !identified { // more devices: it was passed on
+			w.claims = append(w.claims, c)
+		}
+	}
 }
+
+// holder has "the latest claim at or before t; before the first claim, that of the first; without any", the device itself (2).
+func (w *world) holder(device hit.Identifier, t hit.Instant) uuid.UUID {
+	claims := sorted(keep(w.claims, func(c *fact) bool { return c.device == device }), func(c *fact) string {
+		return order(n(max(0, c.At-t)), n(max(0, t-c.At)), fmt.Sprint(c.Kind == "click"), c.ID, key(c.who)) // the key is left open
+	})
+	return cmp.Or(w.person[one(each(claims, (*fact).whom))], w.named(device))
+}
+
+// owner is whose a fact is: by its first identifier, else who holds its device at its time, else nobody (2).
+func (w *world) owner(f *fact) uuid.UUID {
+	return cmp.Or(w.person[f.who], when(f.device.Value != "", w.holder(f.device, f.At)))
+}
+
+// Engagement is one engagement of a touchpoint of a person (3), as a row that is not filled in yet.
+type Engagement struct {
+	Row
+	campaign, template, source string
+	age                        hit.Instant // at the conversion that it counts for
+}
+
+// engage finds all engagements: of messages, visits and ads (3).
+func (w *world) engage() {
+	add := func(person uuid.UUID, channel, campaign string, f *fact) {
+		row := Row{Person: person, Channel: channel, TouchKey: f.ID, Tier: "click", TouchAt: f.At}
+		w.engagements = append(w.engagements, Engagement{Row: row, campaign: campaign, source: f.Source.String()})
+	}
+	of := func(m *message, tier string, times ...hit.Instant) {
+		for _, at := range when(m != nil && !m.barred, times) {
+			row := Row{Person: w.person[m.primary], Channel: m.channel, TouchKey: m.id, Tier: tier, TouchAt: at}
+			w.engagements = append(w.engagements, Engagement{Row: row, campaign: m.Campaign, template: m.template})
+		}
+	}
+	for _, m := range w.messages {
+		for _, tier := range []string{"read", "delivered", "sent"} {
+			of(m, tier, m.at[tier][:min(1, len(m.at[tier]))]...)
+		}
+	}
+	for _, f := range w.facts {
+		of(w.tokenOf(f.token), "click", f.At)
+		if f.Kind == "click" && f.Click.Method != "HEAD" && !machine(f.Click.Agent) && text(w.policy, "confirm_clicks") != "pixel" {
+			of(cmp.Or(w.tokenOf(f.Click.Token), w.find(f.Channel, f.Click.Message)), "click", f.At)
+		}
+		if !w.optsOut(f) {
+			of(cmp.Or(w.answered(f), w.implied(f)), "reply", f.At)
+		}
+		if f.Inbound.Referral != nil {
+			add(w.owner(f), "whatsapp_ad", f.Inbound.Referral.SourceID, f)
+		}
+	}
+	for _, s := range w.sessions { // "a session that begins with a known mt gives no visit"
+		f := s.pages[0]
+		if channel := w.classify(f, s.params); channel != "" && w.tokenOf(f.token) == nil {
+			add(w.holder(f.device, f.At), channel, f.query.Get("utm_campaign"), f)
+		}
+	}
+}
+
+// notice says what is neither a reply nor whatsapp.message (3).
+func notice(f *fact) bool {
+	return in(f.Inbound.Type, "system", "request_welcome", "edit", "revoke", "reaction_removed")
+}
+
+// answered is the message that an inbound message answers by context, or else by token (3).
+func (w *world) answered(f *fact) *message {
+	named := cmp.Or(w.find(f.Channel, f.Inbound.Context), when(f.Inbound.Context == "", w.tokenOf(f.Inbound.Token)))
+	return when(!notice(f), named)
+}
+
+// implied is "the latest (sent_at, then message id) WhatsApp message from that business number to that person" (3). Left open:
+// a message is from the numbers of its registration and of its statuses.
+func (w *world) implied(f *fact) *message {
+	i, window := f.Inbound, micros(w.policy, "implicit_reply_window_seconds")
+	may := i.Context+i.Token == "" && i.Referral == nil && !i.Group && !notice(f) && window > 0 && f.Kind == "inbound" && f.Channel == "whatsapp"
+	sent := keep(w.messages, func(m *message) bool { return may && m.channel == "whatsapp" && len(m.at["sent"]) > 0 && !m.barred })
+	sent = keep(sent, func(m *message) bool {
+		from := some(m.facts, func(s *fact) bool { return in(i.Business, s.Message.Sender, s.Report.Sender) })
+		recent := m.at["sent"][0] <= f.At && f.At-m.at["sent"][0] <= window
+		return from && recent && m.primary.Value != "" && w.person[m.primary] == w.owner(f)
+	})
+	sent = sorted(sent, func(m *message) string { return order(n(m.at["sent"][0]), m.id) })
+	slices.Reverse(sent)
+	return one(sent)
+}
+
+// optsOut: "a text that as a whole is one of opt_out_terms (folded as keywords are, letters and digits only)" (3).
+func (w *world) optsOut(f *fact) bool {
+	bare := func(text string) string { return regexp.MustCompile(`[^\pL\pN]`).ReplaceAllString(fold(text), "") }
+	is := func(term string) bool { return bare(term) == bare(f.Inbound.Text) && bare(term) != "" }
+	return f.Inbound.Type == "text" && some(list[string](w.policy["opt_out_terms"]), is)
+}
+
+// machine says whether a user agent is one that visits links by itself (3); the lists' README says how they are written.
+func machine(agent string) bool {
+	names := func(agent string) func(string) bool {
+		return func(line string) bool { return strings.Contains("^"+agent+"$", line) }
+	}
+	lower := strings.ToLower(agent)
+	return like(strings.ReplaceAll(lower, "cubot", ""), `bot([^a-z]|$)`) ||
+		some(lines(agents.Lists.ReadFile("crawlers.txt")), names(agent)) || some(lines(agents.Lists.ReadFile("own.txt")), names(lower))
+}
+
+// lines are those of a list of reference data, without comments.
+func lines(text []byte, _ error) []string {
+	return keep(strings.Split(string(text), "\n"), func(line string) bool { return line != "" && line[0] != '#' })
+}
+
+func address(raw string) *url.URL {
+	parsed, _ := url.Parse(raw)
+	return cmp.Or(parsed, &url.URL{}) // unreadable: empty
+}
+
+// campaignParams is the set of a page's campaign parameters as text; "mt when it names a known message" (3).
+func (w *world) campaignParams(f *fact) string {
+	names := keep(slices.Collect(maps.Keys(f.query)), func(name string) bool {
+		return like(name, `^(utm_.*|gclid|gbraid|wbraid|fbclid|msclkid|ttclid|li_fat_id|twclid)$`) || name == "mt" && w.tokenOf(f.token) != nil
+	})
+	pairs := flat(names, func(name string) []string {
+		return each(f.query[name], func(value string) string { return when(value != "", name+"="+value+"\n") }) // an empty one is none: left open
+	})
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(pairs))), "")
+}
+
+// classify names the channel of a session by its first page view, first match wins; "" is no touchpoint (3).
+func (w *world) classify(f *fact, params string) string {
+	page, from := strings.ToLower(address(f.Page.URL).Hostname()), strings.ToLower(address(f.Page.Referrer).Hostname())
+	lower := func(name string) string { return strings.ToLower(f.query.Get(name)) }
+	source, medium, campaign := lower("utm_source"), lower("utm_medium"), lower("utm_campaign")
+	kind, shop, paid := site(source), like(campaign, `shopping|(^|[e\PL])shop`), like(medium, `cp|^ppc$|^retargeting$|^paid`)
+	either := func(words ...string) bool { return in(source, words...) || in(medium, words...) }
+	ignored := func(host string) bool { return strings.HasSuffix("."+from, "."+strings.ToLower(host)) }
+	switch {
+	case params == "" && (from == "" || domain(from) == domain(page) || some(list[string](w.policy["ignored_referrers"]), ignored)):
+		return ""
+	case params == "":
+		return cmp.Or(when(site(from) != "", "organic_"+site(from)), "referral")
+	case !like(params, `(?m)^utm_`):
+		return cmp.Or(when(like(params, `(?m)^(gclid|gbraid|wbraid|msclkid)=`), "paid_search"),
+			when(like(params, `(?m)^(ttclid|li_fat_id|twclid)=`), "paid_social"), "organic_social")
+	}
+	return cmp.Or(
+		when(either("whatsapp"), "whatsapp"),
+		when(either("messenger"), "messenger"),
+		when(like(campaign, `cross-network`), "cross_network"),
+		when(paid && shop, "paid_shopping"),
+		when(paid && kind != "", "paid_"+kind),
+		when(like(medium, `^(display|banner|expandable|interstitial|cpm)$`), "display"),
+		when(paid, "paid_other"),
+		when(kind == "shopping" || shop, "organic_shopping"),
+		when(kind == "social" || like(medium, `^(social([- ](network|media))?|sm)$`), "organic_social"),
+		when(kind == "video" || like(medium, `video`), "organic_video"),
+		when(kind == "search" || medium == "organic", "organic_search"),
+		when(like(medium, `^(referral|app|link)$`), "referral"),
+		when(either("email", "e-mail", "e_mail", "e mail"), "email"),
+		when(medium == "affiliate", "affiliates"),
+		when(medium == "audio", "audio"),
+		when(either("sms"), "sms"),
+		when(like(medium, `push$|mobile|notification`) || source == "firebase", "mobile_push"),
+		"unassigned")
+}
+
+// domain is the registrable domain of a host.
+func domain(host string) string {
+	registrable, _ := publicsuffix.EffectiveTLDPlusOne(host)
+	return cmp.Or(registrable, host)
+}
+
+// site says of which kind the site of a host or plain name is; the lists' README says how they are written.
+func site(name string) string {
+	bare := regexp.MustCompile(`^(www|m|mobile)\.`).ReplaceAllString(name, "")
+	suffix, _ := publicsuffix.PublicSuffix(bare)
+	is := func(host string) bool {
+		return host == bare || host[0] == '.' && strings.HasSuffix("."+name, host) || host == strings.TrimSuffix(bare, suffix)+"*"
+	}
+	return one(keep([]string{"search", "social", "shopping", "video"}, func(kind string) bool {
+		return some(lines(sites.Lists.ReadFile(kind+".txt")), func(line string) bool {
+			names, hosts, _ := strings.Cut(line, ":")
+			return in(name, strings.Fields(names)...) || some(strings.Fields(hosts), is)
+		})
+	}))
+}
+
+// matches says whether a keyword rule's any, all and none allow a text, in words, else anywhere (4).
+func matches(rule object, said string) bool {
+	has := func(term string) bool {
+		as := words
+		if text(rule, "mode") == "substring" || unspaced.MatchString(term) {
+			as = fold
+		}
+		return as(term) != "\n" && strings.Contains(as(said), as(term))
+	}
+	one, all, none := list[string](rule["any"]), list[string](rule["all"]), list[string](rule["none"])
+	return (len(one) == 0 || some(one, has)) && len(keep(all, has)) == len(all) && !some(none, has)
+}
+
+var (
+	unspaced = regexp.MustCompile(`\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}`)
+	wordly   = regexp.MustCompile(`[\pL\pN\pS]`) // \pS, an emoji: left open
+	marks    = regexp.MustCompile(`([\p{Latin}\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Arabic}])\p{Mn}+`)
+	plain    = strings.NewReplacer("đ", "d", "ø", "o", "æ", "ae")
+	decimal  = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$`)
+)
+
+// words are those between UAX 29 boundaries, each between line breaks (4).
+func words(text string) string {
+	all, word, rest, state := "\n", "", fold(text), -1
+	for rest != "" {
+		word, rest, state = uniseg.FirstWordInString(rest, state)
+		all += when(wordly.MatchString(word), word+"\n")
+	}
+	return all
+}
+
+// fold: "NFKC, full case folding, and removal of nonspacing marks on Latin, Greek, Cyrillic, Hebrew and Arabic letters" (4).
+func fold(text string) string {
+	text = norm.NFD.String(cases.Fold().String(norm.NFKC.String(text)))
+	return plain.Replace(norm.NFKC.String(marks.ReplaceAllString(text, "$1")))
+}
+
+func (f *fact) orderID() string { return strings.TrimSpace(text(f.properties, "order_id")) }
+func (f *fact) conversionID() string {
+	return cmp.Or(when(f.orderID() != "", "order:"+f.orderID()), f.ID)
+}
+
+func (f *fact) currency() string {
+	return strings.ToUpper(strings.TrimSpace(text(f.properties, "currency")))
+}
+
+// byTrust puts copies of one event in order, by "(trust, occurred_at, event id)" (4); the source is left open.
+func byTrust(copies []*fact) []*fact {
+	copies = sorted(copies, func(f *fact) string { return order(n(9-f.Trust), n(f.At), f.ID, f.Source.String()) })
+	for _, f := range copies {
+		f.claimed = cmp.Or(f.who, cmp.Or(each(copies, (*fact).whom)...))
+	}
+	return copies
+}
+
+// eventsOf are the event that a fact states and the in-thread ones made of it (4).
+func (w *world) eventsOf(f *fact) (all []*fact) {
+	made := func(is bool, id, name string, properties object) {
+		e := *f
+		e.ID, e.Event, e.properties = id, &hit.Event{Name: name, InThread: true}, properties
+		all = append(all, when(is && f.Channel == "whatsapp", []*fact{&e})...)
+	}
+	amount := func(a *hit.Amount) object { return object{"value": a.Amount, "currency": a.Currency} }
+	i, paid := f.Inbound, func(o *fact) bool { return o.ID == f.ID && in(o.Status, "payment:captured", "payment:success") }
+	made(one(keep(w.facts, paid)) == f, f.ID+":payment", "whatsapp.payment", amount(&cmp.Or(f.Report.Payment, &hit.Payment{}).Amount))
+	made(f.Kind == "inbound" && !notice(f), f.ID, "whatsapp.message", nil)
+	made(i.Order != nil, f.ID, "whatsapp.order", amount(cmp.Or(i.Order, &hit.Amount{})))
+	made(in(i.Interact, "button", "button_reply", "list_reply"), f.ID, "whatsapp.button", object{"payload": i.Payload, "title": i.Title})
+	made(i.Interact == "nfm_reply", f.ID, "whatsapp.flow", parse(i.Fields))
+	said := keep(list[object](w.policy["keyword_rules"]), func(rule object) bool { return i.Type == "text" && matches(rule, i.Text) })
+	for _, rule := range firsts(said, func(rule object) string { return text(rule, "event") }) { // the first gives the value
+		made(true, f.ID+":"+text(rule, "event"), text(rule, "event"), object{"value": rule["value"], "currency": rule["currency"]})
+	}
+	return append(all, when(f.Kind == "event", []*fact{f})...)
+}
+
+// worth is the value that a copy states, if it does (4).
+func worth(d object, f *fact) *big.Rat {
+	names := append(list[string](d["value_properties"]), when(d["value_properties"] == nil, []string{"value", "revenue", "total"})...)
+	return cmp.Or(each(names, func(name string) *big.Rat { return number(f.properties, name) })...)
+}
+
+// convert makes the rows of one definition: its conversions, their refunds, and refunds of orders nobody reported (4).
+func (w *world) convert(d object) (rows []Row) {
+	last, reported := map[uuid.UUID]hit.Instant{}, map[string]bool{"": true}
+	named := func(name string) [][]*fact {
+		return keep(w.events, func(copies []*fact) bool { return copies[0].Event.Name == text(d, name) })
+	}
+	for _, copies := range named("event") {
+		f := copies[0]
+		reported[f.orderID()] = true
+		c := Row{Definition: text(d, "name"), ConversionID: f.conversionID(), Event: f.Event.Name, InThread: f.Event.InThread}
+		c.Person = cmp.Or(w.person[f.claimed], w.owner(f))
+		before, again := last[c.Person] // nobody is not the same person
+		if !holds(d, copies) || again && c.Person != uuid.Nil && f.At-before < micros(d, "once_within_seconds") {
+			continue
+		}
+		last[c.Person] = f.At
+		// "Value and currency come together from the most trusted copy with a value."
+		valued := one(append(keep(copies, func(f *fact) bool { return worth(d, f) != nil }), &fact{}))
+		value, touches := worth(d, valued), w.eligible(c, f)
+		c.Currency = cmp.Or(valued.currency(), w.currency)
+		rows = append(rows, w.rows(c, touches, new(big.Rat), value)...)
+		refunds := keep(w.refunds(d, f.orderID()), func(r *fact) bool { return value != nil && in(r.currency(), "", c.Currency) })
+		for _, r := range refunds {
+			c.ConversionID, c.Event, c.InThread = r.ID, r.Event.Name, r.Event.InThread
+			left := new(big.Rat).Sub(abs(value), abs(cmp.Or(worth(d, r), value))) // without a value "all that remains"
+			left = slices.MaxFunc([]*big.Rat{new(big.Rat), left}, (*big.Rat).Cmp)
+			left.Mul(left, sign(value)) // of a negative value: left open
+			rows = append(rows, w.rows(c, touches, value, left)...)
+			value = left
+		}
+	}
+	for _, copies := range named("refund_event") {
+		for _, r := range keep(w.refunds(d, copies[0].orderID()), func(r *fact) bool { return !reported[r.orderID()] }) {
+			c := Row{Definition: text(d, "name"), ConversionID: r.ID, Event: r.Event.Name, InThread: r.Event.InThread, Person: w.owner(r)}
+			c.Currency = cmp.Or(r.currency(), w.currency)
+			value := worth(d, r) // "one unattributed row of minus its value (null without one)"
+			rows = append(rows, w.rows(c, nil, abs(cmp.Or(value, new(big.Rat))), when(value != nil, new(big.Rat)))...)
+		}
+	}
+	return rows
+}
+
+func abs(r *big.Rat) *big.Rat  { return new(big.Rat).Abs(r) }
+func sign(r *big.Rat) *big.Rat { return big.NewRat(int64(r.Sign()), 1) }
+
+// holds: conditions are "equal as text, on the merged properties", of each that of the most trusted copy that has it (4).
+func holds(d object, copies []*fact) bool {
+	where, _ := d["where"].(object)
+	return !some(slices.Collect(maps.Keys(where)), func(name string) bool {
+		f := one(keep(copies, func(f *fact) bool { return f.properties[name] != nil }))
+		return f == nil || text(f.properties, name) != text(where, name)
+	})
+}
+
+// refunds are those of an order by (time, event id): "those with one refund_id, or without one with one event id, are one" (4).
+func (w *world) refunds(d object, orderID string) []*fact {
+	all := keep(slices.Concat(w.events...), func(r *fact) bool {
+		return r.Event.Name == text(d, "refund_event") && r.orderID() == orderID && orderID != ""
+	})
+	all = firsts(all, func(r *fact) string {
+		refundID := strings.TrimSpace(text(r.properties, "refund_id"))
+		return order(refundID, when(refundID == "", r.ID))
+	})
+	return sorted(all, func(r *fact) string { return order(n(r.At), r.ID) })
+}
+
+var tiers = map[string]int{"click": 1, "reply": 1, "read": 2, "delivered": 3, "sent": 4}
+
+// eligible are the engagements as which touchpoints count for a conversion: of each "the strongest tier, within it the latest" (5).
+func (w *world) eligible(c Row, f *fact) []Engagement {
+	until := f.At + hit.Instant(f.Precision)*(secondMicros-1)
+	all := keep(w.engagements, func(e Engagement) bool {
+		window := w.window(c, e)
+		return e.Person == c.Person && c.Person != uuid.Nil && window > 0 && e.TouchAt <= until && f.At-e.TouchAt <= window
+	})
+	all = sorted(all, func(e Engagement) string { return order(n(tiers[e.Tier]), n(1<<62-e.TouchAt), e.Tier) })
+	strongest := tiers[one(all).Tier]
+	all = keep(all, func(e Engagement) bool {
+		return text(w.policy, "precedence") != "strongest_tier" || tiers[e.Tier] == strongest
+	})
+	all = firsts(all, func(e Engagement) string { return order(e.Channel, e.TouchKey, e.source) })
+	for i := range all {
+		all[i].age = max(0, f.At-all[i].TouchAt)
+	}
+	return sorted(all, func(e Engagement) string { return order(n(e.TouchAt), e.TouchKey, e.Channel) }) // the channel is left open
+}
+
+// window is that of the first rule that matches; without one it is never (5).
+func (w *world) window(c Row, e Engagement) hit.Instant {
+	has := object{"conversion": c.Definition, "channel": e.Channel, "campaign": e.campaign, "template": e.template, "tier": e.Tier}
+	return micros(one(keep(list[object](w.policy["windows"]), func(rule object) bool {
+		return !some(slices.Collect(maps.Keys(has)), func(name string) bool { return !in(text(rule, name), "", text(has, name)) })
+	})), "seconds")
+}
+
+// weights are those of a model, up to a common factor (6).
+func (w *world) weights(model string, touches []Engagement) []*big.Rat {
+	none, all, l := new(big.Rat), big.NewRat(1, 1), len(touches)-1
+	first, last := number(w.policy, "position_first"), number(w.policy, "position_last")
+	rest := new(big.Rat).Sub(all, new(big.Rat).Add(first, last))
+	rest.Quo(rest, big.NewRat(int64(max(1, l-1)), 1))
+	weights := each(touches, func(e Engagement) *big.Rat {
+		return map[string]*big.Rat{
+			"linear": all, "first_touch": none, "last_touch": none, "position_based": rest,
+			"time_decay": w.decay(e.age), "tier_weighted": cmp.Or(number(w.policy["tier_weights"].(object), e.Tier), none),
+		}[model]
+	})
+	weights[l] = cmp.Or(map[string]*big.Rat{"last_touch": all, "position_based": last}[model], weights[l])
+	weights[0] = cmp.Or(map[string]*big.Rat{"first_touch": all, "position_based": first}[model], weights[0])
+	if !some(weights, func(r *big.Rat) bool { return r.Sign() > 0 }) {
+		return w.weights("linear", touches) // all 0; of position_based left open
+	}
+	return weights
+}
+
+// decay is 2^-(age / half_life) (6).
+func (w *world) decay(age hit.Instant) *big.Rat {
+	context, power := apd.BaseContext.WithPrecision(60), new(apd.Decimal)
+	_, _ = context.Quo(power, apd.New(int64(age), 0), apd.New(int64(micros(w.policy, "half_life_seconds")), 0))
+	_, _ = context.Pow(power, apd.New(5, -1), power)
+	r, _ := new(big.Rat).SetString(power.Text('e'))
+	return r
+}
+
+// share divides whole units in proportion to weights, by largest remainder, ties to the earlier (6).
+func share(whole *big.Rat, weights []*big.Rat) []*big.Rat {
+	total, missing, unit := new(big.Rat), new(big.Rat).Set(whole), big.NewRat(1, 1)
+	for _, weight := range weights {
+		total.Add(total, weight)
+	}
+	exact := each(weights, func(weight *big.Rat) *big.Rat { return new(big.Rat).Mul(whole, new(big.Rat).Quo(weight, total)) })
+	shares := each(exact, func(e *big.Rat) *big.Rat { return new(big.Rat).SetInt(new(big.Int).Quo(e.Num(), e.Denom())) })
+	for i, share := range shares {
+		missing.Sub(missing, share)
+		exact[i].Sub(exact[i], share)
+	}
+	for ; missing.Sign() > 0; missing.Sub(missing, unit) {
+		most := slices.Index(exact, slices.MaxFunc(exact, (*big.Rat).Cmp)) // the first of the largest remainders
+		shares[most], exact[most] = shares[most].Add(shares[most], unit), new(big.Rat)
+	}
+	return shares
+}
+
+// places are the digits after the point of a currency's minor unit where they are not two (ISO 4217).
+var places = map[int]string{
+	0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", 3: "BHD IQD JOD KWD LYD OMR TND", 4: "CLF UYW",
+}
+
+// split divides an amount in its currency's minor unit, a finer one in its own last digit, a negative one by its absolute (6).
+func split(value *big.Rat, currency string, weights []*big.Rat) []*big.Rat {
+	digits := keep(slices.Collect(maps.Keys(places)), func(n int) bool { return in(currency, strings.Fields(places[n])...) })
+	own, _ := value.FloatPrec()
+	digit := max(own, append(digits, 2)[0])
+	unit := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digit)), nil))
+	return each(share(new(big.Rat).Mul(abs(value), unit), weights), func(s *big.Rat) *big.Rat { return s.Mul(s.Quo(s, unit), sign(value)) })
+}
+
+// rows credits the difference between the splits of what a conversion is worth after and before (4, 6).
+func (w *world) rows(c Row, touches []Engagement, before, after *big.Rat) (rows []Row) {
+	if len(touches) == 0 {
+		touches = []Engagement{{Row: Row{Channel: "unattributed"}}}
+	}
+	for _, model := range list[string](w.policy["models"]) {
+		weights := share(big.NewRat(1e12, 1), w.weights(model, touches))
+		for i, e := range touches {
+			r := c
+			r.Model, r.Channel, r.Tier, r.TouchKey, r.TouchAt, r.Weight = model, e.Channel, e.Tier, e.TouchKey, e.TouchAt, weights[i].RatString()
+			if after != nil {
+				credited := split(after, c.Currency, weights)[i]
+				r.Credited = credited.Sub(credited, split(before, c.Currency, weights)[i]).RatString()
+			}
+			r.Currency = when(after != nil, c.Currency)
+			rows = append(rows, when(weights[i].Sign() > 0, []Row{r})...)
+		}
+	}
+	return rows
+}
+
+// object is one of JSON: the policy, its parts, the properties of an event.
+type object = map[string]any
+
+func parse(raw []byte) (o object) {
+	decoder := json.NewDecoder(strings.NewReader(string(raw)))
+	decoder.UseNumber()
+	_ = decoder.Decode(&o)
+	return o
+}
+
+// text is a text, or a number or a boolean as text, trimmed of nothing; number a finite decimal, or nil.
+func text(o object, name string) string {
+	return when(in(fmt.Sprintf("%T", o[name]), "string", "json.Number", "bool"), fmt.Sprint(o[name]))
+}
+
+func number(o object, name string) *big.Rat {
+	r, _ := new(big.Rat).SetString(decimal.FindString(strings.TrimSpace(text(o, name))))
+	return r
+}
+
+func micros(o object, name string) hit.Instant {
+	return hit.Instant(cmp.Or(number(o, name), new(big.Rat)).Num().Int64()) * secondMicros
+}
+
+func list[T any](value any) []T {
+	items, _ := value.([]any)
+	return each(items, func(item any) T { return item.(T) })
+}
+
+// each returns what of makes of each item, flat all in one.
+func each[A, B any](items []A, of func(A) B) (all []B) {
+	for _, item := range items {
+		all = append(all, of(item))
+	}
+	return all
+}
+
+func flat[A, B any](items []A, of func(A) []B) []B { return slices.Concat(each(items, of)...) }
+
+// keep returns the items of which is holds.
+func keep[T any](items []T, is func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(items), func(item T) bool { return !is(item) })
+}
+
+// sorted returns the items by key, equals as they were.
+func sorted[T any](items []T, key func(T) string) []T {
+	return slices.SortedStableFunc(slices.Values(items), func(a, b T) int { return strings.Compare(key(a), key(b)) })
+}
+
+// groups returns the items of one key together, by key; firsts the first of each, one the first of all or nothing.
+func groups[T any](items []T, key func(T) string) [][]T {
+	of := map[string][]T{}
+	for _, item := range items {
+		of[key(item)] = append(of[key(item)], item)
+	}
+	return each(slices.Sorted(maps.Keys(of)), func(key string) []T { return of[key] })
+}
+
+func firsts[T any](items []T, key func(T) string) []T { return each(groups(items, key), one[T]) }
+func one[T any](items []T) (none T)                   { return append(slices.Clip(items), none)[0] }
+func some[T any](items []T, is func(T) bool) bool     { return slices.ContainsFunc(items, is) }
+func in[T comparable](item T, items ...T) bool        { return slices.Contains(items, item) }
+func when[T any](is bool, value T) T                  { return map[bool]T{true: value}[is] }
+func like(text, pattern string) bool                  { return regexp.MustCompile(pattern).MatchString(text) }
+
+// order is a text that sorts as its parts do, n a number in it, not negative.
+func order(parts ...string) string                { return strings.Join(parts, "\x00") }
+func n[N ~int | ~uint8 | ~int64](number N) string { return fmt.Sprintf("%020d", number) }

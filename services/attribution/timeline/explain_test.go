@@ -241,7 +241,7 @@ func (x *explained) complete(e *timeline.Explanation) (faults []string) {
 	var messages, barred []string
 	for _, r := range x.engagements {
 		if r.Person == e.Row.Person && r.Person != uuid.Nil {
-			want = append(want, engagement{r.Channel, r.Key, r.Tier, r.At})
+			want = append(want, engagement{r.Channel, r.TouchKey, r.Tier, r.TouchAt})
 		}
 	}
 	for i := range x.out.Messages {
