@@ -36,47 +36,37 @@ type Row struct {
 	Person                                                                                      uuid.UUID
 }
 
-// Document is a policy that can be had as the document of PUT /v1/policy. Of what may be left out, opt_out_terms and
-// ignored_referrers must stand in it: their defaults are reference data.
+// Document is a policy that can be had as the whole document of PUT /v1/policy, defaults written out.
 type Document interface{ Document() []byte }
-
-// defaults of the document (api.md).
-const defaults = `{"models": ["last_touch", "linear"], "half_life_seconds": 604800, "position_first": 0.4, "position_last": 0.4,
-	"tier_weights": {"click": 1, "reply": 0.8, "read": 0.4}, "implicit_reply_window_seconds": 86400,
-	"windows": [{"tier": "click", "seconds": 604800}, {"tier": "reply", "seconds": 604800}, {"tier": "read", "seconds": 86400}],
-	"conversions": [{"name": "purchase", "event": "Order Completed", "refund_event": "Order Refunded"},
-		{"name": "whatsapp.order", "event": "whatsapp.order"}, {"name": "whatsapp.payment", "event": "whatsapp.payment"}]}`
 
 // Table derives the attribution table from facts in any order. Currency is the workspace's.
 func Table(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) []Row {
-	w := newWorld(workspace, policy, facts)
-	w.currency = currency
-	return flat(list[object](w.policy["conversions"]), w.convert)
+	w := newWorld(workspace, currency, policy, facts)
+	definitions := list[object](w.policy["conversions"])
+	return append(flat(definitions, w.convert), flat(definitions, w.orphans)...)
 }
 
 // Engagements returns every engagement of every touchpoint, those of failed and of ignored session messages not among them.
 func Engagements(workspace uuid.UUID, policy Document, facts []hit.Fact) []Engagement {
-	return newWorld(workspace, policy, facts).engagements
+	return newWorld(workspace, "", policy, facts).engagements
 }
 
 // world is all that follows from a set of facts, built up step by step.
 type world struct {
-	workspace   uuid.UUID
-	currency    string
-	policy      object
-	facts       []*fact // one copy of each, by (time, id)
-	messages    []*message
-	events      [][]*fact // copies of one event, the most trusted first; by (time, conversion id)
-	links       []link
-	person      map[hit.Identifier]uuid.UUID
-	sessions    []*session
-	claims      []*fact // who holds the device from At on, of kind identify or click
-	engagements []Engagement
+	workspace     uuid.UUID
+	currency      string
+	policy        object
+	facts, claims []*fact   // one copy of each, by (time, id); who holds the device from At on
+	events        [][]*fact // copies of one event, the most trusted first; by (time, conversion id)
+	messages      []*message
+	links         []link
+	person        map[hit.Identifier]uuid.UUID
+	sessions      []*session
+	engagements   []Engagement
 }
 
-func newWorld(workspace uuid.UUID, policy Document, facts []hit.Fact) *world {
-	w := &world{workspace: workspace, policy: parse([]byte(defaults)), person: map[hit.Identifier]uuid.UUID{}}
-	maps.Copy(w.policy, parse(policy.Document()))
+func newWorld(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) *world {
+	w := &world{workspace: workspace, currency: currency, policy: parse(policy.Document()), person: map[hit.Identifier]uuid.UUID{}}
 	w.facts = each(groups(facts, func(f hit.Fact) string { return f.Key().String() }), w.inForce)
 	w.facts = sorted(w.facts, func(f *fact) string { return order(n(f.At), f.ID) })
 	reports := keep(w.facts, func(f *fact) bool { return in(f.Kind, "message", "status") })
@@ -91,31 +81,27 @@ func newWorld(workspace uuid.UUID, policy Document, facts []hit.Fact) *world {
 	return w
 }
 
-// fact is a fact, or an event made of one. Bodies that it has none of are empty instead of nil.
+// fact is a fact, or an event made of one, or one of its statements. Bodies that it has none of are empty instead of nil.
 type fact struct {
 	hit.Fact
-	properties   object     // of its event
-	query        url.Values // of its page, with the click token
-	token        string
-	device       hit.Identifier
-	who, claimed hit.Identifier // its first identifier; that, or the one of the most trusted copy of its event with one
+	properties           object         // of its event
+	query                url.Values     // of its page
+	token                string         // the click token in that
+	device, who, claimed hit.Identifier // who: its first identifier; claimed: that, or the one of its event's most trusted copy with one
 }
 
-// inForce is the copy of a fact that wins, "the smallest occurred_at, then the smallest canonical JSON" (1; more left open),
-// without blocked identifiers (2).
+// inForce is the copy that wins, "the smallest occurred_at, then the smallest canonical JSON" (1), without blocked identifiers (2).
 func (w *world) inForce(copies []hit.Fact) *fact {
 	f := &fact{Fact: one(sorted(copies, func(f hit.Fact) string {
 		body, _, _ := hit.Content(&f)
-		return order(n(f.At), string(body), n(f.Precision), n(9-f.Trust), f.Source.String())
+		return order(n(f.At), string(body), n(f.Precision), n(9-f.Trust), f.Source.String()) // from the precision on left open
 	}))}
 	f.Message, f.Report, f.Click = cmp.Or(f.Message, &hit.Message{}), cmp.Or(f.Report, &hit.Report{}), cmp.Or(f.Click, &hit.Click{})
 	f.Inbound, f.Page, f.Event = cmp.Or(f.Inbound, &hit.Inbound{}), cmp.Or(f.Page, &hit.Page{}), cmp.Or(f.Event, &hit.Event{})
 	f.Identify, f.properties, f.query = cmp.Or(f.Identify, &hit.Identify{}), parse(f.Event.Properties), address(f.Page.URL).Query()
-	blocked := append(list[string](w.policy["blocked_identifiers"]), "", "null", "undefined", "none", "nan", "anonymous", "guest", "unknown", "0", "-1",
-		"[object Object]", uuid.Nil.String())
-	allowed := func(id hit.Identifier) bool { // a group is no recipient
-		return !f.Report.Group && !some(blocked, func(term string) bool { return hit.FoldCase(term) == hit.FoldCase(id.Value) })
-	}
+	usual := strings.Split("|null|undefined|none|nan|anonymous|guest|unknown|0|-1|[object Object]|"+uuid.Nil.String(), "|")
+	blocked := each(append(list[string](w.policy["blocked_identifiers"]), usual...), hit.FoldCase)
+	allowed := func(id hit.Identifier) bool { return !f.Report.Group && !in(hit.FoldCase(id.Value), blocked...) } // a group is no recipient
 	f.Identifiers, f.device = keep(f.Identifiers, allowed), one(keep([]hit.Identifier{*cmp.Or(f.Device, &hit.Identifier{})}, allowed))
 	f.who, f.claimed, f.token = one(f.Identifiers), one(f.Identifiers), f.query.Get("mt")
 	// "A registration counts as sent" (1); "an open marked as made by a machine counts as delivered" (3).
@@ -123,23 +109,18 @@ func (w *world) inForce(copies []hit.Fact) *fact {
 	return f
 }
 
-// message is the state of a message (1).
+// message is the state of a message (1), without its registration's words when nobody registered it.
 type message struct {
-	hit.Message                          // empty when nobody registered it
-	facts       []*fact                  // registration, statuses, send responses
-	at          map[string][]hit.Instant // when it came to the stages
-	primary     hit.Identifier           // of the recipient; empty when none is known
-	channel     string
-	id          string
-	template    string
-	barred      bool // failed, or an ignored session message: earns nothing
+	hit.Message
+	channel, id, template string
+	facts                 []*fact                  // registration, statuses, send responses
+	at                    map[string][]hit.Instant // when it came to the stages
+	primary               hit.Identifier           // of the recipient; empty when none is known
+	barred                bool                     // failed, or an ignored session message: earns nothing
 }
 
 // stages by the statuses that say that a message came there: "a later stage implies the earlier ones" (1).
-var stages = map[string][]hit.Status{
-	"sent": {"sent", "delivered", "read", "played"}, "delivered": {"delivered", "read", "played"}, "read": {"read", "played"},
-	"failed": {"failed", "bounced"},
-}
+var stages = map[string]string{"sent": "sent delivered read played", "delivered": "delivered read played", "read": "read played", "failed": "failed bounced"}
 
 // joined is the message of a registration and statuses, and of the send responses that name it (1).
 func (w *world) joined(reports []*fact) *message {
@@ -147,22 +128,19 @@ func (w *world) joined(reports []*fact) *message {
 	m := &message{Message: *first.Message, channel: first.Channel, id: first.ID, at: map[string][]hit.Instant{}}
 	m.facts = append(reports, keep(w.facts, func(f *fact) bool { return f.Identify.Message == m.id && f.Channel == m.channel })...)
 	for stage, statuses := range stages {
-		m.at[stage] = each(keep(reports, func(f *fact) bool { return in(f.Status, statuses...) }), (*fact).when)
+		came := keep(reports, func(f *fact) bool { return in(string(f.Status), strings.Fields(statuses)...) })
+		m.at[stage] = each(came, func(f *fact) hit.Instant { return f.At })
 	}
 	m.template = cmp.Or(m.Template, &hit.Template{}).Name
-	// "An unregistered message counts unless its pricing category says service" (3).
-	session := first.Kind == "message" && m.template+m.Campaign == "" ||
-		first.Kind == "status" && some(reports, func(f *fact) bool { return f.Report.Category == "service" })
+	service := some(reports, func(f *fact) bool { return f.Report.Category == "service" }) // of an unregistered one (3)
+	session := first.Kind == "message" && m.template+m.Campaign == "" || first.Kind == "status" && service
 	m.barred = session && text(w.policy, "session_messages") != "count" || len(m.at["failed"]) > 0 && len(m.at["delivered"]) == 0
 	// "First by precedence; two of one kind: one from the registration first, then the earliest stated" (2).
-	m.primary = one(each(sorted(stated(m.facts), func(s *fact) string {
+	m.primary = one(each(sorted(stated(m.facts...), func(s *fact) string {
 		return order(n(s.who.Kind.Precedence()), fmt.Sprint(first.Kind == "status" || !in(s.who, first.Identifiers...)))
-	}), (*fact).whom))
+	}), whom))
 	return m
 }
-
-func (f *fact) when() hit.Instant    { return f.At }
-func (f *fact) whom() hit.Identifier { return f.who }
 
 // find is the message of a channel and id, tokenOf that of a token: of several "the smaller (channel, message id)" (3).
 func (w *world) find(channel, id string) *message {
@@ -174,7 +152,7 @@ func (w *world) tokenOf(token string) *message {
 }
 
 // stated are facts once for each identifier that they state, "by (time, fact id, precedence)" (2); value and trust are left open.
-func stated(facts []*fact) []*fact {
+func stated(facts ...*fact) []*fact {
 	all := flat(facts, func(f *fact) []*fact { return each(f.Identifiers, f.naming) })
 	return sorted(all, func(s *fact) string { return order(n(s.At), s.ID, key(s.who), n(9-s.Trust)) })
 }
@@ -184,6 +162,7 @@ func (f fact) naming(id hit.Identifier) *fact {
 	return &f
 }
 
+func whom(f *fact) hit.Identifier  { return f.who }
 func key(id hit.Identifier) string { return order(n(id.Kind.Precedence()), id.Value) }
 
 // link ties two strong identifiers, and again the other way round; the smaller rank goes first.
@@ -194,9 +173,8 @@ type link struct {
 
 // link ties one identifier with each other stated: "the weaker trust, the later time and the larger id of the two" (2).
 func (w *world) link(id hit.Identifier, statements []*fact) {
-	all := sorted(firsts(statements, func(s *fact) string { return key(s.who) }), func(s *fact) string {
-		return order(n(s.who.Kind.Precedence()), n(s.At), s.ID, s.who.Value)
-	})
+	all := firsts(statements, func(s *fact) string { return key(s.who) })
+	all = sorted(all, func(s *fact) string { return order(n(s.who.Kind.Precedence()), n(s.At), s.ID, s.who.Value) })
 	a := one(keep(all, func(s *fact) bool { return s.who == id }))
 	for position, b := range keep(all, func(s *fact) bool { return s.who != id }) {
 		trust, at, fact := 9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID)
@@ -208,17 +186,16 @@ func (w *world) link(id hit.Identifier, statements []*fact) {
 // linkAll finds the links in facts, answers, recipients and orders (2).
 func (w *world) linkAll() {
 	for _, f := range keep(w.facts, func(f *fact) bool { return in(f.Kind, "identify", "event", "page", "inbound") && w.mayLink(f) }) {
-		w.link(f.who, stated([]*fact{f}))
-		if m := w.answered(f); m != nil {
-			w.link(f.who, append(keep(stated(m.facts), func(s *fact) bool { return s.who == m.primary }), f))
-		}
+		w.link(f.who, stated(f))
+		answered := cmp.Or(w.answered(f), &message{})
+		w.link(f.who, append(keep(stated(answered.facts...), func(s *fact) bool { return s.who == answered.primary }), f))
 	}
 	for _, m := range w.messages {
-		w.link(m.primary, stated(m.facts))
+		w.link(m.primary, stated(m.facts...))
 	}
 	for _, copies := range keep(w.events, func(copies []*fact) bool { return len(copies) > 1 }) {
 		trusted := keep(copies, func(f *fact) bool { return f.Trust > hit.TrustBrowser && w.mayLink(f) })
-		w.link(one(each(trusted, (*fact).whom)), stated(trusted))
+		w.link(one(each(trusted, whom)), stated(trusted...))
 	}
 }
 
@@ -227,20 +204,19 @@ func (w *world) mayLink(f *fact) bool {
 	return f.who.Value != "" && !f.Inbound.Group && (f.Trust > hit.TrustBrowser || text(w.policy, "browser_links") != "off")
 }
 
-// join joins what the unshared links tie, strongest first, but never two different user_ids (2).
+// join joins what the unshared links tie, strongest first, but never two different user_ids, of which aliases count as one (2).
 func (w *world) join() {
-	component, alias, all := map[hit.Identifier]hit.Identifier{}, map[hit.Identifier]hit.Identifier{}, stated(w.facts)
+	component, alias, all := map[hit.Identifier]hit.Identifier{}, map[hit.Identifier]hit.Identifier{}, stated(w.facts...)
 	for _, s := range all {
 		component[s.who], alias[s.who] = s.who, s.who
 	}
-	for _, s := range keep(all, func(s *fact) bool { return s.Identify.Call == "alias" && s.who.Kind == hit.UserID && w.mayLink(s) }) {
+	users := keep(all, func(s *fact) bool { return s.who.Kind == hit.UserID })
+	for _, s := range keep(users, func(s *fact) bool { return s.Identify.Call == "alias" && w.mayLink(s) }) {
 		merge(alias, s.Identifiers[0], s.who)
 	}
 	for _, l := range sorted(w.links, func(l link) string { return l.rank }) {
-		users := keep(all, func(s *fact) bool {
-			return s.who.Kind == hit.UserID && in(component[s.who], component[l.a], component[l.b])
-		})
-		if len(firsts(users, func(s *fact) string { return key(alias[s.who]) })) < 2 && !w.shared(l.a) && !w.shared(l.b) {
+		both := keep(users, func(s *fact) bool { return in(component[s.who], component[l.a], component[l.b]) })
+		if len(firsts(both, func(s *fact) string { return alias[s.who].Value })) < 2 && !w.shared(l.a) && !w.shared(l.b) {
 			merge(component, l.a, l.b)
 		}
 	}
@@ -265,8 +241,8 @@ func (w *world) shared(id hit.Identifier) bool {
 // named is the person whose earliest stated identifier is id, which is a digest or, left open, gets one here (2).
 func (w *world) named(id hit.Identifier) uuid.UUID {
 	digest, _ := hex.DecodeString(id.Value)
-	plain := sha256.Sum256(append([]byte{byte(id.Kind.Precedence() + 1)}, id.Value...))
-	return uuid.NewSHA1(w.workspace, []byte(cmp.Or(when(len(digest) == 16, string(digest)), string(plain[:16]))))
+	made := sha256.Sum256(append([]byte{byte(id.Kind.Precedence() + 1)}, id.Value...))
+	return uuid.NewSHA1(w.workspace, []byte(cmp.Or(when(len(digest) == 16, string(digest)), string(made[:16]))))
 }
 
 // session is a run of a device's page views (3), until "30 minutes after its last page view, or before the next session" (2).
@@ -296,7 +272,7 @@ func (w *world) startSessions() {
 	}
 }
 
-// claimDevices: identify claims reach back to the start of a session, click claims yield to earlier identify claims (2).
+// claimDevices: identify claims reach back to the start of a session; click claims yield to earlier ones of those (2).
 func (w *world) claimDevices() {
 	onDevice := keep(w.facts, func(f *fact) bool { return f.device.Value != "" })
 	claiming := keep(onDevice, func(f *fact) bool { return f.claimed.Value != "" })
@@ -306,25 +282,24 @@ func (w *world) claimDevices() {
 			earlier := some(claiming, func(o *fact) bool { return o.At < f.At && s.has(o) })
 			c.At = cmp.Or(when(!earlier, s.pages[0].At), f.At)
 		}
-		c.Kind = hit.KindIdentify
 		w.claims = append(w.claims, c)
 	}
+	identify := w.claims
 	for _, f := range onDevice {
 		c := f.naming(cmp.Or(w.tokenOf(f.token), &message{}).primary)
 		seen := firsts(keep(onDevice, func(o *fact) bool { return o.token == f.token }), func(o *fact) string { return o.device.Value })
-		identified := some(w.claims, func(c *fact) bool { return c.device == f.device && c.At <= f.At && c.Kind == "identify" })
-		if c.Kind = hit.KindClick; c.who.Value != "" && len(seen) <= 5 && !identified { // more devices: it was passed on
-			w.claims = append(w.claims, c)
-		}
+		identified := some(identify, func(c *fact) bool { return c.device == f.device && c.At <= f.At })
+		c.claimed = hit.Identifier{} // a click claim
+		w.claims = append(w.claims, when(c.who.Value != "" && len(seen) <= 5 && !identified, []*fact{c})...)
 	}
 }
 
 // holder has "the latest claim at or before t; before the first claim, that of the first; without any", the device itself (2).
 func (w *world) holder(device hit.Identifier, t hit.Instant) uuid.UUID {
 	claims := sorted(keep(w.claims, func(c *fact) bool { return c.device == device }), func(c *fact) string {
-		return order(n(max(0, c.At-t)), n(max(0, t-c.At)), fmt.Sprint(c.Kind == "click"), c.ID, key(c.who)) // the key is left open
+		return order(n(max(0, c.At-t)), n(max(0, t-c.At)), fmt.Sprint(c.claimed.Value == ""), c.ID, key(c.who)) // the key is left open
 	})
-	return cmp.Or(w.person[one(each(claims, (*fact).whom))], w.named(device))
+	return cmp.Or(w.person[one(each(claims, whom))], w.named(device))
 }
 
 // owner is whose a fact is: by its first identifier, else who holds its device at its time, else nobody (2).
@@ -392,15 +367,13 @@ func (w *world) answered(f *fact) *message {
 func (w *world) implied(f *fact) *message {
 	i, window := f.Inbound, micros(w.policy, "implicit_reply_window_seconds")
 	may := i.Context+i.Token == "" && i.Referral == nil && !i.Group && !notice(f) && window > 0 && f.Kind == "inbound" && f.Channel == "whatsapp"
-	sent := keep(w.messages, func(m *message) bool { return may && m.channel == "whatsapp" && len(m.at["sent"]) > 0 && !m.barred })
-	sent = keep(sent, func(m *message) bool {
-		from := some(m.facts, func(s *fact) bool { return in(i.Business, s.Message.Sender, s.Report.Sender) })
-		recent := m.at["sent"][0] <= f.At && f.At-m.at["sent"][0] <= window
-		return from && recent && m.primary.Value != "" && w.person[m.primary] == w.owner(f)
+	sent := keep(w.messages, func(m *message) bool {
+		from := func(s *fact) bool { return in(i.Business, s.Message.Sender, s.Report.Sender) }
+		recent := func(sent hit.Instant) bool { return sent <= f.At && f.At-sent <= window }
+		to := m.primary.Value != "" && w.person[m.primary] == w.owner(f)
+		return may && m.channel == "whatsapp" && !m.barred && to && some(m.facts, from) && some(m.at["sent"][:1], recent)
 	})
-	sent = sorted(sent, func(m *message) string { return order(n(m.at["sent"][0]), m.id) })
-	slices.Reverse(sent)
-	return one(sent)
+	return last(sorted(sent, func(m *message) string { return order(n(m.at["sent"][0]), m.id) }))
 }
 
 // optsOut: "a text that as a whole is one of opt_out_terms (folded as keywords are, letters and digits only)" (3).
@@ -412,12 +385,11 @@ func (w *world) optsOut(f *fact) bool {
 
 // machine says whether a user agent is one that visits links by itself (3); the lists' README says how they are written.
 func machine(agent string) bool {
-	names := func(agent string) func(string) bool {
-		return func(line string) bool { return strings.Contains("^"+agent+"$", line) }
-	}
 	lower := strings.ToLower(agent)
+	names := func(line string) bool { return strings.Contains("^"+agent+"$", line) }
+	namesInLower := func(line string) bool { return strings.Contains("^"+lower+"$", line) }
 	return like(strings.ReplaceAll(lower, "cubot", ""), `bot([^a-z]|$)`) ||
-		some(lines(agents.Lists.ReadFile("crawlers.txt")), names(agent)) || some(lines(agents.Lists.ReadFile("own.txt")), names(lower))
+		some(lines(agents.Lists.ReadFile("crawlers.txt")), names) || some(lines(agents.Lists.ReadFile("own.txt")), namesInLower)
 }
 
 // lines are those of a list of reference data, without comments.
@@ -432,11 +404,9 @@ func address(raw string) *url.URL {
 
 // campaignParams is the set of a page's campaign parameters as text; "mt when it names a known message" (3).
 func (w *world) campaignParams(f *fact) string {
-	names := keep(slices.Collect(maps.Keys(f.query)), func(name string) bool {
-		return like(name, `^(utm_.*|gclid|gbraid|wbraid|fbclid|msclkid|ttclid|li_fat_id|twclid)$`) || name == "mt" && w.tokenOf(f.token) != nil
-	})
-	pairs := flat(names, func(name string) []string {
-		return each(f.query[name], func(value string) string { return when(value != "", name+"="+value+"\n") }) // an empty one is none: left open
+	pairs := flat(slices.Sorted(maps.Keys(f.query)), func(name string) []string {
+		is := campaignParam.MatchString(name) || name == "mt" && w.tokenOf(f.token) != nil
+		return each(f.query[name], func(value string) string { return when(is && value != "", name+"="+value+"\n") }) // none without a value: left open
 	})
 	return strings.Join(slices.Compact(slices.Sorted(slices.Values(pairs))), "")
 }
@@ -490,7 +460,7 @@ func site(name string) string {
 	bare := regexp.MustCompile(`^(www|m|mobile)\.`).ReplaceAllString(name, "")
 	suffix, _ := publicsuffix.PublicSuffix(bare)
 	is := func(host string) bool {
-		return host == bare || host[0] == '.' && strings.HasSuffix("."+name, host) || host == strings.TrimSuffix(bare, suffix)+"*"
+		return in(host, bare, strings.TrimSuffix(bare, suffix)+"*") || host[0] == '.' && strings.HasSuffix("."+name, host)
 	}
 	return one(keep([]string{"search", "social", "shopping", "video"}, func(kind string) bool {
 		return some(lines(sites.Lists.ReadFile(kind+".txt")), func(line string) bool {
@@ -499,6 +469,14 @@ func site(name string) string {
 		})
 	}))
 }
+
+var (
+	campaignParam = regexp.MustCompile(`^(utm_.*|gclid|gbraid|wbraid|fbclid|msclkid|ttclid|li_fat_id|twclid)$`)
+	unspaced      = regexp.MustCompile(`\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}`)
+	wordly        = regexp.MustCompile(`[\pL\pN\pS]`) // \pS, an emoji: left open
+	marks         = regexp.MustCompile(`([\p{Latin}\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Arabic}])\p{Mn}+`)
+	decimal       = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$`)
+)
 
 // matches says whether a keyword rule's any, all and none allow a text, in words, else anywhere (4).
 func matches(rule object, said string) bool {
@@ -509,17 +487,9 @@ func matches(rule object, said string) bool {
 		}
 		return as(term) != "\n" && strings.Contains(as(said), as(term))
 	}
-	one, all, none := list[string](rule["any"]), list[string](rule["all"]), list[string](rule["none"])
-	return (len(one) == 0 || some(one, has)) && len(keep(all, has)) == len(all) && !some(none, has)
+	any, all, none := list[string](rule["any"]), list[string](rule["all"]), list[string](rule["none"])
+	return (len(any) == 0 || some(any, has)) && len(keep(all, has)) == len(all) && !some(none, has)
 }
-
-var (
-	unspaced = regexp.MustCompile(`\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}`)
-	wordly   = regexp.MustCompile(`[\pL\pN\pS]`) // \pS, an emoji: left open
-	marks    = regexp.MustCompile(`([\p{Latin}\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Arabic}])\p{Mn}+`)
-	plain    = strings.NewReplacer("đ", "d", "ø", "o", "æ", "ae")
-	decimal  = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$`)
-)
 
 // words are those between UAX 29 boundaries, each between line breaks (4).
 func words(text string) string {
@@ -533,8 +503,8 @@ func words(text string) string {
 
 // fold: "NFKC, full case folding, and removal of nonspacing marks on Latin, Greek, Cyrillic, Hebrew and Arabic letters" (4).
 func fold(text string) string {
-	text = norm.NFD.String(cases.Fold().String(norm.NFKC.String(text)))
-	return plain.Replace(norm.NFKC.String(marks.ReplaceAllString(text, "$1")))
+	text = marks.ReplaceAllString(norm.NFD.String(cases.Fold().String(norm.NFKC.String(text))), "$1")
+	return strings.NewReplacer("đ", "d", "ø", "o", "æ", "ae").Replace(norm.NFKC.String(text))
 }
 
 func (f *fact) orderID() string { return strings.TrimSpace(text(f.properties, "order_id")) }
@@ -550,89 +520,86 @@ func (f *fact) currency() string {
 func byTrust(copies []*fact) []*fact {
 	copies = sorted(copies, func(f *fact) string { return order(n(9-f.Trust), n(f.At), f.ID, f.Source.String()) })
 	for _, f := range copies {
-		f.claimed = cmp.Or(f.who, cmp.Or(each(copies, (*fact).whom)...))
+		f.claimed = cmp.Or(f.who, cmp.Or(each(copies, whom)...))
 	}
 	return copies
 }
 
 // eventsOf are the event that a fact states and the in-thread ones made of it (4).
-func (w *world) eventsOf(f *fact) (all []*fact) {
+func (w *world) eventsOf(f *fact) []*fact {
+	all := when(f.Kind == "event", []*fact{f})
 	made := func(is bool, id, name string, properties object) {
 		e := *f
-		e.ID, e.Event, e.properties = id, &hit.Event{Name: name, InThread: true}, properties
+		e.ID, e.Event, e.properties = f.ID+id, &hit.Event{Name: name, InThread: true}, properties
 		all = append(all, when(is && f.Channel == "whatsapp", []*fact{&e})...)
 	}
 	amount := func(a *hit.Amount) object { return object{"value": a.Amount, "currency": a.Currency} }
 	i, paid := f.Inbound, func(o *fact) bool { return o.ID == f.ID && in(o.Status, "payment:captured", "payment:success") }
-	made(one(keep(w.facts, paid)) == f, f.ID+":payment", "whatsapp.payment", amount(&cmp.Or(f.Report.Payment, &hit.Payment{}).Amount))
-	made(f.Kind == "inbound" && !notice(f), f.ID, "whatsapp.message", nil)
-	made(i.Order != nil, f.ID, "whatsapp.order", amount(cmp.Or(i.Order, &hit.Amount{})))
-	made(in(i.Interact, "button", "button_reply", "list_reply"), f.ID, "whatsapp.button", object{"payload": i.Payload, "title": i.Title})
-	made(i.Interact == "nfm_reply", f.ID, "whatsapp.flow", parse(i.Fields))
+	made(one(keep(w.facts, paid)) == f, ":payment", "whatsapp.payment", amount(&cmp.Or(f.Report.Payment, &hit.Payment{}).Amount))
+	made(f.Kind == "inbound" && !notice(f), "", "whatsapp.message", nil)
+	made(i.Order != nil, "", "whatsapp.order", amount(cmp.Or(i.Order, &hit.Amount{})))
+	made(in(i.Interact, "button", "button_reply", "list_reply"), "", "whatsapp.button", object{"payload": i.Payload, "title": i.Title})
+	made(i.Interact == "nfm_reply", "", "whatsapp.flow", parse(i.Fields))
 	said := keep(list[object](w.policy["keyword_rules"]), func(rule object) bool { return i.Type == "text" && matches(rule, i.Text) })
 	for _, rule := range firsts(said, func(rule object) string { return text(rule, "event") }) { // the first gives the value
-		made(true, f.ID+":"+text(rule, "event"), text(rule, "event"), object{"value": rule["value"], "currency": rule["currency"]})
+		made(true, ":"+text(rule, "event"), text(rule, "event"), object{"value": rule["value"], "currency": rule["currency"]})
 	}
-	return append(all, when(f.Kind == "event", []*fact{f})...)
+	return all
 }
 
 // worth is the value that a copy states, if it does (4).
 func worth(d object, f *fact) *big.Rat {
-	names := append(list[string](d["value_properties"]), when(d["value_properties"] == nil, []string{"value", "revenue", "total"})...)
-	return cmp.Or(each(names, func(name string) *big.Rat { return number(f.properties, name) })...)
+	return cmp.Or(each(list[string](d["value_properties"]), func(name string) *big.Rat { return number(f.properties, name) })...)
 }
 
-// convert makes the rows of one definition: its conversions, their refunds, and refunds of orders nobody reported (4).
+// convert makes the rows of one definition: its conversions and their refunds (4).
 func (w *world) convert(d object) (rows []Row) {
-	last, reported := map[uuid.UUID]hit.Instant{}, map[string]bool{"": true}
-	named := func(name string) [][]*fact {
-		return keep(w.events, func(copies []*fact) bool { return copies[0].Event.Name == text(d, name) })
-	}
-	for _, copies := range named("event") {
-		f := copies[0]
-		reported[f.orderID()] = true
-		c := Row{Definition: text(d, "name"), ConversionID: f.conversionID(), Event: f.Event.Name, InThread: f.Event.InThread}
-		c.Person = cmp.Or(w.person[f.claimed], w.owner(f))
-		before, again := last[c.Person] // nobody is not the same person
-		if !holds(d, copies) || again && c.Person != uuid.Nil && f.At-before < micros(d, "once_within_seconds") {
+	last := map[uuid.UUID]hit.Instant{}
+	for _, copies := range keep(w.events, func(copies []*fact) bool { return copies[0].Event.Name == text(d, "event") }) {
+		f, person := copies[0], cmp.Or(w.person[copies[0].claimed], w.owner(copies[0]))
+		before, again := last[person] // nobody is not the same person
+		if !holds(d, copies) || again && person != uuid.Nil && f.At-before < micros(d, "once_within_seconds") {
 			continue
 		}
-		last[c.Person] = f.At
+		last[person] = f.At
 		// "Value and currency come together from the most trusted copy with a value."
 		valued := one(append(keep(copies, func(f *fact) bool { return worth(d, f) != nil }), &fact{}))
-		value, touches := worth(d, valued), w.eligible(c, f)
-		c.Currency = cmp.Or(valued.currency(), w.currency)
-		rows = append(rows, w.rows(c, touches, new(big.Rat), value)...)
-		refunds := keep(w.refunds(d, f.orderID()), func(r *fact) bool { return value != nil && in(r.currency(), "", c.Currency) })
-		for _, r := range refunds {
-			c.ConversionID, c.Event, c.InThread = r.ID, r.Event.Name, r.Event.InThread
-			left := new(big.Rat).Sub(abs(value), abs(cmp.Or(worth(d, r), value))) // without a value "all that remains"
-			left = slices.MaxFunc([]*big.Rat{new(big.Rat), left}, (*big.Rat).Cmp)
-			left.Mul(left, sign(value)) // of a negative value: left open
-			rows = append(rows, w.rows(c, touches, value, left)...)
+		value, currency, touches := worth(d, valued), cmp.Or(valued.currency(), w.currency), w.eligible(d, f, person)
+		rows = append(rows, w.rows(row(d, f, person, currency), touches, new(big.Rat), value)...)
+		for _, r := range keep(w.refunds(d, f.orderID()), func(r *fact) bool { return value != nil && in(r.currency(), "", currency) }) {
+			left := sub(abs(value), abs(cmp.Or(worth(d, r), value)))                                // without a value "all that remains"
+			left = mul(slices.MaxFunc([]*big.Rat{new(big.Rat), left}, (*big.Rat).Cmp), sign(value)) // of a negative one: left open
+			rows = append(rows, w.rows(row(d, r, person, currency), touches, value, left)...)
 			value = left
-		}
-	}
-	for _, copies := range named("refund_event") {
-		for _, r := range keep(w.refunds(d, copies[0].orderID()), func(r *fact) bool { return !reported[r.orderID()] }) {
-			c := Row{Definition: text(d, "name"), ConversionID: r.ID, Event: r.Event.Name, InThread: r.Event.InThread, Person: w.owner(r)}
-			c.Currency = cmp.Or(r.currency(), w.currency)
-			value := worth(d, r) // "one unattributed row of minus its value (null without one)"
-			rows = append(rows, w.rows(c, nil, abs(cmp.Or(value, new(big.Rat))), when(value != nil, new(big.Rat)))...)
 		}
 	}
 	return rows
 }
 
-func abs(r *big.Rat) *big.Rat  { return new(big.Rat).Abs(r) }
-func sign(r *big.Rat) *big.Rat { return big.NewRat(int64(r.Sign()), 1) }
+// orphans makes the rows of refunds of orders that nobody reported: "one unattributed row of minus its value (null without one)" (4).
+func (w *world) orphans(d object) []Row {
+	events := keep(slices.Concat(w.events...), func(f *fact) bool { return f.Event.Name == text(d, "event") })
+	reported := append(each(events, (*fact).orderID), "")
+	refunds := keep(w.events, func(copies []*fact) bool {
+		return copies[0].Event.Name == text(d, "refund_event") && !in(copies[0].orderID(), reported...)
+	})
+	return flat(flat(refunds, func(copies []*fact) []*fact { return w.refunds(d, copies[0].orderID()) }), func(r *fact) []Row {
+		value, none := worth(d, r), new(big.Rat)
+		return w.rows(row(d, r, w.owner(r), cmp.Or(r.currency(), w.currency)), nil, abs(cmp.Or(value, none)), when(value != nil, none))
+	})
+}
+
+func row(d object, f *fact, person uuid.UUID, currency string) Row {
+	id := cmp.Or(when(f.Event.Name == text(d, "event"), f.conversionID()), f.ID)
+	return Row{Definition: text(d, "name"), ConversionID: id, Event: f.Event.Name, InThread: f.Event.InThread, Person: person, Currency: currency}
+}
 
 // holds: conditions are "equal as text, on the merged properties", of each that of the most trusted copy that has it (4).
 func holds(d object, copies []*fact) bool {
 	where, _ := d["where"].(object)
 	return !some(slices.Collect(maps.Keys(where)), func(name string) bool {
-		f := one(keep(copies, func(f *fact) bool { return f.properties[name] != nil }))
-		return f == nil || text(f.properties, name) != text(where, name)
+		f := one(append(keep(copies, func(f *fact) bool { return f.properties[name] != nil }), &fact{}))
+		return f.properties[name] == nil || text(f.properties, name) != text(where, name)
 	})
 }
 
@@ -648,14 +615,12 @@ func (w *world) refunds(d object, orderID string) []*fact {
 	return sorted(all, func(r *fact) string { return order(n(r.At), r.ID) })
 }
 
-var tiers = map[string]int{"click": 1, "reply": 1, "read": 2, "delivered": 3, "sent": 4}
-
 // eligible are the engagements as which touchpoints count for a conversion: of each "the strongest tier, within it the latest" (5).
-func (w *world) eligible(c Row, f *fact) []Engagement {
-	until := f.At + hit.Instant(f.Precision)*(secondMicros-1)
+func (w *world) eligible(d object, f *fact, person uuid.UUID) []Engagement {
+	tiers, until := map[string]int{"click": 1, "reply": 1, "read": 2, "delivered": 3, "sent": 4}, f.At+hit.Instant(f.Precision)*(secondMicros-1)
 	all := keep(w.engagements, func(e Engagement) bool {
-		window := w.window(c, e)
-		return e.Person == c.Person && c.Person != uuid.Nil && window > 0 && e.TouchAt <= until && f.At-e.TouchAt <= window
+		window := w.window(d, e)
+		return e.Person == person && person != uuid.Nil && window > 0 && e.TouchAt <= until && f.At-e.TouchAt <= window
 	})
 	all = sorted(all, func(e Engagement) string { return order(n(tiers[e.Tier]), n(1<<62-e.TouchAt), e.Tier) })
 	strongest := tiers[one(all).Tier]
@@ -670,10 +635,10 @@ func (w *world) eligible(c Row, f *fact) []Engagement {
 }
 
 // window is that of the first rule that matches; without one it is never (5).
-func (w *world) window(c Row, e Engagement) hit.Instant {
-	has := object{"conversion": c.Definition, "channel": e.Channel, "campaign": e.campaign, "template": e.template, "tier": e.Tier}
+func (w *world) window(d object, e Engagement) hit.Instant {
+	has := map[string]string{"conversion": text(d, "name"), "channel": e.Channel, "campaign": e.campaign, "template": e.template, "tier": e.Tier}
 	return micros(one(keep(list[object](w.policy["windows"]), func(rule object) bool {
-		return !some(slices.Collect(maps.Keys(has)), func(name string) bool { return !in(text(rule, name), "", text(has, name)) })
+		return !some(slices.Collect(maps.Keys(has)), func(name string) bool { return !in(text(rule, name), "", has[name]) })
 	})), "seconds")
 }
 
@@ -681,8 +646,7 @@ func (w *world) window(c Row, e Engagement) hit.Instant {
 func (w *world) weights(model string, touches []Engagement) []*big.Rat {
 	none, all, l := new(big.Rat), big.NewRat(1, 1), len(touches)-1
 	first, last := number(w.policy, "position_first"), number(w.policy, "position_last")
-	rest := new(big.Rat).Sub(all, new(big.Rat).Add(first, last))
-	rest.Quo(rest, big.NewRat(int64(max(1, l-1)), 1))
+	rest := mul(sub(sub(all, first), last), big.NewRat(1, int64(max(1, l-1))))
 	weights := each(touches, func(e Engagement) *big.Rat {
 		return map[string]*big.Rat{
 			"linear": all, "first_touch": none, "last_touch": none, "position_based": rest,
@@ -708,35 +672,36 @@ func (w *world) decay(age hit.Instant) *big.Rat {
 
 // share divides whole units in proportion to weights, by largest remainder, ties to the earlier (6).
 func share(whole *big.Rat, weights []*big.Rat) []*big.Rat {
-	total, missing, unit := new(big.Rat), new(big.Rat).Set(whole), big.NewRat(1, 1)
+	total, missing, unit := new(big.Rat), whole, big.NewRat(1, 1)
 	for _, weight := range weights {
 		total.Add(total, weight)
 	}
-	exact := each(weights, func(weight *big.Rat) *big.Rat { return new(big.Rat).Mul(whole, new(big.Rat).Quo(weight, total)) })
-	shares := each(exact, func(e *big.Rat) *big.Rat { return new(big.Rat).SetInt(new(big.Int).Quo(e.Num(), e.Denom())) })
+	rests := each(weights, func(weight *big.Rat) *big.Rat { return mul(whole, new(big.Rat).Quo(weight, total)) })
+	shares := each(rests, func(r *big.Rat) *big.Rat { return new(big.Rat).SetInt(new(big.Int).Quo(r.Num(), r.Denom())) })
 	for i, share := range shares {
-		missing.Sub(missing, share)
-		exact[i].Sub(exact[i], share)
+		missing, rests[i] = sub(missing, share), sub(rests[i], share)
 	}
-	for ; missing.Sign() > 0; missing.Sub(missing, unit) {
-		most := slices.Index(exact, slices.MaxFunc(exact, (*big.Rat).Cmp)) // the first of the largest remainders
-		shares[most], exact[most] = shares[most].Add(shares[most], unit), new(big.Rat)
+	for ; missing.Sign() > 0; missing = sub(missing, unit) {
+		most := slices.Index(rests, slices.MaxFunc(rests, (*big.Rat).Cmp)) // the first of the largest
+		shares[most], rests[most] = shares[most].Add(shares[most], unit), new(big.Rat)
 	}
 	return shares
 }
 
+func abs(r *big.Rat) *big.Rat    { return new(big.Rat).Abs(r) }
+func sign(r *big.Rat) *big.Rat   { return big.NewRat(int64(r.Sign()), 1) }
+func mul(a, b *big.Rat) *big.Rat { return new(big.Rat).Mul(a, b) }
+func sub(a, b *big.Rat) *big.Rat { return new(big.Rat).Sub(a, b) }
+
 // places are the digits after the point of a currency's minor unit where they are not two (ISO 4217).
-var places = map[int]string{
-	0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", 3: "BHD IQD JOD KWD LYD OMR TND", 4: "CLF UYW",
-}
+var places = map[int]string{0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF", 3: "BHD IQD JOD KWD LYD OMR TND", 4: "CLF UYW"}
 
 // split divides an amount in its currency's minor unit, a finer one in its own last digit, a negative one by its absolute (6).
 func split(value *big.Rat, currency string, weights []*big.Rat) []*big.Rat {
-	digits := keep(slices.Collect(maps.Keys(places)), func(n int) bool { return in(currency, strings.Fields(places[n])...) })
+	digits := keep([]int{0, 3, 4, 2}, func(n int) bool { return n == 2 || in(currency, strings.Fields(places[n])...) })
 	own, _ := value.FloatPrec()
-	digit := max(own, append(digits, 2)[0])
-	unit := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digit)), nil))
-	return each(share(new(big.Rat).Mul(abs(value), unit), weights), func(s *big.Rat) *big.Rat { return s.Mul(s.Quo(s, unit), sign(value)) })
+	unit := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(digits[0], own))), nil))
+	return each(share(mul(abs(value), unit), weights), func(s *big.Rat) *big.Rat { return mul(s.Quo(s, unit), sign(value)) })
 }
 
 // rows credits the difference between the splits of what a conversion is worth after and before (4, 6).
@@ -746,14 +711,11 @@ func (w *world) rows(c Row, touches []Engagement, before, after *big.Rat) (rows 
 	}
 	for _, model := range list[string](w.policy["models"]) {
 		weights := share(big.NewRat(1e12, 1), w.weights(model, touches))
+		from, to := split(before, c.Currency, weights), split(cmp.Or(after, before), c.Currency, weights)
 		for i, e := range touches {
 			r := c
 			r.Model, r.Channel, r.Tier, r.TouchKey, r.TouchAt, r.Weight = model, e.Channel, e.Tier, e.TouchKey, e.TouchAt, weights[i].RatString()
-			if after != nil {
-				credited := split(after, c.Currency, weights)[i]
-				r.Credited = credited.Sub(credited, split(before, c.Currency, weights)[i]).RatString()
-			}
-			r.Currency = when(after != nil, c.Currency)
+			r.Credited, r.Currency = when(after != nil, sub(to[i], from[i]).RatString()), when(after != nil, c.Currency)
 			rows = append(rows, when(weights[i].Sign() > 0, []Row{r})...)
 		}
 	}
@@ -804,12 +766,7 @@ func keep[T any](items []T, is func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(items), func(item T) bool { return !is(item) })
 }
 
-// sorted returns the items by key, equals as they were.
-func sorted[T any](items []T, key func(T) string) []T {
-	return slices.SortedStableFunc(slices.Values(items), func(a, b T) int { return strings.Compare(key(a), key(b)) })
-}
-
-// groups returns the items of one key together, by key; firsts the first of each, one the first of all or nothing.
+// groups returns the items of one key together, by key; firsts the first of each; sorted all by key, equals as they were.
 func groups[T any](items []T, key func(T) string) [][]T {
 	of := map[string][]T{}
 	for _, item := range items {
@@ -819,7 +776,9 @@ func groups[T any](items []T, key func(T) string) [][]T {
 }
 
 func firsts[T any](items []T, key func(T) string) []T { return each(groups(items, key), one[T]) }
+func sorted[T any](items []T, key func(T) string) []T { return slices.Concat(groups(items, key)...) }
 func one[T any](items []T) (none T)                   { return append(slices.Clip(items), none)[0] }
+func last[T any](items []T) (none T)                  { return append([]T{none}, items...)[len(items)] }
 func some[T any](items []T, is func(T) bool) bool     { return slices.ContainsFunc(items, is) }
 func in[T comparable](item T, items ...T) bool        { return slices.Contains(items, item) }
 func when[T any](is bool, value T) T                  { return map[bool]T{true: value}[is] }

@@ -30,7 +30,7 @@ func TestReference_Worlds(t *testing.T) {
 		t.Run(w.Name, func(t *testing.T) {
 			t.Parallel()
 			in := w.input(t)
-			rows := reftest.Table(in.Workspace, in.Currency, document(w.Policy), in.Facts)
+			rows := reftest.Table(in.Workspace, in.Currency, in.Policy, in.Facts)
 			w.compareRows(t, worldRows(rows))
 			if diff := gocmp.Diff(sortedRows(rows), productRows(timeline.Derive(in))); diff != "" {
 				t.Errorf("reference (-) and product (+) differ:\n%s", diff)
@@ -38,12 +38,6 @@ func TestReference_Worlds(t *testing.T) {
 		})
 	}
 }
-
-// document is a policy as it was written: the reference reads it by itself.
-type document []byte
-
-// Document returns the document.
-func (d document) Document() []byte { return d }
 
 // sortedRows puts rows in an order of their own.
 func sortedRows(rows []reftest.Row) []reftest.Row {
