@@ -42,8 +42,7 @@ type Document interface{ Document() []byte }
 // Table derives the attribution table from facts in any order. Currency is the workspace's.
 func Table(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) []Row {
 	w := newWorld(workspace, currency, policy, facts)
-	definitions := list[object](w.policy["conversions"])
-	return append(flat(definitions, w.convert), flat(definitions, w.orphans)...)
+	return flat(list[object](w.policy["conversions"]), w.convert)
 }
 
 // Engagements returns every engagement of every touchpoint, those of failed and of ignored session messages not among them.
@@ -51,7 +50,7 @@ func Engagements(workspace uuid.UUID, policy Document, facts []hit.Fact) []Engag
 	return newWorld(workspace, "", policy, facts).engagements
 }
 
-// world is all that follows from a set of facts, built up step by step.
+// world is all that follows from a set of facts, built up step by step. Identifiers are texts: the digit of their precedence, their value.
 type world struct {
 	workspace     uuid.UUID
 	currency      string
@@ -60,13 +59,12 @@ type world struct {
 	events        [][]*fact // copies of one event, the most trusted first; by (time, conversion id)
 	messages      []*message
 	links         []link
-	person        map[hit.Identifier]uuid.UUID
-	sessions      []*session
+	person        map[string]uuid.UUID
 	engagements   []Engagement
 }
 
 func newWorld(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) *world {
-	w := &world{workspace: workspace, currency: currency, policy: parse(policy.Document()), person: map[hit.Identifier]uuid.UUID{}}
+	w := &world{workspace: workspace, currency: currency, policy: parse(policy.Document()), person: map[string]uuid.UUID{}}
 	w.facts = each(groups(facts, func(f hit.Fact) string { return f.Key().String() }), w.inForce)
 	w.facts = sorted(w.facts, func(f *fact) string { return order(n(f.At), f.ID) })
 	reports := keep(w.facts, func(f *fact) bool { return in(f.Kind, "message", "status") })
@@ -84,10 +82,11 @@ func newWorld(workspace uuid.UUID, currency string, policy Document, facts []hit
 // fact is a fact, or an event made of one, or one of its statements. Bodies that it has none of are empty instead of nil.
 type fact struct {
 	hit.Fact
-	properties           object         // of its event
-	query                url.Values     // of its page
-	token                string         // the click token in that
-	device, who, claimed hit.Identifier // who: its first identifier; claimed: that, or the one of its event's most trusted copy with one
+	properties                  object     // of its event
+	query                       url.Values // of its page
+	first                       *fact      // page view of its session
+	ids                         []string   // strong identifiers
+	device, token, who, claimed string     // who: its first identifier; claimed: that, or the one of its event's most trusted copy with one
 }
 
 // inForce is the copy that wins, "the smallest occurred_at, then the smallest canonical JSON" (1), without blocked identifiers (2).
@@ -102,8 +101,9 @@ func (w *world) inForce(copies []hit.Fact) *fact {
 	usual := strings.Split("|null|undefined|none|nan|anonymous|guest|unknown|0|-1|[object Object]|"+uuid.Nil.String(), "|")
 	blocked := each(append(list[string](w.policy["blocked_identifiers"]), usual...), hit.FoldCase)
 	allowed := func(id hit.Identifier) bool { return !f.Report.Group && !in(hit.FoldCase(id.Value), blocked...) } // a group is no recipient
-	f.Identifiers, f.device = keep(f.Identifiers, allowed), one(keep([]hit.Identifier{*cmp.Or(f.Device, &hit.Identifier{})}, allowed))
-	f.who, f.claimed, f.token = one(f.Identifiers), one(f.Identifiers), f.query.Get("mt")
+	device := []hit.Identifier{*cmp.Or(f.Device, &hit.Identifier{})}
+	f.ids, f.device, f.token = each(keep(f.Identifiers, allowed), key), one(each(keep(device, allowed), key)), f.query.Get("mt")
+	f.who, f.claimed = one(f.ids), one(f.ids)
 	// "A registration counts as sent" (1); "an open marked as made by a machine counts as delivered" (3).
 	f.Status = cmp.Or(when[hit.Status](f.Kind == "message", "sent"), when[hit.Status](f.Report.Machine, "delivered"), f.Status)
 	return f
@@ -112,32 +112,30 @@ func (w *world) inForce(copies []hit.Fact) *fact {
 // message is the state of a message (1), without its registration's words when nobody registered it.
 type message struct {
 	hit.Message
-	channel, id, template string
-	facts                 []*fact                  // registration, statuses, send responses
-	at                    map[string][]hit.Instant // when it came to the stages
-	primary               hit.Identifier           // of the recipient; empty when none is known
-	barred                bool                     // failed, or an ignored session message: earns nothing
+	channel, id, template, primary string                   // primary: of the recipient, empty when none is known
+	facts                          []*fact                  // registration, statuses, send responses
+	at                             map[string][]hit.Instant // when it first came to the stages that it came to
+	barred                         bool                     // failed, or an ignored session message: earns nothing
 }
-
-// stages by the statuses that say that a message came there: "a later stage implies the earlier ones" (1).
-var stages = map[string]string{"sent": "sent delivered read played", "delivered": "delivered read played", "read": "read played", "failed": "failed bounced"}
 
 // joined is the message of a registration and statuses, and of the send responses that name it (1).
 func (w *world) joined(reports []*fact) *message {
 	first := one(sorted(reports, func(f *fact) string { return string(f.Kind) })) // the registration, if there is one
-	m := &message{Message: *first.Message, channel: first.Channel, id: first.ID, at: map[string][]hit.Instant{}}
+	m := &message{Message: *first.Message, channel: first.Channel, id: first.ID}
 	m.facts = append(reports, keep(w.facts, func(f *fact) bool { return f.Identify.Message == m.id && f.Channel == m.channel })...)
-	for stage, statuses := range stages {
-		came := keep(reports, func(f *fact) bool { return in(string(f.Status), strings.Fields(statuses)...) })
-		m.at[stage] = each(came, func(f *fact) hit.Instant { return f.At })
+	at := func(statuses ...hit.Status) []hit.Instant {
+		reached := keep(reports, func(f *fact) bool { return in(f.Status, statuses...) })
+		return each(reached[:min(1, len(reached))], func(f *fact) hit.Instant { return f.At })
 	}
+	// "A later stage implies the earlier ones."
+	m.at = map[string][]hit.Instant{"read": at("read", "played"), "delivered": at("delivered", "read", "played"), "sent": at("sent", "delivered", "read", "played")}
 	m.template = cmp.Or(m.Template, &hit.Template{}).Name
 	service := some(reports, func(f *fact) bool { return f.Report.Category == "service" }) // of an unregistered one (3)
 	session := first.Kind == "message" && m.template+m.Campaign == "" || first.Kind == "status" && service
-	m.barred = session && text(w.policy, "session_messages") != "count" || len(m.at["failed"]) > 0 && len(m.at["delivered"]) == 0
+	m.barred = session && text(w.policy, "session_messages") != "count" || len(at("failed", "bounced")) > 0 && len(m.at["delivered"]) == 0
 	// "First by precedence; two of one kind: one from the registration first, then the earliest stated" (2).
 	m.primary = one(each(sorted(stated(m.facts...), func(s *fact) string {
-		return order(n(s.who.Kind.Precedence()), fmt.Sprint(first.Kind == "status" || !in(s.who, first.Identifiers...)))
+		return s.who[:1] + fmt.Sprint(first.Kind == "status" || !in(s.who, first.ids...))
 	}), whom))
 	return m
 }
@@ -153,32 +151,28 @@ func (w *world) tokenOf(token string) *message {
 
 // stated are facts once for each identifier that they state, "by (time, fact id, precedence)" (2); value and trust are left open.
 func stated(facts ...*fact) []*fact {
-	all := flat(facts, func(f *fact) []*fact { return each(f.Identifiers, f.naming) })
-	return sorted(all, func(s *fact) string { return order(n(s.At), s.ID, key(s.who), n(9-s.Trust)) })
+	all := flat(facts, func(f *fact) []*fact { return each(f.ids, f.naming) })
+	return sorted(all, func(s *fact) string { return order(n(s.At), s.ID, s.who, n(9-s.Trust)) })
 }
 
-func (f fact) naming(id hit.Identifier) *fact {
+func (f fact) naming(id string) *fact {
 	f.who = id
 	return &f
 }
 
-func whom(f *fact) hit.Identifier  { return f.who }
-func key(id hit.Identifier) string { return order(n(id.Kind.Precedence()), id.Value) }
+func whom(f *fact) string          { return f.who }
+func key(id hit.Identifier) string { return fmt.Sprint(id.Kind.Precedence()) + id.Value }
 
 // link ties two strong identifiers, and again the other way round; the smaller rank goes first.
-type link struct {
-	a, b hit.Identifier
-	rank string
-}
+type link struct{ a, b, rank string }
 
 // link ties one identifier with each other stated: "the weaker trust, the later time and the larger id of the two" (2).
-func (w *world) link(id hit.Identifier, statements []*fact) {
-	all := firsts(statements, func(s *fact) string { return key(s.who) })
-	all = sorted(all, func(s *fact) string { return order(n(s.who.Kind.Precedence()), n(s.At), s.ID, s.who.Value) })
+func (w *world) link(id string, statements []*fact) {
+	all := sorted(firsts(statements, whom), func(s *fact) string { return order(s.who[:1], n(s.At), s.ID) })
 	a := one(keep(all, func(s *fact) bool { return s.who == id }))
 	for position, b := range keep(all, func(s *fact) bool { return s.who != id }) {
 		trust, at, fact := 9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID)
-		rank := order(n(trust), n(at), fact, n(position), key(a.who), key(b.who)) // the keys are left open
+		rank := order(n(trust), n(at), fact, n(position), a.who, b.who) // the identifiers are left open
 		w.links = append(w.links, link{a.who, b.who, rank}, link{b.who, a.who, rank})
 	}
 }
@@ -201,22 +195,22 @@ func (w *world) linkAll() {
 
 // mayLink: "a group's messages link nothing", nor do browser facts when browser_links are off (2).
 func (w *world) mayLink(f *fact) bool {
-	return f.who.Value != "" && !f.Inbound.Group && (f.Trust > hit.TrustBrowser || text(w.policy, "browser_links") != "off")
+	return f.who != "" && !f.Inbound.Group && (f.Trust > hit.TrustBrowser || text(w.policy, "browser_links") != "off")
 }
 
 // join joins what the unshared links tie, strongest first, but never two different user_ids, of which aliases count as one (2).
 func (w *world) join() {
-	component, alias, all := map[hit.Identifier]hit.Identifier{}, map[hit.Identifier]hit.Identifier{}, stated(w.facts...)
+	component, alias, all := map[string]string{}, map[string]string{}, stated(w.facts...)
 	for _, s := range all {
 		component[s.who], alias[s.who] = s.who, s.who
 	}
-	users := keep(all, func(s *fact) bool { return s.who.Kind == hit.UserID })
+	users := keep(all, func(s *fact) bool { return s.who[:1] == "0" })
 	for _, s := range keep(users, func(s *fact) bool { return s.Identify.Call == "alias" && w.mayLink(s) }) {
-		merge(alias, s.Identifiers[0], s.who)
+		merge(alias, s.ids[0], s.who)
 	}
 	for _, l := range sorted(w.links, func(l link) string { return l.rank }) {
 		both := keep(users, func(s *fact) bool { return in(component[s.who], component[l.a], component[l.b]) })
-		if len(firsts(both, func(s *fact) string { return alias[s.who].Value })) < 2 && !w.shared(l.a) && !w.shared(l.b) {
+		if len(firsts(both, func(s *fact) string { return alias[s.who] })) < 2 && !w.shared(l.a) && !w.shared(l.b) {
 			merge(component, l.a, l.b)
 		}
 	}
@@ -225,7 +219,7 @@ func (w *world) join() {
 	}
 }
 
-func merge(sets map[hit.Identifier]hit.Identifier, a, b hit.Identifier) {
+func merge(sets map[string]string, a, b string) {
 	from, to := sets[a], sets[b]
 	for id := range sets {
 		sets[id] = cmp.Or(when(sets[id] == from, to), sets[id])
@@ -233,120 +227,108 @@ func merge(sets map[hit.Identifier]hit.Identifier, a, b hit.Identifier) {
 }
 
 // shared is what is "directly linked with more than 20 distinct identifiers of one kind" (2).
-func (w *world) shared(id hit.Identifier) bool {
-	linked := firsts(keep(w.links, func(l link) bool { return l.a == id }), func(l link) string { return key(l.b) })
-	return some(groups(linked, func(l link) string { return string(l.b.Kind) }), func(kind []link) bool { return len(kind) > 20 })
+func (w *world) shared(id string) bool {
+	linked := firsts(keep(w.links, func(l link) bool { return l.a == id }), func(l link) string { return l.b })
+	return some(groups(linked, func(l link) string { return l.b[:1] }), func(kind []link) bool { return len(kind) > 20 })
 }
 
 // named is the person whose earliest stated identifier is id, which is a digest or, left open, gets one here (2).
-func (w *world) named(id hit.Identifier) uuid.UUID {
-	digest, _ := hex.DecodeString(id.Value)
-	made := sha256.Sum256(append([]byte{byte(id.Kind.Precedence() + 1)}, id.Value...))
+func (w *world) named(id string) uuid.UUID {
+	digest, made := ok(hex.DecodeString(id[1:])), sha256.Sum256(append([]byte{id[0] - '0' + 1}, id[1:]...))
 	return uuid.NewSHA1(w.workspace, []byte(cmp.Or(when(len(digest) == 16, string(digest)), string(made[:16]))))
-}
-
-// session is a run of a device's page views (3), until "30 minutes after its last page view, or before the next session" (2).
-type session struct {
-	pages  []*fact
-	params string // the campaign parameters it began with
-	until  hit.Instant
-}
-
-func (s *session) has(f *fact) bool {
-	return f.device == s.pages[0].device && s.pages[0].At <= f.At && f.At <= s.until
 }
 
 // startSessions: "after more than 30 minutes, or at a page view whose set of campaign parameters is not empty and differs" (3).
 func (w *world) startSessions() {
-	pages := keep(w.facts, func(f *fact) bool { return f.Kind == "page" && f.device.Value != "" })
-	for _, pages := range groups(pages, func(f *fact) string { return f.device.Value }) {
-		s := &session{}
+	pages := keep(w.facts, func(f *fact) bool { return f.Kind == "page" && f.device != "" })
+	for _, pages := range groups(pages, func(f *fact) string { return f.device }) {
+		before := &fact{}
 		for _, f := range pages {
-			if params := w.campaignParams(f); f.At > s.until || params != "" && params != s.params {
-				s.until = min(s.until, f.At-1)
-				s = &session{params: params}
-				w.sessions = append(w.sessions, s)
+			f.first = f
+			if f.At-before.At <= 30*minute && in(w.campaignParams(f), "", w.campaignParams(before.first)) {
+				f.first = before.first
 			}
-			s.pages, s.until = append(s.pages, f), f.At+30*minute
+			before = f
 		}
 	}
+}
+
+// session is the first page view of the one in which a fact lies: "up to and including 30 minutes after its last page view" (2).
+func (w *world) session(f *fact) *fact {
+	in := func(page *fact) bool {
+		return page.first != nil && page.device == f.device && page.At <= f.At && f.At-page.At <= 30*minute
+	}
+	return cmp.Or(last(keep(w.facts, in)), &fact{}).first
 }
 
 // claimDevices: identify claims reach back to the start of a session; click claims yield to earlier ones of those (2).
 func (w *world) claimDevices() {
-	onDevice := keep(w.facts, func(f *fact) bool { return f.device.Value != "" })
-	claiming := keep(onDevice, func(f *fact) bool { return f.claimed.Value != "" })
-	for _, f := range claiming {
-		c := f.naming(f.claimed)
-		for _, s := range keep(w.sessions, func(s *session) bool { return s.has(f) }) {
-			earlier := some(claiming, func(o *fact) bool { return o.At < f.At && s.has(o) })
-			c.At = cmp.Or(when(!earlier, s.pages[0].At), f.At)
-		}
-		w.claims = append(w.claims, c)
-	}
-	identify := w.claims
-	for _, f := range onDevice {
+	onDevice := keep(w.facts, func(f *fact) bool { return f.device != "" })
+	claiming := keep(onDevice, func(f *fact) bool { return f.claimed != "" })
+	identify := each(claiming, func(f *fact) *fact {
+		c, start := f.naming(f.claimed), cmp.Or(w.session(f), f)
+		earlier := some(claiming, func(o *fact) bool { return o.At < f.At && w.session(o) == start })
+		c.At = cmp.Or(when(!earlier, start.At), f.At)
+		return c
+	})
+	click := each(onDevice, func(f *fact) *fact {
 		c := f.naming(cmp.Or(w.tokenOf(f.token), &message{}).primary)
-		seen := firsts(keep(onDevice, func(o *fact) bool { return o.token == f.token }), func(o *fact) string { return o.device.Value })
+		seen := firsts(keep(onDevice, func(o *fact) bool { return o.token == f.token }), func(o *fact) string { return o.device })
 		identified := some(identify, func(c *fact) bool { return c.device == f.device && c.At <= f.At })
-		c.claimed = hit.Identifier{} // a click claim
-		w.claims = append(w.claims, when(c.who.Value != "" && len(seen) <= 5 && !identified, []*fact{c})...)
-	}
+		c.who, c.claimed = when(len(seen) <= 5 && !identified, c.who), ""
+		return c
+	})
+	w.claims = append(identify, keep(click, func(c *fact) bool { return c.who != "" })...)
 }
 
 // holder has "the latest claim at or before t; before the first claim, that of the first; without any", the device itself (2).
-func (w *world) holder(device hit.Identifier, t hit.Instant) uuid.UUID {
+func (w *world) holder(device string, t hit.Instant) uuid.UUID {
 	claims := sorted(keep(w.claims, func(c *fact) bool { return c.device == device }), func(c *fact) string {
-		return order(n(max(0, c.At-t)), n(max(0, t-c.At)), fmt.Sprint(c.claimed.Value == ""), c.ID, key(c.who)) // the key is left open
+		return order(n(max(0, c.At-t)), n(max(0, t-c.At)), fmt.Sprint(c.claimed == ""), c.ID, c.who) // who is left open
 	})
 	return cmp.Or(w.person[one(each(claims, whom))], w.named(device))
 }
 
 // owner is whose a fact is: by its first identifier, else who holds its device at its time, else nobody (2).
 func (w *world) owner(f *fact) uuid.UUID {
-	return cmp.Or(w.person[f.who], when(f.device.Value != "", w.holder(f.device, f.At)))
+	if f.who == "" && f.device != "" {
+		return w.holder(f.device, f.At)
+	}
+	return w.person[f.who]
 }
 
-// Engagement is one engagement of a touchpoint of a person (3), as a row that is not filled in yet.
+// Engagement is one engagement of a touchpoint of a person (3).
 type Engagement struct {
-	Row
-	campaign, template, source string
-	age                        hit.Instant // at the conversion that it counts for
+	Person                                               uuid.UUID
+	Channel, TouchKey, Tier, campaign, template, ofPages string
+	TouchAt, age                                         hit.Instant // age: at the conversion that it counts for
 }
 
 // engage finds all engagements: of messages, visits and ads (3).
 func (w *world) engage() {
-	add := func(person uuid.UUID, channel, campaign string, f *fact) {
-		row := Row{Person: person, Channel: channel, TouchKey: f.ID, Tier: "click", TouchAt: f.At}
-		w.engagements = append(w.engagements, Engagement{Row: row, campaign: campaign, source: f.Source.String()})
+	add := func(channel, campaign string, f *fact) {
+		e := Engagement{w.owner(f), channel, f.ID, "click", campaign, "", f.Source.String(), f.At, 0}
+		w.engagements = append(w.engagements, when(channel != "", []Engagement{e})...)
 	}
 	of := func(m *message, tier string, times ...hit.Instant) {
 		for _, at := range when(m != nil && !m.barred, times) {
-			row := Row{Person: w.person[m.primary], Channel: m.channel, TouchKey: m.id, Tier: tier, TouchAt: at}
-			w.engagements = append(w.engagements, Engagement{Row: row, campaign: m.Campaign, template: m.template})
+			w.engagements = append(w.engagements, Engagement{w.person[m.primary], m.channel, m.id, tier, m.Campaign, m.template, "", at, 0})
 		}
 	}
 	for _, m := range w.messages {
-		for _, tier := range []string{"read", "delivered", "sent"} {
-			of(m, tier, m.at[tier][:min(1, len(m.at[tier]))]...)
+		for tier, at := range m.at {
+			of(m, tier, at...)
 		}
 	}
 	for _, f := range w.facts {
-		of(w.tokenOf(f.token), "click", f.At)
-		if f.Kind == "click" && f.Click.Method != "HEAD" && !machine(f.Click.Agent) && text(w.policy, "confirm_clicks") != "pixel" {
-			of(cmp.Or(w.tokenOf(f.Click.Token), w.find(f.Channel, f.Click.Message)), "click", f.At)
-		}
-		if !w.optsOut(f) {
-			of(cmp.Or(w.answered(f), w.implied(f)), "reply", f.At)
-		}
-		if f.Inbound.Referral != nil {
-			add(w.owner(f), "whatsapp_ad", f.Inbound.Referral.SourceID, f)
-		}
-	}
-	for _, s := range w.sessions { // "a session that begins with a known mt gives no visit"
-		f := s.pages[0]
-		if channel := w.classify(f, s.params); channel != "" && w.tokenOf(f.token) == nil {
-			add(w.holder(f.device, f.At), channel, f.query.Get("utm_campaign"), f)
+		clicks := f.Kind == "click" && f.Click.Method != "HEAD" && text(w.policy, "confirm_clicks") != "pixel" && !machine(f.Click.Agent)
+		of(cmp.Or(w.tokenOf(f.token), when(clicks, cmp.Or(w.tokenOf(f.Click.Token), w.find(f.Channel, f.Click.Message)))), "click", f.At)
+		of(when(!w.optsOut(f), cmp.Or(w.answered(f), w.implied(f))), "reply", f.At)
+		add(when(f.Inbound.Referral != nil, "whatsapp_ad"), cmp.Or(f.Inbound.Referral, &hit.Referral{}).SourceID, f)
+		if f.first == f && w.tokenOf(f.token) == nil { // "a session that begins with a known mt gives no visit"
+			held := *f
+			held.who = "" // "a visit belongs to who holds it"
+			add(w.classify(f), f.query.Get("utm_campaign"), &held)
 		}
 	}
 }
@@ -370,8 +352,8 @@ func (w *world) implied(f *fact) *message {
 	sent := keep(w.messages, func(m *message) bool {
 		from := func(s *fact) bool { return in(i.Business, s.Message.Sender, s.Report.Sender) }
 		recent := func(sent hit.Instant) bool { return sent <= f.At && f.At-sent <= window }
-		to := m.primary.Value != "" && w.person[m.primary] == w.owner(f)
-		return may && m.channel == "whatsapp" && !m.barred && to && some(m.facts, from) && some(m.at["sent"][:1], recent)
+		to := m.primary != "" && w.person[m.primary] == w.owner(f)
+		return may && m.channel == "whatsapp" && !m.barred && to && some(m.facts, from) && some(m.at["sent"], recent)
 	})
 	return last(sorted(sent, func(m *message) string { return order(n(m.at["sent"][0]), m.id) }))
 }
@@ -389,18 +371,16 @@ func machine(agent string) bool {
 	names := func(line string) bool { return strings.Contains("^"+agent+"$", line) }
 	namesInLower := func(line string) bool { return strings.Contains("^"+lower+"$", line) }
 	return like(strings.ReplaceAll(lower, "cubot", ""), `bot([^a-z]|$)`) ||
-		some(lines(agents.Lists.ReadFile("crawlers.txt")), names) || some(lines(agents.Lists.ReadFile("own.txt")), namesInLower)
+		some(lines(ok(agents.Lists.ReadFile("crawlers.txt"))), names) || some(lines(ok(agents.Lists.ReadFile("own.txt"))), namesInLower)
 }
 
 // lines are those of a list of reference data, without comments.
-func lines(text []byte, _ error) []string {
+func lines(text []byte) []string {
 	return keep(strings.Split(string(text), "\n"), func(line string) bool { return line != "" && line[0] != '#' })
 }
 
-func address(raw string) *url.URL {
-	parsed, _ := url.Parse(raw)
-	return cmp.Or(parsed, &url.URL{}) // unreadable: empty
-}
+func address(raw string) *url.URL { return cmp.Or(ok(url.Parse(raw)), &url.URL{}) } // unreadable: empty
+func domain(host string) string   { return cmp.Or(ok(publicsuffix.EffectiveTLDPlusOne(host)), host) }
 
 // campaignParams is the set of a page's campaign parameters as text; "mt when it names a known message" (3).
 func (w *world) campaignParams(f *fact) string {
@@ -412,15 +392,16 @@ func (w *world) campaignParams(f *fact) string {
 }
 
 // classify names the channel of a session by its first page view, first match wins; "" is no touchpoint (3).
-func (w *world) classify(f *fact, params string) string {
-	page, from := strings.ToLower(address(f.Page.URL).Hostname()), strings.ToLower(address(f.Page.Referrer).Hostname())
+func (w *world) classify(f *fact) string {
+	host := func(raw string) string { return strings.ToLower(address(raw).Hostname()) }
+	from, params := host(f.Page.Referrer), w.campaignParams(f)
 	lower := func(name string) string { return strings.ToLower(f.query.Get(name)) }
 	source, medium, campaign := lower("utm_source"), lower("utm_medium"), lower("utm_campaign")
 	kind, shop, paid := site(source), like(campaign, `shopping|(^|[e\PL])shop`), like(medium, `cp|^ppc$|^retargeting$|^paid`)
 	either := func(words ...string) bool { return in(source, words...) || in(medium, words...) }
 	ignored := func(host string) bool { return strings.HasSuffix("."+from, "."+strings.ToLower(host)) }
 	switch {
-	case params == "" && (from == "" || domain(from) == domain(page) || some(list[string](w.policy["ignored_referrers"]), ignored)):
+	case params == "" && (from == "" || domain(from) == domain(host(f.Page.URL)) || some(list[string](w.policy["ignored_referrers"]), ignored)):
 		return ""
 	case params == "":
 		return cmp.Or(when(site(from) != "", "organic_"+site(from)), "referral")
@@ -429,8 +410,7 @@ func (w *world) classify(f *fact, params string) string {
 			when(like(params, `(?m)^(ttclid|li_fat_id|twclid)=`), "paid_social"), "organic_social")
 	}
 	return cmp.Or(
-		when(either("whatsapp"), "whatsapp"),
-		when(either("messenger"), "messenger"),
+		when(either("whatsapp"), "whatsapp"), when(either("messenger"), "messenger"),
 		when(like(campaign, `cross-network`), "cross_network"),
 		when(paid && shop, "paid_shopping"),
 		when(paid && kind != "", "paid_"+kind),
@@ -442,17 +422,10 @@ func (w *world) classify(f *fact, params string) string {
 		when(kind == "search" || medium == "organic", "organic_search"),
 		when(like(medium, `^(referral|app|link)$`), "referral"),
 		when(either("email", "e-mail", "e_mail", "e mail"), "email"),
-		when(medium == "affiliate", "affiliates"),
-		when(medium == "audio", "audio"),
+		when(medium == "affiliate", "affiliates"), when(medium == "audio", "audio"),
 		when(either("sms"), "sms"),
 		when(like(medium, `push$|mobile|notification`) || source == "firebase", "mobile_push"),
 		"unassigned")
-}
-
-// domain is the registrable domain of a host.
-func domain(host string) string {
-	registrable, _ := publicsuffix.EffectiveTLDPlusOne(host)
-	return cmp.Or(registrable, host)
 }
 
 // site says of which kind the site of a host or plain name is; the lists' README says how they are written.
@@ -463,7 +436,7 @@ func site(name string) string {
 		return in(host, bare, strings.TrimSuffix(bare, suffix)+"*") || host[0] == '.' && strings.HasSuffix("."+name, host)
 	}
 	return one(keep([]string{"search", "social", "shopping", "video"}, func(kind string) bool {
-		return some(lines(sites.Lists.ReadFile(kind+".txt")), func(line string) bool {
+		return some(lines(ok(sites.Lists.ReadFile(kind+".txt"))), func(line string) bool {
 			names, hosts, _ := strings.Cut(line, ":")
 			return in(name, strings.Fields(names)...) || some(strings.Fields(hosts), is)
 		})
@@ -520,7 +493,7 @@ func (f *fact) currency() string {
 func byTrust(copies []*fact) []*fact {
 	copies = sorted(copies, func(f *fact) string { return order(n(9-f.Trust), n(f.At), f.ID, f.Source.String()) })
 	for _, f := range copies {
-		f.claimed = cmp.Or(f.who, cmp.Or(each(copies, whom)...))
+		f.claimed = cmp.Or(append([]string{f.who}, each(copies, whom)...)...)
 	}
 	return copies
 }
@@ -573,7 +546,7 @@ func (w *world) convert(d object) (rows []Row) {
 			value = left
 		}
 	}
-	return rows
+	return append(rows, w.orphans(d)...)
 }
 
 // orphans makes the rows of refunds of orders that nobody reported: "one unattributed row of minus its value (null without one)" (4).
@@ -623,11 +596,9 @@ func (w *world) eligible(d object, f *fact, person uuid.UUID) []Engagement {
 		return e.Person == person && person != uuid.Nil && window > 0 && e.TouchAt <= until && f.At-e.TouchAt <= window
 	})
 	all = sorted(all, func(e Engagement) string { return order(n(tiers[e.Tier]), n(1<<62-e.TouchAt), e.Tier) })
-	strongest := tiers[one(all).Tier]
-	all = keep(all, func(e Engagement) bool {
-		return text(w.policy, "precedence") != "strongest_tier" || tiers[e.Tier] == strongest
-	})
-	all = firsts(all, func(e Engagement) string { return order(e.Channel, e.TouchKey, e.source) })
+	any := text(w.policy, "precedence") != "strongest_tier"
+	all = keep(all, func(e Engagement) bool { return any || tiers[e.Tier] == tiers[all[0].Tier] })
+	all = firsts(all, func(e Engagement) string { return order(e.Channel, e.TouchKey, e.ofPages) })
 	for i := range all {
 		all[i].age = max(0, f.At-all[i].TouchAt)
 	}
@@ -650,7 +621,7 @@ func (w *world) weights(model string, touches []Engagement) []*big.Rat {
 	weights := each(touches, func(e Engagement) *big.Rat {
 		return map[string]*big.Rat{
 			"linear": all, "first_touch": none, "last_touch": none, "position_based": rest,
-			"time_decay": w.decay(e.age), "tier_weighted": cmp.Or(number(w.policy["tier_weights"].(object), e.Tier), none),
+			"time_decay": w.decay(when(model == "time_decay", e.age)), "tier_weighted": cmp.Or(number(w.policy["tier_weights"].(object), e.Tier), none),
 		}[model]
 	})
 	weights[l] = cmp.Or(map[string]*big.Rat{"last_touch": all, "position_based": last}[model], weights[l])
@@ -707,7 +678,7 @@ func split(value *big.Rat, currency string, weights []*big.Rat) []*big.Rat {
 // rows credits the difference between the splits of what a conversion is worth after and before (4, 6).
 func (w *world) rows(c Row, touches []Engagement, before, after *big.Rat) (rows []Row) {
 	if len(touches) == 0 {
-		touches = []Engagement{{Row: Row{Channel: "unattributed"}}}
+		touches = []Engagement{{Channel: "unattributed"}}
 	}
 	for _, model := range list[string](w.policy["models"]) {
 		weights := share(big.NewRat(1e12, 1), w.weights(model, touches))
@@ -782,6 +753,7 @@ func last[T any](items []T) (none T)                  { return append([]T{none},
 func some[T any](items []T, is func(T) bool) bool     { return slices.ContainsFunc(items, is) }
 func in[T comparable](item T, items ...T) bool        { return slices.Contains(items, item) }
 func when[T any](is bool, value T) T                  { return map[bool]T{true: value}[is] }
+func ok[T any](value T, _ error) T                    { return value }
 func like(text, pattern string) bool                  { return regexp.MustCompile(pattern).MatchString(text) }
 
 // order is a text that sorts as its parts do, n a number in it, not negative.
