@@ -221,8 +221,8 @@ func (w *world) join() {
 
 func merge(sets map[string]string, a, b string) {
 	from, to := sets[a], sets[b]
-	for id := range sets {
-		sets[id] = cmp.Or(when(sets[id] == from, to), sets[id])
+	for id, set := range sets {
+		sets[id] = cmp.Or(when(set == from, to), set)
 	}
 }
 
@@ -306,8 +306,8 @@ type Engagement struct {
 
 // engage finds all engagements: of messages, visits and ads (3).
 func (w *world) engage() {
-	add := func(channel, campaign string, f *fact) {
-		e := Engagement{w.owner(f), channel, f.ID, "click", campaign, "", f.Source.String(), f.At, 0}
+	add := func(channel, campaign string, f *fact, person uuid.UUID) {
+		e := Engagement{person, channel, f.ID, "click", campaign, "", f.Source.String(), f.At, 0}
 		w.engagements = append(w.engagements, when(channel != "", []Engagement{e})...)
 	}
 	of := func(m *message, tier string, times ...hit.Instant) {
@@ -324,11 +324,9 @@ func (w *world) engage() {
 		clicks := f.Kind == "click" && f.Click.Method != "HEAD" && text(w.policy, "confirm_clicks") != "pixel" && !machine(f.Click.Agent)
 		of(cmp.Or(w.tokenOf(f.token), when(clicks, cmp.Or(w.tokenOf(f.Click.Token), w.find(f.Channel, f.Click.Message)))), "click", f.At)
 		of(when(!w.optsOut(f), cmp.Or(w.answered(f), w.implied(f))), "reply", f.At)
-		add(when(f.Inbound.Referral != nil, "whatsapp_ad"), cmp.Or(f.Inbound.Referral, &hit.Referral{}).SourceID, f)
+		add(when(f.Inbound.Referral != nil, "whatsapp_ad"), cmp.Or(f.Inbound.Referral, &hit.Referral{}).SourceID, f, w.owner(f))
 		if f.first == f && w.tokenOf(f.token) == nil { // "a session that begins with a known mt gives no visit"
-			held := *f
-			held.who = "" // "a visit belongs to who holds it"
-			add(w.classify(f), f.query.Get("utm_campaign"), &held)
+			add(w.classify(f), f.query.Get("utm_campaign"), f, w.holder(f.device, f.At))
 		}
 	}
 }
@@ -480,20 +478,21 @@ func fold(text string) string {
 	return strings.NewReplacer("đ", "d", "ø", "o", "æ", "ae").Replace(norm.NFKC.String(text))
 }
 
-func (f *fact) orderID() string { return strings.TrimSpace(text(f.properties, "order_id")) }
+func (f *fact) property(name string) string { return strings.TrimSpace(text(f.properties, name)) }
+func (f *fact) orderID() string             { return f.property("order_id") }
 func (f *fact) conversionID() string {
 	return cmp.Or(when(f.orderID() != "", "order:"+f.orderID()), f.ID)
 }
-
-func (f *fact) currency() string {
-	return strings.ToUpper(strings.TrimSpace(text(f.properties, "currency")))
+func (f *fact) currency() string { return strings.ToUpper(f.property("currency")) }
+func (f *fact) refundID() string {
+	return order(f.property("refund_id"), when(f.property("refund_id") == "", f.ID))
 }
 
 // byTrust puts copies of one event in order, by "(trust, occurred_at, event id)" (4); the source is left open.
 func byTrust(copies []*fact) []*fact {
 	copies = sorted(copies, func(f *fact) string { return order(n(9-f.Trust), n(f.At), f.ID, f.Source.String()) })
 	for _, f := range copies {
-		f.claimed = cmp.Or(append([]string{f.who}, each(copies, whom)...)...)
+		f.claimed = cmp.Or(f.who, cmp.Or(each(copies, whom)...))
 	}
 	return copies
 }
@@ -551,12 +550,11 @@ func (w *world) convert(d object) (rows []Row) {
 
 // orphans makes the rows of refunds of orders that nobody reported: "one unattributed row of minus its value (null without one)" (4).
 func (w *world) orphans(d object) []Row {
-	events := keep(slices.Concat(w.events...), func(f *fact) bool { return f.Event.Name == text(d, "event") })
-	reported := append(each(events, (*fact).orderID), "")
-	refunds := keep(w.events, func(copies []*fact) bool {
-		return copies[0].Event.Name == text(d, "refund_event") && !in(copies[0].orderID(), reported...)
+	reported := flat(w.events, func(e []*fact) []string { return when(e[0].Event.Name == text(d, "event"), []string{e[0].orderID()}) })
+	refunds := flat(w.events, func(e []*fact) []*fact {
+		return when(e[0].Event.Name == text(d, "refund_event") && !in(e[0].orderID(), reported...), w.refunds(d, e[0].orderID()))
 	})
-	return flat(flat(refunds, func(copies []*fact) []*fact { return w.refunds(d, copies[0].orderID()) }), func(r *fact) []Row {
+	return flat(refunds, func(r *fact) []Row {
 		value, none := worth(d, r), new(big.Rat)
 		return w.rows(row(d, r, w.owner(r), cmp.Or(r.currency(), w.currency)), nil, abs(cmp.Or(value, none)), when(value != nil, none))
 	})
@@ -581,18 +579,17 @@ func (w *world) refunds(d object, orderID string) []*fact {
 	all := keep(slices.Concat(w.events...), func(r *fact) bool {
 		return r.Event.Name == text(d, "refund_event") && r.orderID() == orderID && orderID != ""
 	})
-	all = firsts(all, func(r *fact) string {
-		refundID := strings.TrimSpace(text(r.properties, "refund_id"))
-		return order(refundID, when(refundID == "", r.ID))
-	})
-	return sorted(all, func(r *fact) string { return order(n(r.At), r.ID) })
+	return sorted(firsts(all, (*fact).refundID), func(r *fact) string { return order(n(r.At), r.ID) })
 }
 
 // eligible are the engagements as which touchpoints count for a conversion: of each "the strongest tier, within it the latest" (5).
 func (w *world) eligible(d object, f *fact, person uuid.UUID) []Engagement {
 	tiers, until := map[string]int{"click": 1, "reply": 1, "read": 2, "delivered": 3, "sent": 4}, f.At+hit.Instant(f.Precision)*(secondMicros-1)
 	all := keep(w.engagements, func(e Engagement) bool {
-		window := w.window(d, e)
+		has := map[string]string{"conversion": text(d, "name"), "channel": e.Channel, "campaign": e.campaign, "template": e.template, "tier": e.Tier}
+		window := micros(one(keep(list[object](w.policy["windows"]), func(rule object) bool { // what is left out matches all; no rule: never
+			return !some(slices.Collect(maps.Keys(has)), func(name string) bool { return !in(text(rule, name), "", has[name]) })
+		})), "seconds")
 		return e.Person == person && person != uuid.Nil && window > 0 && e.TouchAt <= until && f.At-e.TouchAt <= window
 	})
 	all = sorted(all, func(e Engagement) string { return order(n(tiers[e.Tier]), n(1<<62-e.TouchAt), e.Tier) })
@@ -603,14 +600,6 @@ func (w *world) eligible(d object, f *fact, person uuid.UUID) []Engagement {
 		all[i].age = max(0, f.At-all[i].TouchAt)
 	}
 	return sorted(all, func(e Engagement) string { return order(n(e.TouchAt), e.TouchKey, e.Channel) }) // the channel is left open
-}
-
-// window is that of the first rule that matches; without one it is never (5).
-func (w *world) window(d object, e Engagement) hit.Instant {
-	has := map[string]string{"conversion": text(d, "name"), "channel": e.Channel, "campaign": e.campaign, "template": e.template, "tier": e.Tier}
-	return micros(one(keep(list[object](w.policy["windows"]), func(rule object) bool {
-		return !some(slices.Collect(maps.Keys(has)), func(name string) bool { return !in(text(rule, name), "", has[name]) })
-	})), "seconds")
 }
 
 // weights are those of a model, up to a common factor (6).
@@ -703,7 +692,7 @@ func parse(raw []byte) (o object) {
 	return o
 }
 
-// text is a text, or a number or a boolean as text, trimmed of nothing; number a finite decimal, or nil.
+// text is a text, or a number or a boolean as text, trimmed of nothing; number a finite decimal, or nil; micros those of seconds.
 func text(o object, name string) string {
 	return when(in(fmt.Sprintf("%T", o[name]), "string", "json.Number", "bool"), fmt.Sprint(o[name]))
 }
