@@ -50,7 +50,7 @@ func Engagements(workspace uuid.UUID, policy Document, facts []hit.Fact) []Engag
 	return newWorld(workspace, "", policy, facts).engagements
 }
 
-// world is all that follows from a set of facts, built up step by step. Identifiers are texts: the digit of their precedence, their value.
+// world is all that follows from facts, built up step by step. Identifiers are texts: the digit of their precedence, their value.
 type world struct {
 	workspace     uuid.UUID
 	currency      string
@@ -86,7 +86,7 @@ type fact struct {
 	query                       url.Values // of its page
 	first                       *fact      // page view of its session
 	ids                         []string   // strong identifiers
-	device, token, who, claimed string     // who: its first identifier; claimed: that, or the one of its event's most trusted copy with one
+	device, token, who, claimed string     // who: its first; claimed: that, or the one of its event's most trusted copy with one
 }
 
 // inForce is the copy that wins, "the smallest occurred_at, then the smallest canonical JSON" (1), without blocked identifiers (2).
@@ -128,7 +128,8 @@ func (w *world) joined(reports []*fact) *message {
 		return each(reached[:min(1, len(reached))], func(f *fact) hit.Instant { return f.At })
 	}
 	// "A later stage implies the earlier ones."
-	m.at = map[string][]hit.Instant{"read": at("read", "played"), "delivered": at("delivered", "read", "played"), "sent": at("sent", "delivered", "read", "played")}
+	m.at = map[string][]hit.Instant{"read": at("read", "played"), "delivered": at("delivered", "read", "played")}
+	m.at["sent"] = at("sent", "delivered", "read", "played")
 	m.template = cmp.Or(m.Template, &hit.Template{}).Name
 	service := some(reports, func(f *fact) bool { return f.Report.Category == "service" }) // of an unregistered one (3)
 	session := first.Kind == "message" && m.template+m.Campaign == "" || first.Kind == "status" && service
@@ -204,25 +205,23 @@ func (w *world) join() {
 	for _, s := range all {
 		component[s.who], alias[s.who] = s.who, s.who
 	}
+	merge := func(sets map[string]string, from, to string) {
+		for id, set := range sets {
+			sets[id] = cmp.Or(when(set == from, to), set)
+		}
+	}
 	users := keep(all, func(s *fact) bool { return s.who[:1] == "0" })
 	for _, s := range keep(users, func(s *fact) bool { return s.Identify.Call == "alias" && w.mayLink(s) }) {
-		merge(alias, s.ids[0], s.who)
+		merge(alias, alias[s.ids[0]], alias[s.who])
 	}
 	for _, l := range sorted(w.links, func(l link) string { return l.rank }) {
 		both := keep(users, func(s *fact) bool { return in(component[s.who], component[l.a], component[l.b]) })
 		if len(firsts(both, func(s *fact) string { return alias[s.who] })) < 2 && !w.shared(l.a) && !w.shared(l.b) {
-			merge(component, l.a, l.b)
+			merge(component, component[l.a], component[l.b])
 		}
 	}
 	for _, s := range all {
 		w.person[s.who] = w.named(one(keep(all, func(o *fact) bool { return component[o.who] == component[s.who] })).who)
-	}
-}
-
-func merge(sets map[string]string, a, b string) {
-	from, to := sets[a], sets[b]
-	for id, set := range sets {
-		sets[id] = cmp.Or(when(set == from, to), set)
 	}
 }
 
@@ -458,8 +457,8 @@ func matches(rule object, said string) bool {
 		}
 		return as(term) != "\n" && strings.Contains(as(said), as(term))
 	}
-	any, all, none := list[string](rule["any"]), list[string](rule["all"]), list[string](rule["none"])
-	return (len(any) == 0 || some(any, has)) && len(keep(all, has)) == len(all) && !some(none, has)
+	either, all, none := list[string](rule["any"]), list[string](rule["all"]), list[string](rule["none"])
+	return (len(either) == 0 || some(either, has)) && len(keep(all, has)) == len(all) && !some(none, has)
 }
 
 // words are those between UAX 29 boundaries, each between line breaks (4).
@@ -593,8 +592,8 @@ func (w *world) eligible(d object, f *fact, person uuid.UUID) []Engagement {
 		return e.Person == person && person != uuid.Nil && window > 0 && e.TouchAt <= until && f.At-e.TouchAt <= window
 	})
 	all = sorted(all, func(e Engagement) string { return order(n(tiers[e.Tier]), n(1<<62-e.TouchAt), e.Tier) })
-	any := text(w.policy, "precedence") != "strongest_tier"
-	all = keep(all, func(e Engagement) bool { return any || tiers[e.Tier] == tiers[all[0].Tier] })
+	every := text(w.policy, "precedence") != "strongest_tier"
+	all = keep(all, func(e Engagement) bool { return every || tiers[e.Tier] == tiers[all[0].Tier] })
 	all = firsts(all, func(e Engagement) string { return order(e.Channel, e.TouchKey, e.ofPages) })
 	for i := range all {
 		all[i].age = max(0, f.At-all[i].TouchAt)
@@ -623,7 +622,7 @@ func (w *world) weights(model string, touches []Engagement) []*big.Rat {
 
 // decay is 2^-(age / half_life) (6).
 func (w *world) decay(age hit.Instant) *big.Rat {
-	context, power := apd.BaseContext.WithPrecision(60), new(apd.Decimal)
+	context, power := apd.BaseContext.WithPrecision(40), new(apd.Decimal)
 	_, _ = context.Quo(power, apd.New(int64(age), 0), apd.New(int64(micros(w.policy, "half_life_seconds")), 0))
 	_, _ = context.Pow(power, apd.New(5, -1), power)
 	r, _ := new(big.Rat).SetString(power.Text('e'))
