@@ -188,8 +188,9 @@ func matches(rule object, said string) bool {
 
 // words are those between UAX 29 boundaries, each between line breaks (4).
 func words(text string) string {
-	all, word, rest, state := "\n", "", fold(text), -1
+	all, rest, state := "\n", fold(text), -1
 	for rest != "" {
+		var word string
 		word, rest, state = uniseg.FirstWordInString(rest, state)
 		all += when(wordly.MatchString(word), word+"\n")
 	}

@@ -115,7 +115,7 @@ type message struct {
 func (w *world) joined(reports []*fact) *message {
 	first := one(sorted(reports, func(f *fact) string { return string(f.Kind) })) // the registration, if there is one
 	m := &message{Message: *first.Message, channel: first.Channel, id: first.ID}
-	m.facts = append(reports, keep(w.facts, func(f *fact) bool { return f.Identify.Message == m.id && f.Channel == m.channel })...)
+	m.facts = slices.Concat(reports, keep(w.facts, func(f *fact) bool { return f.Identify.Message == m.id && f.Channel == m.channel }))
 	at := func(statuses ...hit.Status) []hit.Instant {
 		reached := keep(reports, func(f *fact) bool { return in(f.Status, statuses...) })
 		return each(reached[:min(1, len(reached))], func(f *fact) hit.Instant { return f.At })
@@ -270,7 +270,7 @@ func (w *world) claimDevices() {
 		c.who, c.claimed = when(len(seen) <= 5 && !identified, c.who), ""
 		return c
 	})
-	w.claims = append(identify, keep(click, func(c *fact) bool { return c.who != "" })...)
+	w.claims = slices.Concat(identify, keep(click, func(c *fact) bool { return c.who != "" }))
 }
 
 // holder has "the latest claim at or before t; before the first claim, that of the first; without any", the device itself (2).
