@@ -124,9 +124,9 @@ func (g *giant) measure(b *testing.B, cfg derive.Config, fresh func(n int, at hi
 		b.StartTimer()
 		pass := g.derive(b, cfg)
 		facts += pass.Facts
-		refused += pass.Whole
-		if pass.Refused != "" {
-			b.Log("refused: ", pass.Refused)
+		for why, rows := range pass.Refused {
+			refused += rows
+			b.Log("refused: ", why)
 		}
 	}
 	b.ReportMetric(float64(facts)/float64(b.N), "facts")

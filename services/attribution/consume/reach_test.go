@@ -163,14 +163,16 @@ func (p *play) play(t *testing.T, random *rand.Rand, facts []hit.Fact) {
 }
 
 func (p *play) count(batch []hit.Fact) {
-	if p.last.Refused != "" {
-		p.counts.refused[p.last.Refused]++
+	whole := 0
+	for why, rows := range p.last.Refused {
+		p.counts.refused[why]++
+		whole += rows
 	}
 	if len(batch) != 1 {
 		return
 	}
 	p.counts.reached[string(batch[0].Kind)] += p.last.Reached
-	p.counts.whole[string(batch[0].Kind)] += p.last.Whole
+	p.counts.whole[string(batch[0].Kind)] += whole
 }
 
 func (p *play) count1(t *testing.T, query string) (n int64) {
