@@ -20,8 +20,9 @@ const (
 	fromEnv    = "TOUCHLINE_HISTORIES_FROM" // default 0
 )
 
-// playSize is how many histories share a database and a fleet of workers.
-const playSize = 10 * groupSize
+// playSize is how many histories share a database and a fleet of workers: so many that
+// some workspace always has something to do.
+const playSize = 20 * groupSize
 
 // What real workers make of random histories is what the reference makes of them, row
 // for row, and what a rebuild from nothing makes of them, in every column: in whatever

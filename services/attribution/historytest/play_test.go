@@ -143,7 +143,7 @@ func (p *play) harm(acted int) {
 	if p.harmIn -= acted; p.harmIn > 0 {
 		return
 	}
-	p.harmIn = 2 + p.random.IntN(7)
+	p.harmIn = 8 + p.random.IntN(16)
 	<-time.After(time.Duration(p.random.IntN(15)) * time.Millisecond)
 	if err := p.fleet.harm(p.ctx); err != nil {
 		p.t.Fatal(err)

@@ -13,7 +13,8 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// History is a small workspace: a policy and what happened, in no order.
+// History is a small workspace: a policy and what happened, in no order of time. Some
+// sequences are harder to keep up with when they arrive as listed.
 type History struct {
 	Policy policy.Policy
 	Facts  []hit.Fact
@@ -28,8 +29,12 @@ func Histories() *rapid.Generator[History] {
 		scenes := []func(){
 			d.campaign, d.visit, d.order, d.login, d.campaign, d.visit, d.chat, d.order, d.refund, d.replace,
 			d.login, d.passOn, d.share,
+			d.lateCampaign, d.overtaken, d.orphan, d.common, d.turns, d.quarrel, d.again, d.moved,
 		}
-		for range d.count(4, 12) {
+		if d.chance(50) {
+			d.known()
+		}
+		for range d.count(3, 9) {
 			scenes[d.count(0, len(scenes)-1)]()
 		}
 		for range d.count(1, 3) { // what there is to credit, mostly late
