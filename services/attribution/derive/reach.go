@@ -112,17 +112,14 @@ func pending[V any](ctx context.Context, r *reach, facts map[uuid.UUID]V) (rows 
 }
 
 // refresh adds the facts of touched rows to the fresh ones. What a replaced copy said
-// is not known any more.
+// is not known any more; that its fact waits for its turn does not help, as what came
+// before it in the queue may have been derived with that copy.
 func (r *reach) refresh(touched []Touched) error {
 	for _, t := range touched {
-		if t.Term == termStored {
-			r.fresh[t.Fact] = true
-		}
-	}
-	for _, t := range touched {
-		if !r.fresh[t.Fact] {
+		if t.Term != termStored {
 			return refusedReplaced
 		}
+		r.fresh[t.Fact] = true
 	}
 	return nil
 }
