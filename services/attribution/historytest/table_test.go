@@ -99,9 +99,10 @@ var rebuilt = map[string]string{
 const ofIdentity = "x.identity_version = (select p.identity_version from policy p where p.workspace_id = $1 and p.version = $%d)"
 
 func differing(what, from, of string) string {
-	one := fmt.Sprintf("select %s as line from %s where x.workspace_id = $1 and "+of, what, from, 2)
-	two := fmt.Sprintf("select %s as line from %s where x.workspace_id = $1 and "+of, what, from, 3)
-	return fmt.Sprintf("select coalesce(array_agg(line::text order by line::text), '{}') from ((%s except all %s) union all (%s except all %s)) d", one, two, two, one)
+	one := fmt.Sprintf("select %s as line, 1 as n from %s where x.workspace_id = $1 and "+of, what, from, 2)
+	two := fmt.Sprintf("select %s, -1 from %s where x.workspace_id = $1 and "+of, what, from, 3)
+	return fmt.Sprintf(`select coalesce(array_agg(line::text order by line::text), '{}')
+		from (select line from (%s union all %s) both_of_them group by line having sum(n) <> 0) d`, one, two)
 }
 
 // happened counts what the database shows to have happened.

@@ -26,11 +26,8 @@ func Histories() *rapid.Generator[History] {
 	return rapid.Custom(func(t *rapid.T) History {
 		d := &draw{t: t}
 		h := History{Policy: d.policy()}
-		scenes := []func(){
-			d.campaign, d.visit, d.order, d.login, d.campaign, d.visit, d.chat, d.order, d.refund, d.replace,
-			d.login, d.passOn, d.share,
-			d.lateCampaign, d.overtaken, d.orphan, d.common, d.turns, d.quarrel, d.again, d.moved,
-		}
+		scenes := append(d.tangles(), d.campaign, d.visit, d.order, d.login, d.campaign, d.visit, d.chat, d.order, d.refund, d.replace,
+			d.login, d.passOn, d.share)
 		if d.chance(50) {
 			d.known()
 		}

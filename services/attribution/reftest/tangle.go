@@ -3,11 +3,33 @@ package reftest
 import (
 	"slices"
 
+	"pgregory.net/rapid"
+
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // The scenes here are sequences that are rare by chance, in the order in which they
 // are hardest to keep up with: what comes last changes what was concluded before.
+
+// tangles lists them.
+func (d *draw) tangles() []func() {
+	return []func(){d.lateCampaign, d.overtaken, d.orphan, d.common, d.turns, d.quarrel, d.again, d.moved}
+}
+
+// Tangles generates histories of such sequences alone, of known persons.
+func Tangles() *rapid.Generator[History] {
+	return rapid.Custom(func(t *rapid.T) History {
+		d := &draw{t: t}
+		h := History{Policy: d.policy()}
+		d.known()
+		for range d.count(1, 3) {
+			scenes := append(d.tangles(), d.visit, d.campaign, d.order, d.refund)
+			scenes[d.count(0, len(scenes)-1)]()
+		}
+		h.Facts = d.facts
+		return h
+	})
+}
 
 // stray is a device on which nobody need have logged in.
 func (d *draw) stray() *hit.Identifier {
