@@ -132,7 +132,7 @@ func copies(random *rand.Rand, of *past, f hit.Fact, met *counts) []delivery {
 // setPolicies takes one to three of the drawn policies, with some of their models; they
 // block some people too.
 func (g *group) setPolicies(random *rand.Rand, drawn []policy.Policy, deliveries []delivery) error {
-	for range []int{1, 1, 1, 1, 2, 3}[random.IntN(6)] { // while one is built nothing is derived by reach
+	for range []int{1, 1, 1, 2, 3}[random.IntN(5)] { // while one is built nothing is derived by reach
 		p := drawn[random.IntN(len(drawn))]
 		p.Models = slices.Clone(p.Models)
 		random.Shuffle(len(p.Models), func(i, j int) { p.Models[i], p.Models[j] = p.Models[j], p.Models[i] })
@@ -171,7 +171,7 @@ func (g *group) setActs(random *rand.Rand, deliveries []delivery, met *counts) {
 	at := make([]int, len(g.policies)-1)
 	for i := range at {
 		at[i] = 1 + random.IntN(len(g.acts))
-		if i > 0 && random.IntN(2) == 0 {
+		if i > 0 && random.IntN(3) > 0 {
 			at[i] = at[i-1]
 		}
 	}

@@ -26,13 +26,19 @@ func Histories() *rapid.Generator[History] {
 	return rapid.Custom(func(t *rapid.T) History {
 		d := &draw{t: t}
 		h := History{Policy: d.policy()}
-		scenes := append(d.tangles(), d.campaign, d.visit, d.order, d.login, d.campaign, d.visit, d.chat, d.order, d.refund, d.replace,
-			d.login, d.passOn, d.share)
-		if d.chance(50) {
+		scenes := []func(){
+			d.campaign, d.visit, d.order, d.login, d.campaign, d.visit, d.chat, d.order, d.refund, d.replace,
+			d.login, d.passOn, d.share,
+		}
+		if d.chance(75) {
 			d.known()
 		}
 		for range d.count(3, 9) {
 			scenes[d.count(0, len(scenes)-1)]()
+		}
+		tangles := d.tangles()
+		for range d.count(0, 3) {
+			tangles[d.count(0, len(tangles)-1)]()
 		}
 		for range d.count(1, 3) { // what there is to credit, mostly late
 			d.order()
