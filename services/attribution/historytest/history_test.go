@@ -52,7 +52,7 @@ func TestHistories(t *testing.T) {
 // expected is what has to happen in 2,000 histories, so that the test shows
 // what it says.
 var expected = append(append(slices.Sorted(maps.Keys(happened)), cases...),
-	refused+"policy", refused+"size", refused+"replaced", refused+"alias", refused+"link", refused+"name",
+	refused+"policy", refused+"size", refused+"replaced", refused+"link", refused+"name",
 	refused+"claim", refused+"once", refused+"pending",
 	"worker killed", "worker ended at a failpoint", "connection broken in a transaction", "redelivery", "fact concluded from by reach",
 	"fact sent twice", "fact replaced later", "conflict", "duplicate", "rejected",
