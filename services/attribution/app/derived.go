@@ -36,8 +36,11 @@ func observeDerive(r prometheus.Registerer) func(derive.Pass) {
 		touched.Add(float64(p.Touched))
 		facts.Add(float64(p.Facts))
 		changed.Add(float64(p.Changed))
-		if n := p.Reached + p.Whole; n > 0 {
-			large.WithLabelValues(p.Refused).Add(float64(n))
+		if p.Reached > 0 {
+			large.WithLabelValues("").Add(float64(p.Reached))
+		}
+		for why, n := range p.Refused {
+			large.WithLabelValues(why).Add(float64(n))
 		}
 		seconds.Observe(p.Took.Seconds())
 		switch {

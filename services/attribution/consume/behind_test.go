@@ -36,3 +36,33 @@ func TestDerive_replacedBehindOthers(t *testing.T) {
 		})
 	}
 }
+
+// The same, but the refund's first copy waits too, and the row of its order was written
+// before its turn: what comes before it in the queue was derived with all that is stored.
+func TestReach_replacedBeforeItsTurn(t *testing.T) {
+	t.Parallel()
+	d, ring := newDatabase(t), newRing(t)
+	rules := policy.Default()
+	rules.Conversions[0].RefundEvent = "Order Refunded"
+	of := func(f hit.Fact, order string) hit.Fact {
+		f.Event.Properties = []byte(`{"value":"5","order_id":"` + order + `"}`)
+		return f
+	}
+	p := newPlay(t, d, ring, &rules)
+	p.begin(t, []hit.Fact{
+		at(of(buys("a", "Order Completed", user("u1")), "o1"), 10), at(of(buys("b", "Order Completed", user("u2")), "o2"), 20),
+		at(says("l", "identify", "", user("u1"), number("1")), 5),
+	})
+	p.cfg.BatchRows, p.cfg.Small = 1, 0
+	p.deriver = derive.New(p.derives(), p.cfg)
+	p.store(t, []hit.Fact{at(of(buys("c", "Order Completed", user("u1")), "o1"), 11)})
+	p.store(t, []hit.Fact{at(of(buys("r", "Order Refunded"), "o1"), 200)})
+	p.derive(t)
+	if waiting := p.count1(t, `select count(*) from touched where workspace_id = $1`); waiting != 1 {
+		t.Fatalf("%d rows wait, not the refund's alone", waiting)
+	}
+	p.store(t, []hit.Fact{at(of(buys("r", "Order Refunded"), "o2"), 100)})
+	p.cfg.Small = 1
+	p.deriver = derive.New(p.derives(), p.cfg)
+	p.compare(t)
+}

@@ -36,7 +36,7 @@ func BenchmarkReach(b *testing.B) {
 			g := newGiant(b, giant.facts)
 			for name, fresh := range giant.news {
 				for when, at := range map[string]hit.Instant{"now": yearEnd, "late": (yearBegin + yearEnd) / 2} {
-					b.Run(name+" "+when+" by reach", func(b *testing.B) { g.measure(b, derive.Config{}, fresh, at) })
+					b.Run(name+" "+when+" by reach", func(b *testing.B) { g.measure(b, derive.Config{Small: 2000}, fresh, at) })
 				}
 				b.Run(name+" whole", func(b *testing.B) { g.measure(b, derive.Config{Small: 1_000_000}, fresh, yearEnd) })
 			}
@@ -124,9 +124,9 @@ func (g *giant) measure(b *testing.B, cfg derive.Config, fresh func(n int, at hi
 		b.StartTimer()
 		pass := g.derive(b, cfg)
 		facts += pass.Facts
-		refused += pass.Whole
-		if pass.Refused != "" {
-			b.Log("refused: ", pass.Refused)
+		for why, rows := range pass.Refused {
+			refused += rows
+			b.Log("refused: ", why)
 		}
 	}
 	b.ReportMetric(float64(facts)/float64(b.N), "facts")

@@ -95,3 +95,20 @@ func TestReach_orderOfAnAnonymousDevice(t *testing.T) {
 	t.Logf("%+v", p.last)
 	p.compare(t)
 }
+
+// An order that comes too soon after another does not count for a definition that
+// counts once within a time. A visit before it derives it again, alone.
+func TestReach_onceUncounted(t *testing.T) {
+	t.Parallel()
+	d, ring := newDatabase(t), newRing(t)
+	rules := policy.Default()
+	rules.Conversions[0].OnceWithinSeconds = 0
+	rules.Windows = []policy.Window{{Conversion: "purchase", Seconds: 86400}, {Seconds: 60}}
+	rules.Conversions = append(rules.Conversions, policy.Definition{Name: "once", Event: "Order Completed", ValueProperties: []string{"value"}, OnceWithinSeconds: 86_400})
+	p := newPlay(t, d, ring, &rules)
+	p.begin(t, append(busyDevice(), at(buys("x", "Order Completed", user("u1")), 320), at(buys("y", "Order Completed", user("u1")), 1700)))
+	p.store(t, []hit.Fact{at(views("z", "d", "?gclid=1"), 1690)})
+	p.derive(t)
+	t.Logf("%+v", p.last)
+	p.compare(t)
+}

@@ -136,8 +136,8 @@ func TestReach_gates(t *testing.T) {
 		p.begin(t, g.known)
 		p.store(t, []hit.Fact{g.comes})
 		p.derive(t)
-		if p.last.Refused != g.refused || p.last.Reached+p.last.Whole != 1 {
-			t.Errorf("%s: refused: %q (%+v), want %q", g.name, p.last.Refused, p.last, g.refused)
+		if g.refused == "" && p.last.Reached != 1 || g.refused != "" && p.last.Refused[g.refused] != 1 {
+			t.Errorf("%s: %+v, want refused: %q", g.name, p.last, g.refused)
 		}
 		p.compare(t)
 	}
@@ -158,7 +158,25 @@ func TestReach_behindOthers(t *testing.T) {
 	p.compare(t)
 	p.store(t, []hit.Fact{at(views("q", "d", ""), 276), at(views("r", "d", ""), 277)})
 	p.compare(t)
-	if p.last.Refused != "" {
-		t.Errorf("refused: %s", p.last.Refused)
+	if len(p.last.Refused) > 0 {
+		t.Errorf("refused: %v", p.last.Refused)
 	}
+}
+
+// Of several large persons that something came of at once, one that cannot be derived by
+// reach leaves the others alone.
+func TestReach_halves(t *testing.T) {
+	t.Parallel()
+	d, ring := newDatabase(t), newRing(t)
+	rules := policy.Default()
+	p := newPlay(t, d, ring, &rules)
+	p.begin(t, append(busyDevice(), at(says("q", "identify", "", user("u7"), number("7")), 1), at(says("r", "identify", "", user("u8"), number("8")), 1)))
+	p.store(t, []hit.Fact{
+		at(buys("x", "Order Completed", user("u7")), 300), at(says("y", "identify", "", number("2"), number("3")), 300), at(buys("z", "Order Completed", number("8")), 300),
+	})
+	p.derive(t)
+	if p.last.Reached != 2 || p.last.Refused["link"] != 1 {
+		t.Errorf("%+v, want two by reach and one refused for its link", p.last)
+	}
+	p.compare(t)
 }

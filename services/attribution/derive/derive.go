@@ -39,14 +39,20 @@ type Config struct {
 // Pass tells what one transaction did.
 type Pass struct {
 	Workspace uuid.UUID
-	Touched   int    // rows concluded from
-	Facts     int    // facts derived
-	Changed   int    // conversions written
-	Reached   int    // of Touched, rows of large persons concluded from by reach
-	Whole     int    // of Touched, rows of large persons concluded from whole
-	Refused   string // why not by reach; empty when Whole is 0
-	Swap      *Swap  // the end of a build; nil: it was none
+	Touched   int            // rows concluded from
+	Facts     int            // facts derived
+	Changed   int            // conversions written
+	Reached   int            // of Touched, rows of large persons concluded from by reach
+	Refused   map[string]int // of Touched, rows of large persons concluded from whole, by why not by reach
+	Swap      *Swap          // the end of a build; nil: it was none
 	Took      time.Duration
+}
+
+func (p *Pass) refuse(why refusal, rows int) {
+	if p.Refused == nil {
+		p.Refused = make(map[string]int)
+	}
+	p.Refused[string(why)] += rows
 }
 
 func (c Config) withDefaults() Config {

@@ -24,7 +24,8 @@ type reach struct {
 	patch *patch
 	fresh map[uuid.UUID]bool // facts that the table may not know of yet
 
-	behind int64 // the last row at hand when the queue has more, else 0
+	waiting map[uuid.UUID][]Touched // rows at hand that nothing was concluded from yet, by fact; with the ones to conclude from
+	behind  int64                   // the last row at hand when the queue has more, else 0
 
 	change   *timeline.Change
 	devices  map[hit.Identifier]bool // on which facts of the patch happened, loose ones aside
@@ -36,14 +37,15 @@ type reach struct {
 	after    timeline.Who
 }
 
-// reach writes what follows from touched rows of large persons. behind is the last row
-// at hand when the queue has more, else 0. A [refusal] means that nothing was written.
-func (s *step) reach(ctx context.Context, touched []Touched, behind int64) error {
+// reach writes what follows from touched rows of large persons. Waiting are all rows at
+// hand, by fact, that nothing was concluded from yet; behind is the last row at hand
+// when the queue has more, else 0. A [refusal] means that nothing was written.
+func (s *step) reach(ctx context.Context, touched []Touched, waiting map[uuid.UUID][]Touched, behind int64) error {
 	if len(s.info.Versions) != 1 || s.info.Versions[0].Building {
 		return refusedPolicy
 	}
 	r := &reach{
-		step: s, v: s.info.Versions[0], patch: newPatch(s.tx, s.cfg.Reach), fresh: make(map[uuid.UUID]bool), behind: behind,
+		step: s, v: s.info.Versions[0], patch: newPatch(s.tx, s.cfg.Reach), fresh: make(map[uuid.UUID]bool), waiting: waiting, behind: behind,
 		devices: make(map[hit.Identifier]bool), wholly: make(map[hit.Identifier]bool), assigned: make(map[uuid.UUID]identity.Assignment),
 	}
 	stretches, err := r.gather(ctx, touched)
@@ -81,32 +83,43 @@ func (r *reach) gather(ctx context.Context, touched []Touched) ([]identity.Stret
 	if facts, err = r.patch.load(ctx); err != nil {
 		return nil, err
 	}
-	if r.behind > 0 {
-		pending, err := r.tx.Pending(ctx, r.behind, mapKeys(r.patch.keys))
-		if err != nil {
-			return nil, fmt.Errorf("read what else is touched: %w", err)
-		}
-		if err := r.refresh(pending); err != nil {
-			return nil, err
-		}
+	rows, err := pending(ctx, r, r.patch.keys)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.refresh(rows); err != nil {
+		return nil, err
 	}
 	r.noteDevices(facts)
 	r.change = timeline.Compare(r.input(facts), r.fresh)
 	return stretches, nil
 }
 
-// refresh adds the facts of touched rows to the fresh ones. What a replaced copy said
-// is not known any more.
-func (r *reach) refresh(touched []Touched) error {
-	for _, t := range touched {
-		if t.Term == termStored {
-			r.fresh[t.Fact] = true
+// pending returns the rows of facts that nothing was concluded from yet and that are
+// not to be now, at hand or behind in the queue.
+func pending[V any](ctx context.Context, r *reach, facts map[uuid.UUID]V) (rows []Touched, err error) {
+	if r.behind > 0 {
+		if rows, err = r.tx.Pending(ctx, r.behind, mapKeys(facts)); err != nil {
+			return nil, fmt.Errorf("read what else is touched: %w", err)
 		}
 	}
+	for key := range facts {
+		if !r.fresh[key] {
+			rows = append(rows, r.waiting[key]...)
+		}
+	}
+	return rows, nil
+}
+
+// refresh adds the facts of touched rows to the fresh ones. What a replaced copy said
+// is not known any more; that its fact waits for its turn does not help, as what came
+// before it in the queue may have been derived with that copy.
+func (r *reach) refresh(touched []Touched) error {
 	for _, t := range touched {
-		if !r.fresh[t.Fact] {
+		if t.Term != termStored {
 			return refusedReplaced
 		}
+		r.fresh[t.Fact] = true
 	}
 	return nil
 }

@@ -256,6 +256,11 @@ func (r *reach) derive(ctx context.Context, s *slice) error {
 	people, held := identity.Known(r.workspace, r.assignments(), slices.Concat(claims, r.outcome.Claims))
 	outcome := timeline.Conclude(r.input(facts), people, held)
 	r.outcome.Conversions = slices.DeleteFunc(outcome.Conversions, func(c credit.Conversion) bool { return !s.conversions[c.Anchor] })
+	// One that does not count, and so is not in the table, may count here: the one that
+	// it comes too soon after need not be in the slice.
+	if slices.ContainsFunc(r.outcome.Conversions, func(c credit.Conversion) bool { return r.once(c.Definition) }) {
+		return refusedOnce
+	}
 	r.outcome.Messages = slices.DeleteFunc(outcome.Messages, func(m touch.Message) bool { return !s.messages[m.Anchor] })
 	r.current.Messages, err = r.tx.Messages(ctx, r.v, mapKeys(s.messages))
 	if err != nil {
@@ -264,19 +269,16 @@ func (r *reach) derive(ctx context.Context, s *slice) error {
 	return nil
 }
 
-// settled refuses a slice with facts that wait in the queue, but for those that the
-// change holds. They may change who is who, which is known without them: what would
+// settled refuses a slice with facts that nothing was concluded from yet, but for those that
+// the change holds. They may change who is who, which is known without them: what would
 // be counted for one now would not be taken back when their turn comes.
 func (r *reach) settled(ctx context.Context) error {
-	if r.behind == 0 {
-		return nil
-	}
-	pending, err := r.tx.Pending(ctx, r.behind, mapKeys(r.patch.facts))
+	rows, err := pending(ctx, r, r.patch.facts)
 	if err != nil {
-		return fmt.Errorf("read what else is touched: %w", err)
+		return err
 	}
-	for _, p := range pending {
-		if !r.fresh[p.Fact] {
+	for _, row := range rows {
+		if !r.fresh[row.Fact] {
 			return refusedPending
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -79,19 +80,39 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 }
 
 // concludeLarge derives large persons by reach, or adds all that bears on them to
-// found.
-func (s *step) concludeLarge(ctx context.Context, large []Touched, behind int64, found *gathered) error {
-	err := s.reach(ctx, large, behind)
-	var why refusal
-	if !errors.As(err, &why) {
-		s.done.Reached = len(large)
-		return err
+// found. Where one of several is refused they are tried in halves.
+func (s *step) concludeLarge(ctx context.Context, large [][]Touched, behind int64, found *gathered) error {
+	waiting := make(map[uuid.UUID][]Touched)
+	for _, group := range large {
+		for _, t := range group {
+			waiting[t.Fact] = append(waiting[t.Fact], t)
+		}
 	}
-	s.done.Whole, s.done.Refused = len(large), string(why)
 	var refs []uuid.UUID
-	for _, t := range large {
-		refs = append(refs, t.OldRefs...)
-		refs = append(refs, t.NewRefs...)
+	for parts := [][][]Touched{large}; len(parts) > 0; parts = parts[1:] {
+		part := parts[0]
+		rows := slices.Concat(part...)
+		err := s.reach(ctx, rows, waiting, behind)
+		var why refusal
+		switch {
+		case err == nil:
+			s.done.Reached += len(rows)
+			for _, t := range rows {
+				delete(waiting, t.Fact)
+			}
+		case !errors.As(err, &why):
+			return err
+		case len(part) > 1:
+			parts = append(parts, part[:len(part)/2], part[len(part)/2:])
+		default:
+			s.done.refuse(why, len(rows))
+			for _, t := range rows {
+				refs = append(append(refs, t.OldRefs...), t.NewRefs...)
+			}
+		}
+	}
+	if len(refs) == 0 {
+		return nil
 	}
 	whole, err := s.whole(ctx, refs, behind)
 	if err != nil {

@@ -27,8 +27,9 @@ type survey struct {
 }
 
 // look splits touched rows: found is everything that bears on those of small
-// components, its facts not loaded; large are the rows of the others.
-func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found gathered, large []Touched, err error) {
+// components, its facts not loaded; large are the rows of the others, those together
+// that are known to hang together.
+func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found gathered, large [][]Touched, err error) {
 	w := &survey{
 		near: s.tx, backlog: s.tx, versions: s.info.Versions, small: s.cfg.Small, behind: behind,
 		parent: make(map[uuid.UUID]uuid.UUID), size: make(map[uuid.UUID]int), large: make(map[uuid.UUID]bool),
@@ -51,10 +52,18 @@ func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found
 			found.refs[o.Ref.Value] = true
 		}
 	}
+	place := make(map[uuid.UUID]int)
 	for _, t := range touched {
-		if w.large[w.root(t.Fact)] {
-			large = append(large, t)
+		root := w.root(t.Fact)
+		if !w.large[root] {
+			continue
 		}
+		at, known := place[root]
+		if !known {
+			at = len(large)
+			place[root], large = at, append(large, nil)
+		}
+		large[at] = append(large[at], t)
 	}
 	return found, large, nil
 }

@@ -21,7 +21,7 @@ type fleet struct {
 	settings settings
 	random   *rand.Rand
 	rows     *pgxpool.Pool // as a superuser, who may end the connections of others
-	calm     bool          // nobody is killed, and all have the same limits
+	calm     bool          // nobody is killed, and their limits are not drawn
 	workers  []*worker
 	met      *counts
 }
@@ -38,7 +38,10 @@ func (f *fleet) start(n int) error {
 // add starts a worker with limits of its own.
 func (f *fleet) add() error {
 	s := f.settings
-	s.Limits = limits{BatchSize: 500, BatchRows: 5000, WalkRows: 3, Parallel: 2, Small: 2000, Device: 200, Hold: time.Millisecond, Stale: time.Second}
+	s.Limits = limits{BatchSize: 500, BatchRows: 1, WalkRows: 3, Parallel: 2, Small: 1, Device: 2, Hold: time.Millisecond, Stale: time.Second}
+	if len(f.workers)%2 == 1 {
+		s.Limits.BatchRows, s.Limits.Device = 5000, 200
+	}
 	if !f.calm {
 		s.Limits = f.anyLimits()
 	}
@@ -52,12 +55,12 @@ func (f *fleet) add() error {
 func (f *fleet) anyLimits() limits {
 	anyOf := func(of ...int) int { return of[f.random.IntN(len(of))] }
 	l := limits{
-		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(30, 150, 5000, 5000), WalkRows: anyOf(500, 5000, 5000), Parallel: anyOf(1, 2, 3),
-		Small: anyOf(1, 15, 2000), Device: anyOf(1, 10, 200),
+		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(1, 2, 7, 100, 5000), WalkRows: anyOf(500, 5000, 5000), Parallel: anyOf(1, 2, 3),
+		Small: anyOf(0, 1, 1, 2, 5, 20), Reach: anyOf(10, 10_000, 10_000), Device: anyOf(1, 2, 200),
 		Hold: time.Duration(anyOf(1, 50, 1000)) * time.Millisecond, Stale: time.Duration(anyOf(100, 1000)) * time.Millisecond,
 	}
-	if f.random.IntN(3) > 0 {
-		l.Failpoint = fmt.Sprintf("%s:%d", failpoints[f.random.IntN(len(failpoints))], 1+f.random.IntN(15))
+	if f.random.IntN(2) > 0 {
+		l.Failpoint = fmt.Sprintf("%s:%d", failpoints[f.random.IntN(len(failpoints))], 1+f.random.IntN(30))
 	}
 	return l
 }

@@ -64,7 +64,7 @@ func newGroup(ring *digest.Ring, first, size int, met *counts) (*group, error) {
 		}
 		g.pasts = append(g.pasts, p)
 	}
-	random.Shuffle(len(deliveries), func(i, j int) { deliveries[i], deliveries[j] = deliveries[j], deliveries[i] })
+	shuffle(random, deliveries)
 	for _, d := range deliveries {
 		d.of.facts = append(d.of.facts, d.fact)
 	}
@@ -77,8 +77,24 @@ func newGroup(ring *digest.Ring, first, size int, met *counts) (*group, error) {
 		return nil, err
 	}
 	g.noteDevices(met)
+	g.noteCases(met)
 	g.setWant(ring)
 	return g, nil
+}
+
+// shuffle mixes histories. The facts of half of them stay in the order in which the
+// generator lists them.
+func shuffle(random *rand.Rand, deliveries []delivery) {
+	inOrder := map[*past][]delivery{}
+	for _, d := range deliveries {
+		inOrder[d.of] = append(inOrder[d.of], d)
+	}
+	random.Shuffle(len(deliveries), func(i, j int) { deliveries[i], deliveries[j] = deliveries[j], deliveries[i] })
+	for i, d := range deliveries {
+		if d.of.seed%2 == 0 {
+			deliveries[i], inOrder[d.of] = inOrder[d.of][0], inOrder[d.of][1:]
+		}
+	}
 }
 
 // delivery is one copy of a fact on its way.
@@ -116,11 +132,11 @@ func copies(random *rand.Rand, of *past, f hit.Fact, met *counts) []delivery {
 // setPolicies takes one to three of the drawn policies, with some of their models; they
 // block some people too.
 func (g *group) setPolicies(random *rand.Rand, drawn []policy.Policy, deliveries []delivery) error {
-	for range 1 + random.IntN(3) {
+	for range []int{1, 1, 1, 2, 3}[random.IntN(5)] { // while one is built nothing is derived by reach
 		p := drawn[random.IntN(len(drawn))]
 		p.Models = slices.Clone(p.Models)
 		random.Shuffle(len(p.Models), func(i, j int) { p.Models[i], p.Models[j] = p.Models[j], p.Models[i] })
-		p.Models = p.Models[:1+random.IntN(len(p.Models))]
+		p.Models = p.Models[:min([]int{1, 2, 2, 3, 6}[random.IntN(5)], len(p.Models))]
 		p.BlockedIdentifiers = slices.Clone(p.BlockedIdentifiers)
 		for range random.IntN(4) {
 			if f := &deliveries[random.IntN(len(deliveries))].fact; len(f.Identifiers) > 0 {
@@ -138,7 +154,7 @@ func (g *group) setPolicies(random *rand.Rand, drawn []policy.Policy, deliveries
 
 // setActs cuts the deliveries into pieces and puts the policies between them.
 func (g *group) setActs(random *rand.Rand, deliveries []delivery, met *counts) {
-	most := []int{len(deliveries) / 16, len(deliveries) / 4, len(deliveries) / 2}[random.IntN(3)] + 1
+	most := []int{len(deliveries) / 16, len(deliveries) / 8, len(deliveries) / 2}[random.IntN(3)] + 1
 	for rest := deliveries; len(rest) > 0; {
 		size := min(1+random.IntN(most), len(rest))
 		a := act{below: []int64{1, 1, 30, 200, 1 << 40}[random.IntN(5)]}
@@ -155,7 +171,7 @@ func (g *group) setActs(random *rand.Rand, deliveries []delivery, met *counts) {
 	at := make([]int, len(g.policies)-1)
 	for i := range at {
 		at[i] = 1 + random.IntN(len(g.acts))
-		if i > 0 && random.IntN(2) == 0 {
+		if i > 0 && random.IntN(3) > 0 {
 			at[i] = at[i-1]
 		}
 	}

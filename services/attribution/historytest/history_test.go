@@ -20,8 +20,9 @@ const (
 	fromEnv    = "TOUCHLINE_HISTORIES_FROM" // default 0
 )
 
-// playSize is how many histories share a database and a fleet of workers.
-const playSize = 10 * groupSize
+// playSize is how many histories share a database and a fleet of workers: so many that
+// some workspace always has something to do.
+const playSize = 20 * groupSize
 
 // What real workers make of random histories is what the reference makes of them, row
 // for row, and what a rebuild from nothing makes of them, in every column: in whatever
@@ -50,7 +51,9 @@ func TestHistories(t *testing.T) {
 
 // expected is what has to happen in 2,000 histories, so that the test shows
 // what it says.
-var expected = append(slices.Sorted(maps.Keys(happened)),
+var expected = append(append(slices.Sorted(maps.Keys(happened)), cases...),
+	refused+"policy", refused+"size", refused+"replaced", refused+"link", refused+"name",
+	refused+"claim", refused+"once", refused+"pending",
 	"worker killed", "worker ended at a failpoint", "connection broken in a transaction", "redelivery", "fact concluded from by reach",
 	"fact sent twice", "fact replaced later", "conflict", "duplicate", "rejected",
 	"policy building", "policy published while facts arrive", "sixth device for a token",

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"os"
@@ -109,8 +110,12 @@ func draft(p *policy.Policy) postgres.PolicyDraft {
 // that are not done although nothing has happened for as long as patience.
 func (p *play) perform(groups []*group, patience time.Duration) (stuck []*group) {
 	p.t.Helper()
+	var before map[uuid.UUID]state
 	for until := time.Now().Add(patience); ; {
 		states := p.books()
+		if !maps.Equal(states, before) { // however slowly, the workers get on
+			before, until = states, time.Now().Add(patience)
+		}
 		acted := 0
 		stuck = nil
 		for _, g := range groups {
@@ -124,7 +129,6 @@ func (p *play) perform(groups []*group, patience time.Duration) (stuck []*group)
 			return nil
 		}
 		if acted > 0 {
-			until = time.Now().Add(patience)
 			p.harm(acted)
 		}
 		if err := p.fleet.tend(); err != nil {
@@ -133,7 +137,7 @@ func (p *play) perform(groups []*group, patience time.Duration) (stuck []*group)
 		if time.Now().After(until) {
 			return stuck
 		}
-		<-time.After(25 * time.Millisecond)
+		<-time.After(50 * time.Millisecond)
 	}
 }
 
@@ -143,7 +147,7 @@ func (p *play) harm(acted int) {
 	if p.harmIn -= acted; p.harmIn > 0 {
 		return
 	}
-	p.harmIn = 2 + p.random.IntN(7)
+	p.harmIn = 8 + p.random.IntN(16)
 	<-time.After(time.Duration(p.random.IntN(15)) * time.Millisecond)
 	if err := p.fleet.harm(p.ctx); err != nil {
 		p.t.Fatal(err)
@@ -197,6 +201,7 @@ type state struct {
 	terms
 	pending  int64
 	building int64
+	built    int64 // facts, of the versions that are building
 	live     int
 }
 
@@ -251,7 +256,7 @@ func (p *play) settled(all map[uuid.UUID]state, consumers []uuid.UUID, of, batch
 		select workspace_id, sum(stored) as stored, sum(duplicate) as duplicate, sum(conflict) as conflict, sum(rejected) as rejected, sum(waiting) as waiting
 		from terms group by 1
 	) select p.workspace_id, coalesce(max(stored), 0)::bigint, coalesce(max(duplicate), 0)::bigint, coalesce(max(conflict), 0)::bigint, coalesce(max(rejected), 0)::bigint,
-		coalesce(max(waiting), 0)::bigint, count(*) filter (where state = 'building'), coalesce(max(version) filter (where state = 'live'), 0)
+		coalesce(max(waiting), 0)::bigint, count(*) filter (where state = 'building'), coalesce(sum(build_done) filter (where state = 'building'), 0)::bigint, coalesce(max(version) filter (where state = 'live'), 0)
 	from policy p left join sums using (workspace_id) group by 1`, consumers, of, batches)
 	if err != nil {
 		p.t.Fatal(err)
@@ -260,7 +265,7 @@ func (p *play) settled(all map[uuid.UUID]state, consumers []uuid.UUID, of, batch
 	for found.Next() {
 		var id uuid.UUID
 		var s state
-		if err := found.Scan(&id, &s.stored, &s.duplicate, &s.conflict, &s.rejected, &s.pending, &s.building, &s.live); err != nil {
+		if err := found.Scan(&id, &s.stored, &s.duplicate, &s.conflict, &s.rejected, &s.pending, &s.building, &s.built, &s.live); err != nil {
 			p.t.Fatal(err)
 		}
 		s.accepted = all[id].accepted

@@ -99,9 +99,10 @@ var rebuilt = map[string]string{
 const ofIdentity = "x.identity_version = (select p.identity_version from policy p where p.workspace_id = $1 and p.version = $%d)"
 
 func differing(what, from, of string) string {
-	one := fmt.Sprintf("select %s as line from %s where x.workspace_id = $1 and "+of, what, from, 2)
-	two := fmt.Sprintf("select %s as line from %s where x.workspace_id = $1 and "+of, what, from, 3)
-	return fmt.Sprintf("select coalesce(array_agg(line::text order by line::text), '{}') from ((%s except all %s) union all (%s except all %s)) d", one, two, two, one)
+	one := fmt.Sprintf("select %s as line, 1 as n from %s where x.workspace_id = $1 and "+of, what, from, 2)
+	two := fmt.Sprintf("select %s, -1 from %s where x.workspace_id = $1 and "+of, what, from, 3)
+	return fmt.Sprintf(`select coalesce(array_agg(line::text order by line::text), '{}')
+		from (select line from (%s union all %s) both_of_them group by line having sum(n) <> 0) d`, one, two)
 }
 
 // happened counts what the database shows to have happened.
@@ -114,7 +115,11 @@ var happened = map[string]string{
 	"refund before its order":  `select count(distinct (a.workspace_id, a.version, a.definition, a.conversion_id)) from conversion a join conversion b using (workspace_id, version, definition, conversion_id) where a.refund and b.refund and b.revision > a.revision and a.order_id is not null and a.value is distinct from b.value`,
 	"click claim":              `select count(*) from claim where not identify`,
 	"build given up":           `select count(*) from policy where state <> 'building' and published_at is null`,
-	"quarantined":              `select count(*) from quarantine`,
+	"late campaign of a reply": `select count(distinct (a.workspace_id, a.definition, a.conversion_id)) from credit a join credit b using (workspace_id, version, definition, conversion_id, touch_key)
+		where a.tier = 'reply' and b.tier = 'reply' and b.revision > a.revision and coalesce(a.campaign, '') = '' and b.campaign <> ''`,
+	"refused link of a busy person": `select count(*) from link l join identifier_person i on i.workspace_id = l.workspace_id and i.identity_version = l.identity_version and i.digest = l.b
+		where l.state = 'refused' and 3 <= (select count(*) from conversion c where c.workspace_id = l.workspace_id and c.person_id = i.person_id and c.superseded_at is null)`,
+	"quarantined": `select count(*) from quarantine`,
 }
 
 // note counts what happened in a play.

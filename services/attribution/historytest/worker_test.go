@@ -44,7 +44,8 @@ type limits struct {
 	BatchRows int           // touched rows concluded from in one transaction
 	WalkRows  int           // facts that a build walks in one transaction
 	Parallel  int           // workspaces
-	Small     int           // facts of a component that is derived whole; larger ones by reach
+	Small     int           // facts of a component that is derived whole; larger ones by reach; 0: all whole
+	Reach     int           // facts that the reach of a change may have
 	Device    int           // facts of a device that are all read
 	Hold      time.Duration // of a workspace
 	Stale     time.Duration // age at which any worker settles a committed batch
@@ -85,7 +86,7 @@ func work(text []byte) error {
 			c.TriedMost = 1000 // no entry is to blame for any end here
 			d.Poll, d.Hold = 100*time.Millisecond, s.Limits.Hold
 			d.BatchRows, d.WalkRows = s.Limits.BatchRows, s.Limits.WalkRows
-			d.Small, d.Device = s.Limits.Small, s.Limits.Device
+			d.Small, d.Reach, d.Device = s.Limits.Small, s.Limits.Reach, s.Limits.Device
 		},
 	}
 	if err := cfg.IdentityKey.UnmarshalText([]byte(identityKey)); err != nil {
@@ -158,6 +159,12 @@ var metrics = map[string]*regexp.Regexp{
 	"fact concluded from by reach": regexp.MustCompile(`(?m)^touchline_derive_large_total\{refused=""\} (\d+)`),
 }
 
+// refusals are how many facts were not concluded from by reach, by reason.
+var refusals = regexp.MustCompile(`(?m)^touchline_derive_large_total\{refused="(\w+)"\} (\d+)`)
+
+// refused is before a reason among what is counted.
+const refused = "not by reach: "
+
 // counted asks the worker what it has done so far; nothing when it does not answer.
 func (w *worker) counted(ctx context.Context) map[string]int {
 	address := w.admin.line()
@@ -181,6 +188,9 @@ func (w *worker) counted(ctx context.Context) map[string]int {
 		if found := metric.FindSubmatch(text); found != nil {
 			all[what], _ = strconv.Atoi(string(found[1]))
 		}
+	}
+	for _, found := range refusals.FindAllSubmatch(text, -1) {
+		all[refused+string(found[1])], _ = strconv.Atoi(string(found[2]))
 	}
 	return all
 }

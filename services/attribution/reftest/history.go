@@ -13,7 +13,8 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// History is a small workspace: a policy and what happened, in no order.
+// History is a small workspace: a policy and what happened, in no order of time. Some
+// sequences are harder to keep up with when they arrive as listed.
 type History struct {
 	Policy policy.Policy
 	Facts  []hit.Fact
@@ -29,8 +30,15 @@ func Histories() *rapid.Generator[History] {
 			d.campaign, d.visit, d.order, d.login, d.campaign, d.visit, d.chat, d.order, d.refund, d.replace,
 			d.login, d.passOn, d.share,
 		}
-		for range d.count(4, 12) {
+		if d.chance(75) {
+			d.known()
+		}
+		for range d.count(3, 9) {
 			scenes[d.count(0, len(scenes)-1)]()
+		}
+		tangles := d.tangles()
+		for range d.count(0, 3) {
+			tangles[d.count(0, len(tangles)-1)]()
 		}
 		for range d.count(1, 3) { // what there is to credit, mostly late
 			d.order()
