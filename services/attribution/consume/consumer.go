@@ -283,7 +283,7 @@ func (l *lane) blame(i *item, cause error) bool {
 	detail := refusedDetail(cause)
 	i.refuse(reasonUnstorable, detail)
 	if !first {
-		i.refused.raw, i.receivedAt = nil, entryTime(i.entry.ID)
+		i.refused.raw, i.receivedAt = nil, within(i.entry, entryTime(i.entry.ID))
 	}
 	l.log.Warn("quarantined an entry that cannot be stored", "shard", l.shard, "entry", i.entry.ID, "detail", detail)
 	return true

@@ -130,6 +130,18 @@ func (r *rig) delete(receipt hit.Receipt) {
 	r.t.Fatalf("%v is not in the stream", receipt)
 }
 
+// lose removes all that Redis has of a shard.
+func (r *rig) lose(shard int) {
+	r.t.Helper()
+	keys, err := r.client.Keys(context.Background(), fmt.Sprintf("{%s:%d}:*", r.cfg.Prefix, shard)).Result()
+	if err == nil && len(keys) > 0 {
+		err = r.client.Del(context.Background(), keys...).Err()
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func ring(t testing.TB) *digest.Ring {
 	t.Helper()
 	ring, err := digest.New([]byte(strings.Repeat("k", digest.Size)))
