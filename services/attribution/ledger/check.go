@@ -155,7 +155,7 @@ func (s Sides) checkStreams(ctx context.Context, r *Report) error {
 			continue
 		}
 		for what, by := range map[string]map[string]int64{
-			"in flight, by how many more than the stream has":          surplus.Fields,
+			"in flight, by how many more than the stream has":         surplus.Fields,
 			"in flight by hour, by how many more than the stream has": surplus.Hours,
 		} {
 			for _, field := range slices.Sorted(maps.Keys(by)) {

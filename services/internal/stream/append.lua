@@ -21,6 +21,9 @@
 -- Hits that announce.lua has told of (the numbers up to announced:<epoch>) are in the
 -- books already: they only move from spooled to in flight.
 --
+-- Numbers that were skipped have been here before, or nobody knows any more that they
+-- were: Redis lost data. The field jumped says so until the books are made anew.
+--
 -- The first flush after Redis lost everything says when that life of the books began,
 -- and from which hour on all hits are counted by hour; later ones are left alone. Two
 -- hours later, because the clocks of edges may be ahead.
@@ -62,6 +65,9 @@ for _, account in ipairs(order) do
 end
 if announced > 0 and last >= announced then
   redis.call('HDEL', KEYS[2], told)
+end
+if first > applied + 1 then
+  redis.call('HINCRBY', KEYS[2], 'jumped', 1)
 end
 redis.call('HSET', KEYS[2], mark, string.format('%.0f', last))
 redis.call('HSETNX', KEYS[2], 'life', string.format('%.0f', millis(began)))

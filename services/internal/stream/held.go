@@ -161,6 +161,25 @@ func (p *Probe) Surplus(ctx context.Context, shard int) (surplus Surplus, ok boo
 	return surplus, true, nil
 }
 
+// Excess is how many entries a shard's stream has, and by how many more the books have in
+// flight, at one instant: the sum of [Surplus.Fields]. Its time does not grow with the stream.
+func (p *Probe) Excess(ctx context.Context, shard int) (length, excess int64, err error) {
+	if err := p.cfg.checkShard(shard); err != nil {
+		return 0, 0, err
+	}
+	answer, err := p.scripts.excess.Run(ctx, p.client, []string{p.cfg.hitsKey(shard), p.cfg.booksKey(shard)}).Slice()
+	if err == nil && len(answer) != 2 {
+		err = fmt.Errorf("%d values", len(answer))
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("compare the length of stream and books of shard %d: %w", shard, err)
+	}
+	length, _ = answer[0].(int64)
+	text, _ := answer[1].(string)
+	excess, err = strconv.ParseInt(text, 10, 64)
+	return length, excess, wrap(err, "compare the length of stream and books of shard %d", shard)
+}
+
 // MaxSurplus bounds the stream that [Probe.Surplus] looks at, in entries. A guess: some tens of
 // milliseconds of Redis' time.
 const MaxSurplus = 20_000

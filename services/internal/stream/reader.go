@@ -21,7 +21,7 @@ import (
 type Entry struct {
 	ID      string // the stream's, "milliseconds-counter"; say nothing about time from it
 	Shard   int
-	Field   string // "workspace/source", as in the books
+	Field   string    // "workspace/source", as in the books
 	Hour    time.Time // of receipt, UTC, as the books count it; zero when the entry does not say
 	Receipt hit.Receipt
 	Payload []byte // of [hit.Encode]; may be anything when somebody else wrote to the stream

@@ -26,6 +26,8 @@ var (
 	heldSource string
 	//go:embed surplus.lua
 	surplusSource string
+	//go:embed excess.lua
+	excessSource string
 	//go:embed prune.lua
 	pruneSource string
 )
@@ -33,7 +35,7 @@ var (
 // scripts holds the digests of the scripts. They are sent as EVALSHA and, when the
 // server does not know them (first use, restart, failover), once as EVAL.
 type scripts struct {
-	appendHits, announce, settle, forget, lag, seed, held, surplus, prune *redis.Script
+	appendHits, announce, settle, forget, lag, seed, held, surplus, excess, prune *redis.Script
 }
 
 func newScripts() scripts {
@@ -46,6 +48,7 @@ func newScripts() scripts {
 		seed:       redis.NewScript(accountSource + seedSource),
 		held:       redis.NewScript(accountSource + heldSource),
 		surplus:    redis.NewScript(accountSource + surplusSource),
+		excess:     redis.NewScript(excessSource),
 		prune:      redis.NewScript(pruneSource),
 	}
 }

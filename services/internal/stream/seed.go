@@ -23,6 +23,9 @@ type Seed struct {
 // its hits would be missing from the books.
 type Recover func(ctx context.Context, shard int, apply func(Seed) error) error
 
+// Known says which of some receipts are stored. Those without a number are not.
+type Known func(ctx context.Context, receipts []hit.Receipt) (map[hit.Receipt]bool, error)
+
 // begin starts the books of a shard that has no group yet: a new one, or one whose
 // data Redis lost. It comes before the group exists and so before anything of the
 // shard can be read; of several readers that meet here the first one's seed counts.
@@ -71,7 +74,7 @@ func (s scripts) sow(ctx context.Context, client redis.UniversalClient, cfg Conf
 // [Recover] no batch may be committed meanwhile. Hits may be appended.
 //
 // At the end Redis counts the stream in one go, about 2 s for a million entries.
-func (p *Probe) Rebuild(ctx context.Context, shard int, seed Seed, known func(ctx context.Context, receipts []hit.Receipt) (map[hit.Receipt]bool, error)) error {
+func (p *Probe) Rebuild(ctx context.Context, shard int, seed Seed, known Known) error {
 	if err := p.cfg.checkShard(shard); err != nil {
 		return err
 	}
@@ -94,7 +97,7 @@ func (p *Probe) Rebuild(ctx context.Context, shard int, seed Seed, known func(ct
 }
 
 // discard removes those entries that are stored, for all consumers.
-func (p *Probe) discard(ctx context.Context, shard int, messages []redis.XMessage, known func(context.Context, []hit.Receipt) (map[hit.Receipt]bool, error)) error {
+func (p *Probe) discard(ctx context.Context, shard int, messages []redis.XMessage, known Known) error {
 	receipts := make([]hit.Receipt, len(messages))
 	for n, m := range messages {
 		receipts[n] = newEntry(shard, m).Receipt

@@ -28,6 +28,7 @@ if not anew then
   start('HSETNX')
 else
   start('HSET')
+  redis.call('HDEL', KEYS[2], 'jumped')
   for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
     local kind = string.match(name, '^(%a+):')
     if kind == 'accepted' or kind == 'inflight' or kind == 'spooled' or kind == 'announced' then

@@ -22,6 +22,7 @@
 //	    begun                 1: they were begun from the ledger
 //	    life                  time in milliseconds; entries of before are not counted here:
 //	                          Redis lost its data since
+//	    jumped                how often an epoch's numbers left some out, since they were begun
 //	    hours                 first hour of which all hits are counted by hour
 //	{prefix:shard}:hours  the set of the workspaces that have the next:
 //	{prefix:shard}:hours:<ws>  a hash, what the books count by hour of receipt:
