@@ -3,13 +3,19 @@ package consume
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/failpoint"
+	"github.com/touchline/touchline/services/internal/stream"
 )
 
 // process starts a worker in a process of its own, which ends with the test.
@@ -125,5 +131,64 @@ func TestReplayer_killed(t *testing.T) {
 	s := r.sums(t)
 	if n := r.number(t, "select count(*) from fact"); n != 3 || !s.balanced() || s.rejected != 0 || s.accepted != before.accepted {
 		t.Errorf("%d facts, %+v", n, s)
+	}
+}
+
+// Somebody deletes entries between the commit of their batch and its settling: their hits
+// are stored, so they are not in flight any more, and that is counted once. An entry that
+// is deleted and not stored stays in flight.
+func TestConsumer_deletedBetweenCommitAndSettle(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	c := r.consumer(t, nil)
+	receipt, err := r.writer.Append(t.Context(), traffic(6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hits := fmt.Sprintf("{%s:%d}:hits", r.stream.Prefix, receipt.Shard)
+	entries, err := c.parts.Reader.Read(t.Context(), receipt.Shard, 100, time.Second)
+	if err != nil || len(entries) != 6 {
+		t.Fatalf("read %d entries, %v", len(entries), err)
+	}
+	var items []*item
+	for _, e := range entries[:5] {
+		items = append(items, newItem(e, c.parts.Digests))
+	}
+	did, err := (store{pool: r.pool, seal: c.parts.Digests}).write(t.Context(), name{consumer: uuid.New(), shard: receipt.Shard, number: 1}, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two that are stored, and the one that is not.
+	if n := r.client.XDel(t.Context(), hits, entries[0].ID, entries[3].ID, entries[5].ID).Val(); n != 3 {
+		t.Fatalf("deleted %d", n)
+	}
+	for range 2 { // a lost answer
+		if err := c.parts.Reader.Settle(t.Context(), did.batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := r.sums(t); s.inflight != 1 || !s.balanced() {
+		t.Errorf("%+v", s)
+	}
+	// Another worker, which held copies of them, takes nothing off again.
+	late := stream.Batch{Consumer: uuid.New(), Shard: receipt.Shard, Number: 1}
+	for _, e := range entries[:5] {
+		late.Entries, late.Fields = append(late.Entries, e.ID), append(late.Fields, e.Account(false))
+	}
+	if err := c.parts.Reader.Settle(t.Context(), late); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.sums(t); s.inflight != 1 || !s.balanced() {
+		t.Errorf("after the late one: %+v", s)
+	}
+	hours := r.client.HGetAll(t.Context(), fmt.Sprintf("{%s:%d}:hours:%s", r.stream.Prefix, receipt.Shard, shop)).Val()
+	flying := 0
+	for name, n := range hours {
+		if strings.HasPrefix(name, "inflight:") && n == "1" {
+			flying++
+		}
+	}
+	if flying != 1 {
+		t.Errorf("by hour: %v", hours)
 	}
 }
