@@ -44,7 +44,7 @@ func BenchmarkProbe(b *testing.B) {
 	})
 	b.Run("Rebuild", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := probe.scripts.sow(b.Context(), client, cfg, 0, "anew", Seed{}); err != nil {
+			if _, err := probe.scripts.sow(b.Context(), client, cfg, 0, Seed{anew: true}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -59,16 +59,20 @@ func BenchmarkReadWorkspace(b *testing.B) {
 	ask := Question{Consumers: []uuid.UUID{uuid.New(), uuid.New(), uuid.New(), uuid.New()}}
 	for range 1900 {
 		ask.Workspace, ask.Sources = uuid.New(), []uuid.UUID{uuid.New(), uuid.New()}
+		pipe := client.Pipeline()
 		for shard := range cfg.Shards {
 			for _, source := range ask.Sources {
 				field := ask.Workspace.String() + "/" + source.String()
-				client.HSet(b.Context(), cfg.booksKey(shard), "accepted:"+field, 1000, "inflight:"+field, 10)
+				pipe.HSet(b.Context(), cfg.booksKey(shard), "accepted:"+field, 1000, "inflight:"+field, 10)
 				var hours []any
 				for hour := range 48 {
 					hours = append(hours, fmt.Sprintf("accepted:%s/%d", source, hour), 20)
 				}
-				client.HSet(b.Context(), cfg.hoursKey(shard)+":"+ask.Workspace.String(), hours...)
+				pipe.HSet(b.Context(), cfg.hoursKey(shard)+":"+ask.Workspace.String(), hours...)
 			}
+		}
+		if _, err := pipe.Exec(b.Context()); err != nil {
+			b.Fatal(err)
 		}
 	}
 	b.Run("one", func(b *testing.B) {

@@ -16,6 +16,8 @@ type Seed struct {
 	Accepted map[string]int64    // by "workspace/source": hits that were stored or refused
 	Settled  map[uuid.UUID]int64 // by consumer: its last committed batch
 	Stored   map[uuid.UUID]int64 // by epoch: its largest number that is stored
+
+	anew bool // the books are thrown away first
 }
 
 // Recover hands apply what the ledger knows of a shard and returns its error. No
@@ -40,7 +42,7 @@ func (r *Reader) begin(ctx context.Context, shard int) error {
 		return wrap(err, "look at the books of shard %d", shard)
 	}
 	return r.cfg.Recover(ctx, shard, func(s Seed) error {
-		began, err := r.scripts.sow(ctx, r.client, r.cfg, shard, "", s)
+		began, err := r.scripts.sow(ctx, r.client, r.cfg, shard, s)
 		if err != nil {
 			return fmt.Errorf("begin the books of shard %d: %w", shard, err)
 		}
@@ -52,7 +54,11 @@ func (r *Reader) begin(ctx context.Context, shard int) error {
 }
 
 // sow runs seed.lua.
-func (s scripts) sow(ctx context.Context, client redis.UniversalClient, cfg Config, shard int, how string, seed Seed) (bool, error) {
+func (s scripts) sow(ctx context.Context, client redis.UniversalClient, cfg Config, shard int, seed Seed) (bool, error) {
+	how := ""
+	if seed.anew {
+		how = "anew"
+	}
 	args := []any{how, len(seed.Accepted)}
 	for field, hits := range seed.Accepted {
 		args = append(args, field, hits)
@@ -92,7 +98,8 @@ func (p *Probe) Rebuild(ctx context.Context, shard int, seed Seed, known Known) 
 			return fmt.Errorf("remove what is stored from shard %d: %w", shard, err)
 		}
 	}
-	_, err := p.scripts.sow(ctx, p.client, p.cfg, shard, "anew", seed)
+	seed.anew = true
+	_, err := p.scripts.sow(ctx, p.client, p.cfg, shard, seed)
 	return wrap(err, "rebuild the books of shard %d", shard)
 }
 
