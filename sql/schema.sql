@@ -621,3 +621,12 @@ create index quarantine_asked on quarantine (asked_at, workspace_id, quarantine_
 set local role touchline_worker;
 
 create index touched_replaced on touched (workspace_id, fact_id) where old_refs <> '{}';
+
+-- ----------------------------------------------------------------------
+-- 013_marked.sql
+
+-- How to notice that Redis came back with older data.
+
+set local role touchline_worker;
+
+alter table sequence add column marked bigint not null default 0; -- how far Redis was seen to say that the numbers reach: when it says less it has lost data

@@ -96,14 +96,14 @@ func newRigWith(t testing.TB, change func(*api.Config)) *rig {
 	}
 	config := api.Config{
 		Store: open(postgres.RoleAPI), Keys: r.keys, Sources: publisher,
-		Books: func(ctx context.Context) ([]stream.ShardBooks, error) {
+		Books: func(ctx context.Context, ask stream.Question) ([]stream.WorkspaceBooks, error) {
 			if r.redisAway.Load() {
 				return nil, errors.New("redis is away")
 			}
 			if r.redisSlow.Load() {
 				r.later.Add(int64(6 * time.Second))
 			}
-			return stream.ReadBooks(ctx, client, r.stream)
+			return stream.ReadWorkspace(ctx, client, r.stream, ask)
 		},
 		Ring: r.ring, Sealed: must(secret.NewBox(registryKey, "source config"))(t), Cursors: must(secret.NewBox(registryKey, "cursor"))(t),
 		TokenLife: time.Hour, Reference: "test", Now: func() time.Time { return time.Now().Add(time.Duration(r.later.Load())) },

@@ -39,6 +39,7 @@ func TestGetIngestion_BalancesAtEveryStep(t *testing.T) {
 		t.Errorf("empty: %+v", got)
 	}
 
+	r.knowSource(workspace, source)
 	writer, err := stream.NewWriter(r.client, r.stream, uuid.New())
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func TestGetIngestion_BalancesAtEveryStep(t *testing.T) {
 		}
 		for _, e := range entries {
 			batch.Shard = shard
-			batch.Entries, batch.Fields = append(batch.Entries, e.ID), append(batch.Fields, e.Field)
+			batch.Entries, batch.Fields = append(batch.Entries, e.ID), append(batch.Fields, e.Account(true))
 		}
 	}
 

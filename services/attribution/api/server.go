@@ -42,12 +42,12 @@ type Config struct {
 	Store     *postgres.Pool // in the role touchline_api
 	Keys      *token.Keyring
 	Sources   Publisher
-	Books     func(ctx context.Context) ([]stream.ShardBooks, error) // Redis' side of the books
-	Ring      *digest.Ring                                           // opens phones, hides message ids
-	Sealed    *secret.Box                                            // secrets of sources in the database
-	Cursors   *secret.Box                                            // a cursor contains what its reader may not see
-	TokenLife time.Duration                                          // of the token of a new workspace
-	Reference string                                                 // version of the reference data, noted in policies
+	Books     func(ctx context.Context, ask stream.Question) ([]stream.WorkspaceBooks, error) // Redis' side of the books
+	Ring      *digest.Ring                                                                    // opens phones, hides message ids
+	Sealed    *secret.Box                                                                     // secrets of sources in the database
+	Cursors   *secret.Box                                                                     // a cursor contains what its reader may not see
+	TokenLife time.Duration                                                                   // of the token of a new workspace
+	Reference string                                                                          // version of the reference data, noted in policies
 	Now       func() time.Time
 	Log       *slog.Logger
 

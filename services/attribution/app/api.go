@@ -48,7 +48,7 @@ func (p *parts) public(cfg APIConfig) (*httpserver.Server, error) {
 		return nil, err
 	}
 	server, err := api.New(api.Config{
-		Store: p.pool, Keys: keys, Sources: p.publisher, Books: p.books, Ring: p.ring, Sealed: p.sources, Cursors: cursors,
+		Store: p.pool, Keys: keys, Sources: p.publisher, Books: p.booksOf, Ring: p.ring, Sealed: p.sources, Cursors: cursors,
 		TokenLife: cfg.TokenLife, Reference: reference, Now: time.Now, Log: p.log,
 		ExplainFacts: cfg.ExplainFacts,
 	})

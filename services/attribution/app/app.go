@@ -79,6 +79,10 @@ func (p *parts) books(ctx context.Context) ([]stream.ShardBooks, error) {
 	return stream.ReadBooks(ctx, p.client, p.streams())
 }
 
+func (p *parts) booksOf(ctx context.Context, ask stream.Question) ([]stream.WorkspaceBooks, error) {
+	return stream.ReadWorkspace(ctx, p.client, p.streams(), ask)
+}
+
 // sides is both sides of the books, for a process in the role of a worker.
 func (p *parts) sides() ledger.Sides {
 	return ledger.Sides{Probe: stream.NewProbe(p.client, p.streams()), Pool: p.pool}

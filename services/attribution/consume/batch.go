@@ -144,13 +144,14 @@ func (w *writer) receipts(items []*item) error {
 		known[hit.Receipt{Epoch: r.Epoch, Shard: int(r.Shard), Number: r.Number}] = true
 	}
 	var again []*item
+	stored := make(map[*item]bool, len(items)) // by this batch
 	for _, i := range items {
 		if known[i.entry.Receipt] {
 			again = append(again, i)
 			continue
 		}
 		known[i.entry.Receipt] = true
-		w.fresh = append(w.fresh, i)
+		w.fresh, stored[i] = append(w.fresh, i), true
 	}
 	w.result.redelivery = int64(len(again))
 	held, err := w.held(again)
@@ -161,7 +162,7 @@ func (w *writer) receipts(items []*item) error {
 	for _, i := range items {
 		if !held[i.entry.ID] {
 			w.result.batch.Entries = append(w.result.batch.Entries, i.entry.ID)
-			w.result.batch.Fields = append(w.result.batch.Fields, i.entry.Field)
+			w.result.batch.Fields = append(w.result.batch.Fields, i.entry.Account(stored[i]))
 		}
 	}
 	return nil

@@ -143,7 +143,7 @@ func (f *folder) fold(ctx context.Context, c *Consumer) error {
 	if ripe < 0 {
 		return nil
 	}
-	rows := settledColumns(f.read[ripe].books)
+	rows := dbsqlc.LedgerFoldParams(stream.SettledMarks(f.read[ripe].books))
 	f.read = f.read[ripe+1:]
 	return c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
 		// One at a time: two would wait for one another's rows.
@@ -154,18 +154,6 @@ func (f *folder) fold(ctx context.Context, c *Consumer) error {
 		_, err = tx.LedgerFold(ctx, rows)
 		return err
 	})
-}
-
-func settledColumns(books []stream.ShardBooks) dbsqlc.LedgerFoldParams {
-	rows := dbsqlc.LedgerFoldParams{Consumers: []uuid.UUID{}, Shards: []int32{}, Batches: []int64{}}
-	for _, b := range books {
-		for consumer, number := range b.Settled {
-			rows.Consumers = append(rows.Consumers, consumer)
-			rows.Shards = append(rows.Shards, int32(b.Shard))
-			rows.Batches = append(rows.Batches, number)
-		}
-	}
-	return rows
 }
 
 // measure sets the gauges of the backlog.

@@ -111,6 +111,7 @@ type lane struct {
 	shard   int
 	name    name // of the next batch
 	claimed time.Time
+	stored  time.Time // when the last batch was
 }
 
 // newLane begins without a time of claiming, so that what a dead worker left comes
@@ -283,7 +284,7 @@ func (l *lane) blame(i *item, cause error) bool {
 	detail := refusedDetail(cause)
 	i.refuse(reasonUnstorable, detail)
 	if !first {
-		i.refused.raw, i.receivedAt = nil, entryTime(i.entry.ID)
+		i.refused.raw, i.receivedAt = nil, within(i.entry, entryTime(i.entry.ID))
 	}
 	l.log.Warn("quarantined an entry that cannot be stored", "shard", l.shard, "entry", i.entry.ID, "detail", detail)
 	return true
@@ -299,10 +300,17 @@ func refusedDetail(cause error) string {
 	return detail
 }
 
+// renameAfter is after how long an idle lane takes a new name: after twice that time the
+// books may have forgotten the old one.
+const renameAfter = 12 * time.Hour
+
 // attempt stores items as the next batch and settles it. After an error nothing is
 // certain: the batch may have been committed all the same.
 func (l *lane) attempt(ctx context.Context, items []*item) error {
 	begin := time.Now()
+	if begin.Sub(l.stored) > renameAfter {
+		l.rename()
+	}
 	// A stop must not cut a transaction in two; its own bound still holds.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
 	defer cancel()
@@ -314,6 +322,7 @@ func (l *lane) attempt(ctx context.Context, items []*item) error {
 	l.metrics.stored(did, time.Since(begin))
 	if len(did.batch.Entries) > 0 {
 		l.name.number++
+		l.stored = time.Now()
 		l.settle(ctx, did.batch)
 	}
 	for _, workspace := range did.touched {

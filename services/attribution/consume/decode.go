@@ -76,6 +76,21 @@ func (i *item) refuse(reason, detail string) {
 
 // newItem reads an entry. It never fails: what makes no sense becomes a refusal.
 func newItem(e stream.Entry, digests *digest.Ring) *item {
+	i := decode(e, digests)
+	i.receivedAt = within(e, i.receivedAt)
+	return i
+}
+
+// within puts a time of receipt into the hour under which the books accepted the entry,
+// which is another one when the entry can not be read, or was made by somebody else.
+func within(e stream.Entry, at time.Time) time.Time {
+	if e.Hour.IsZero() || at.Truncate(time.Hour).Equal(e.Hour) {
+		return at
+	}
+	return e.Hour.Add(time.Hour - time.Microsecond)
+}
+
+func decode(e stream.Entry, digests *digest.Ring) *item {
 	i := &item{entry: e, receivedAt: entryTime(e.ID)}
 	if e.Receipt.Number == 0 {
 		// Not written by our edges. Its id stands in, so that it is stored once too.
@@ -117,7 +132,7 @@ func newItem(e stream.Entry, digests *digest.Ring) *item {
 
 // deadlyItem is an entry that is put away undecoded.
 func deadlyItem(e stream.Entry) *item {
-	i := newItem(stream.Entry{ID: e.ID, Shard: e.Shard, Field: e.Field, Receipt: e.Receipt}, nil)
+	i := newItem(stream.Entry{ID: e.ID, Shard: e.Shard, Field: e.Field, Hour: e.Hour, Receipt: e.Receipt}, nil)
 	i.entry.Payload = e.Payload
 	i.refuse(reasonDeadly, fmt.Sprintf("%d workers ended while they had it", e.Deliveries-1))
 	return i

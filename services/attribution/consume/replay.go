@@ -39,6 +39,7 @@ type Replayer struct {
 // Run replays all that is asked for and returns how many hits were stored and how many
 // failed again.
 func (r *Replayer) Run(ctx context.Context) (replayed, failed int, err error) {
+	r.name = name{} // the books forget one that is idle
 	for ctx.Err() == nil {
 		var due []dbsqlc.QuarantineDueRow
 		err := r.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) (err error) {

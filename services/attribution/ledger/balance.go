@@ -15,9 +15,10 @@ import (
 	"github.com/touchline/touchline/services/internal/stream"
 )
 
-// booksGoodFor is how long after reading Redis' side of the books the other side may be
-// read: half of the time after which workers fold the terms of settled batches.
-const booksGoodFor = 5 * time.Second
+// BooksGoodFor is how long after reading Redis' side of the books the other side may be
+// read: a worker folds the terms of batches that were settled since, and then nobody can
+// tell them apart. Half of the 10 s after which it does.
+const BooksGoodFor = 5 * time.Second
 
 // errSlow says that the two sides were read too far apart to be compared.
 var errSlow = errors.New("reading the books took too long")
@@ -57,7 +58,7 @@ func (s Sides) terms(ctx context.Context) (map[string]Terms, error) {
 	var rows []dbsqlc.AuditTermsRow
 	var erased []uuid.UUID
 	err = s.Pool.InTx(ctx, postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		if rows, err = tx.AuditTerms(ctx, settled(books)); err != nil {
+		if rows, err = tx.AuditTerms(ctx, dbsqlc.AuditTermsParams(stream.SettledMarks(books))); err != nil {
 			return err
 		}
 		erased, err = tx.AuditUnknown(ctx, workspaces(all))
@@ -66,7 +67,7 @@ func (s Sides) terms(ctx context.Context) (map[string]Terms, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the terms of the books: %w", err)
 	}
-	if time.Since(begun) > booksGoodFor {
+	if time.Since(begun) > BooksGoodFor {
 		return nil, errSlow
 	}
 	for _, row := range rows {
@@ -112,18 +113,6 @@ func fromRedis(books []stream.ShardBooks) map[string]Terms {
 		}
 	}
 	return all
-}
-
-func settled(books []stream.ShardBooks) dbsqlc.AuditTermsParams {
-	var asked dbsqlc.AuditTermsParams
-	for _, b := range books {
-		for consumer, batch := range b.Settled {
-			asked.Consumers = append(asked.Consumers, consumer)
-			asked.Shards = append(asked.Shards, int32(b.Shard))
-			asked.Batches = append(asked.Batches, batch)
-		}
-	}
-	return asked
 }
 
 // workspaces lists those that fields name, each once.

@@ -154,8 +154,13 @@ func (s Sides) checkStreams(ctx context.Context, r *Report) error {
 			r.Skipped = append(r.Skipped, fmt.Sprintf("shard %d: in flight against the stream, which has more than %d entries", shard, stream.MaxSurplus))
 			continue
 		}
-		for _, field := range slices.Sorted(maps.Keys(surplus)) {
-			r.compare("in flight, by how many more than the stream has", fmt.Sprintf("shard %d, %s", shard, field), surplus[field], 0)
+		for what, by := range map[string]map[string]int64{
+			"in flight, by how many more than the stream has":         surplus.Fields,
+			"in flight by hour, by how many more than the stream has": surplus.Hours,
+		} {
+			for _, field := range slices.Sorted(maps.Keys(by)) {
+				r.compare(what, fmt.Sprintf("shard %d, %s", shard, field), by[field], 0)
+			}
 		}
 	}
 	return nil

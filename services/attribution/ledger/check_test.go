@@ -171,7 +171,7 @@ func TestSides_WriteOff_lostWithTheBooks(t *testing.T) {
 	r := newRig(t)
 	receipt := r.append(orders("a", 4)...)
 	r.search()
-	r.client.Del(t.Context(), r.hits(receipt.Shard), r.books(receipt.Shard))
+	r.lose(receipt.Shard)
 	r.worker()
 	if gaps := r.search(); gaps.Open != 4 {
 		t.Fatalf("%+v", gaps)

@@ -29,4 +29,12 @@
 //     drained. As far as it had been announced, it stays pending and "spooled" in the
 //     books; no gap names it.
 //   - Redis' failover to a replica that lags behind loses a tail like older data does.
+//
+// # After Redis lost data
+//
+// Redis proves it by itself: its mark of an epoch is lower than it was or than what is
+// stored, or an edge's next hits do not follow on it. A watch then makes the books of the
+// shard anew ([Sides.Rebuild]) from what is stored and what is in the stream. What was
+// lost is in no book any more; the gap names it. What a worker had in its hands and stores
+// later counts as accepted when its batch is settled.
 package ledger

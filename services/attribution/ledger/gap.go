@@ -27,11 +27,17 @@ type Gaps struct {
 	Found    []stream.Run // lost, not known before
 	Closed   []stream.Run // known as lost, and there after all
 	Open     int64        // hits that are lost, those found before included
+	Behind   []int        // shards of which Redis says less than it did, or than is stored: it came back with older data
 }
 
 // Search looks for hits that were lost and notes them in table sequence_gap, at the
 // time now. One process at a time does it.
 func (s Sides) Search(ctx context.Context, now time.Time) (Gaps, error) {
+	return s.search(ctx, now, nil)
+}
+
+// search leaves out the streams that scans says need not be looked at; nil looks at all.
+func (s Sides) search(ctx context.Context, now time.Time, scans *scans) (Gaps, error) {
 	var result Gaps
 	err := s.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
 		result = Gaps{}
@@ -44,16 +50,28 @@ func (s Sides) Search(ctx context.Context, now time.Time) (Gaps, error) {
 		if err := tx.SequenceRaise(ctx); err != nil {
 			return fmt.Errorf("note the numbers that are stored: %w", err)
 		}
-		marks, held, err := s.redis(ctx)
+		before, err := tx.SequenceMarks(ctx)
+		if err != nil {
+			return fmt.Errorf("read how far the numbers reach: %w", err)
+		}
+		books, err := s.Probe.Books(ctx)
 		if err != nil {
 			return err
 		}
-		if err := tx.SequenceMark(ctx, marks); err != nil {
+		result.Behind = behind(books, before)
+		held, left, err := s.held(ctx, scans, result.Behind)
+		if err != nil {
+			return err
+		}
+		if err := tx.SequenceMark(ctx, marksOf(books)); err != nil {
 			return fmt.Errorf("note the numbers that were appended: %w", err)
 		}
 		missing, err := tx.SequenceMissing(ctx, held)
 		if err != nil {
 			return fmt.Errorf("look for gaps: %w", err)
+		}
+		if missing, err = leave(ctx, tx, missing, left); err != nil {
+			return err
 		}
 		return result.note(ctx, tx, missing, now)
 	})
@@ -63,12 +81,9 @@ func (s Sides) Search(ctx context.Context, now time.Time) (Gaps, error) {
 	return result, nil
 }
 
-// redis reads how far the numbers reach, and after that which are in the streams.
-func (s Sides) redis(ctx context.Context) (marks dbsqlc.SequenceMarkParams, held dbsqlc.SequenceMissingParams, err error) {
-	books, err := s.Probe.Books(ctx)
-	if err != nil {
-		return marks, held, err
-	}
+// marksOf is how far Redis says that the numbers reach.
+func marksOf(books []stream.ShardBooks) dbsqlc.SequenceMarkParams {
+	var marks dbsqlc.SequenceMarkParams
 	for _, b := range books {
 		for epoch, number := range b.Appended {
 			marks.Epochs = append(marks.Epochs, epoch)
@@ -76,11 +91,49 @@ func (s Sides) redis(ctx context.Context) (marks dbsqlc.SequenceMarkParams, held
 			marks.Appended = append(marks.Appended, number)
 		}
 	}
+	return marks
+}
+
+// behind lists the shards of which books, read after before, say less than was known, or
+// did until an edge went on. An epoch of which Redis never said anything proves nothing:
+// somebody else wrote to a stream.
+func behind(books []stream.ShardBooks, before []dbsqlc.SequenceMarksRow) []int {
+	var shards []int
+	for _, b := range books {
+		if b.Jumped > 0 {
+			shards = append(shards, b.Shard)
+		}
+	}
+	for _, known := range before {
+		shard := int(known.Shard)
+		if shard >= len(books) || slices.Contains(shards, shard) {
+			continue
+		}
+		says := books[shard].Appended[known.Epoch]
+		if (says > 0 || known.Marked > 0) && says < max(known.Marked, known.Stored) {
+			shards = append(shards, shard)
+		}
+	}
+	slices.Sort(shards)
+	return shards
+}
+
+// held lists what is in the streams, but for those that are left out.
+func (s Sides) held(ctx context.Context, scans *scans, anyway []int) (held dbsqlc.SequenceMissingParams, left []int32, err error) {
 	for shard := range s.Probe.Shards() {
+		due, done, err := scans.due(ctx, s.Probe, shard, slices.Contains(anyway, shard))
+		if err != nil {
+			return held, nil, err
+		}
+		if !due {
+			left = append(left, int32(shard))
+			continue
+		}
 		there, err := s.Probe.Held(ctx, shard)
 		if err != nil {
-			return marks, held, err
+			return held, nil, err
 		}
+		done()
 		for _, run := range there.Runs {
 			held.Epochs = append(held.Epochs, run.Epoch)
 			held.Shards = append(held.Shards, int32(run.Shard))
@@ -88,7 +141,23 @@ func (s Sides) redis(ctx context.Context) (marks dbsqlc.SequenceMarkParams, held
 			held.Lasts = append(held.Lasts, run.Last)
 		}
 	}
-	return marks, held, nil
+	return held, left, nil
+}
+
+// leave puts in place of what is missing in the shards that were not looked at what was
+// known to be.
+func leave(ctx context.Context, tx *postgres.Tx, missing []dbsqlc.SequenceMissingRow, left []int32) ([]dbsqlc.SequenceMissingRow, error) {
+	missing = slices.DeleteFunc(missing, func(m dbsqlc.SequenceMissingRow) bool { return slices.Contains(left, m.Shard) })
+	for _, shard := range left {
+		open, err := tx.SequenceGapOpenOf(ctx, shard, 1<<30)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range open {
+			missing = append(missing, dbsqlc.SequenceMissingRow{Epoch: g.Epoch, Shard: shard, First: g.First, Last: g.Last})
+		}
+	}
+	return missing, nil
 }
 
 // note brings the table of gaps up to date.

@@ -41,13 +41,19 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	client, prefix := redistest.New(t)
+	return newRigOn(t, client, prefix)
+}
+
+// newRigOn is a rig with streams in some Redis.
+func newRigOn(t *testing.T, client redis.UniversalClient, prefix string) *rig {
+	t.Helper()
 	schema := sqltest.NewSchema(t, sql.Newest)
 	pool, err := postgres.Open(context.Background(), schema.URL, postgres.RoleWorker)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	client, prefix := redistest.New(t)
 	r := &rig{t: t, url: schema.URL, pool: pool, rows: schema.Pool(t, "touchline_worker"), client: client}
 	r.cfg = stream.Config{Prefix: prefix, Shards: 2, Logger: quiet(), Timeout: 10 * time.Second}
 	r.edge()
@@ -128,6 +134,18 @@ func (r *rig) delete(receipt hit.Receipt) {
 		}
 	}
 	r.t.Fatalf("%v is not in the stream", receipt)
+}
+
+// lose removes all that Redis has of a shard.
+func (r *rig) lose(shard int) {
+	r.t.Helper()
+	keys, err := r.client.Keys(context.Background(), fmt.Sprintf("{%s:%d}:*", r.cfg.Prefix, shard)).Result()
+	if err == nil && len(keys) > 0 {
+		err = r.client.Del(context.Background(), keys...).Err()
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func ring(t testing.TB) *digest.Ring {

@@ -14,8 +14,7 @@ import (
 // Config says how a watch works. Zero values mean the defaults.
 type Config struct {
 	// Every is the time from one look to the next; default 2 s. A look that takes longer
-	// than a tenth of it, because the streams are long, is followed by a longer rest, so
-	// that it never takes more than a tenth of anybody's time.
+	// than a tenth of it is followed by a longer rest, of 5 s at most.
 	Every time.Duration
 
 	Logger     *slog.Logger          // default slog.Default
@@ -28,7 +27,9 @@ type Watch struct {
 	sides   Sides
 	metrics *watchMetrics
 
+	scans     scans
 	imbalance map[string]int64 // of the look before
+	pruned    time.Time        // when it was last tried
 }
 
 type watchMetrics struct {
@@ -36,6 +37,7 @@ type watchMetrics struct {
 	open      prometheus.Gauge
 	imbalance prometheus.Gauge
 	looked    prometheus.Gauge
+	rebuilt   prometheus.Counter
 }
 
 // NewWatch returns a watch; [Watch.Run] does the work.
@@ -54,18 +56,27 @@ func NewWatch(cfg Config, sides Sides) *Watch {
 		imbalance: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "touchline_ledger_imbalance", Help: "Hits by which accepted differs from the sum of the other terms, over all sources. Anything but 0 is an alarm.",
 		}),
+		rebuilt: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "touchline_ledger_rebuilt_total", Help: "Shards whose books were made anew because Redis came back with older data. Any is an alarm.",
+		}),
 		looked: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "touchline_ledger_checked_timestamp_seconds", Help: "When the books were last looked at with success.",
 		}),
 	}
 	if cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(m.gaps, m.open, m.imbalance, m.looked)
+		cfg.Registerer.MustRegister(m.gaps, m.open, m.imbalance, m.looked, m.rebuilt)
 	}
-	return &Watch{cfg: cfg, sides: sides, metrics: m}
+	return &Watch{cfg: cfg, sides: sides, metrics: m, scans: scans{shards: map[int]scan{}}, pruned: time.Now()}
 }
 
 // maxNamed bounds the gaps that one line of the log names; the table has all.
 const maxNamed = 100
+
+// mostRest bounds the rest after a look: a loss is to be known within 10 s.
+const mostRest = 5 * time.Second
+
+// pruneEvery is how often marks of the past are looked for.
+const pruneEvery = time.Hour
 
 // Run looks at the books until ctx ends, and returns nil. While Redis or Postgres is
 // away it goes on trying.
@@ -78,18 +89,31 @@ func (w *Watch) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(max(w.cfg.Every, 10*time.Since(began))):
+		case <-time.After(max(w.cfg.Every, min(10*time.Since(began), mostRest))):
 		}
 	}
 }
 
 func (w *Watch) look(ctx context.Context) error {
-	gaps, err := w.sides.Search(ctx, time.Now().UTC())
+	gaps, err := w.sides.search(ctx, time.Now().UTC(), &w.scans)
 	if err != nil {
 		return err
 	}
 	if gaps.Searched {
 		w.tell(gaps)
+	}
+	for _, shard := range gaps.Behind {
+		w.cfg.Logger.Error("redis lost data: it says of its books less than it did; they are made anew", "shard", shard)
+		if err := w.sides.Rebuild(ctx, shard); err != nil {
+			return err
+		}
+		w.metrics.rebuilt.Inc()
+	}
+	if time.Since(w.pruned) >= pruneEvery {
+		w.pruned = time.Now()
+		if _, err := w.sides.Prune(ctx, w.pruned); err != nil {
+			return err
+		}
 	}
 	differs, err := w.sides.imbalance(ctx)
 	if err != nil {
@@ -132,4 +156,13 @@ func names(runs []stream.Run) []string {
 		all = append(all, r.String())
 	}
 	return all
+}
+
+// Rebuild makes Redis' books of a shard anew from what is stored and what is in the
+// stream, after Redis came back with older data. Entries that were stored are taken out
+// of the stream. No batch is committed meanwhile. The gaps still tell what was lost.
+func (s Sides) Rebuild(ctx context.Context, shard int) error {
+	return s.Pool.RebuildBooks(ctx, shard, func(seed stream.Seed, known stream.Known) error {
+		return s.Probe.Rebuild(ctx, shard, seed, known)
+	})
 }

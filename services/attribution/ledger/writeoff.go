@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,7 +68,7 @@ func (s Sides) WriteOff(ctx context.Context, shard int, by string, now time.Time
 	return gone, nil
 }
 
-// missing lists, a source for each hit, what the books of a shard have in flight and
+// missing lists, an account for each hit, what the books of a shard have in flight and
 // its stream does not. No more than is lost in all.
 func (s Sides) missing(ctx context.Context, tx *postgres.Tx, shard int) ([]string, error) {
 	open, err := tx.SequenceGapOpenOf(ctx, int32(shard), 1<<30)
@@ -92,16 +93,32 @@ func (s Sides) missing(ctx context.Context, tx *postgres.Tx, shard int) ([]strin
 	for _, g := range open {
 		lost += g.Last - g.First + 1
 	}
-	var fields []string
-	for _, field := range slices.Sorted(maps.Keys(surplus)) {
-		if surplus[field] > lost-int64(len(fields)) {
-			return nil, fmt.Errorf("%w: %s has %d hits in flight that are not there", ErrUnexplained, field, surplus[field])
+	var accounts []string
+	for _, field := range slices.Sorted(maps.Keys(surplus.Fields)) {
+		if surplus.Fields[field] > lost-int64(len(accounts)) {
+			return nil, fmt.Errorf("%w: %s has %d hits in flight that are not there", ErrUnexplained, field, surplus.Fields[field])
 		}
-		for range surplus[field] {
-			fields = append(fields, field)
+		accounts = append(accounts, accountsOf(surplus, field)...)
+	}
+	return accounts, nil
+}
+
+// accountsOf is an account for each hit that a source misses, with its hour if the books
+// know it. Nothing when it has more than it should.
+func accountsOf(surplus stream.Surplus, field string) []string {
+	var accounts []string
+	missing := max(int(surplus.Fields[field]), 0)
+	for _, account := range slices.Sorted(maps.Keys(surplus.Hours)) {
+		if strings.HasPrefix(account, field+"/") {
+			for range min(surplus.Hours[account], int64(missing-len(accounts))) {
+				accounts = append(accounts, account)
+			}
 		}
 	}
-	return fields, nil
+	for len(accounts) < missing {
+		accounts = append(accounts, field)
+	}
+	return accounts
 }
 
 // writeOff is one transaction of writing off.
@@ -175,16 +192,16 @@ func (w *writeOff) book(missing []string) error {
 	batch := dbsqlc.BatchInsertParams{Consumer: uuid.New(), Shard: w.shard, Batch: 1, Fields: missing}
 	var terms dbsqlc.LedgerBatchAddParams
 	var rows dbsqlc.QuarantineInsertParams
-	hour := w.now.Truncate(time.Hour)
-	for n, field := range missing {
-		left, right, _ := strings.Cut(field, "/")
-		workspace, err := uuid.Parse(left)
-		source, err2 := uuid.Parse(right)
-		if err != nil || err2 != nil {
-			return fmt.Errorf("the books name no source: %q", field)
+	place := map[string]int{} // in terms
+	for n, account := range missing {
+		workspace, source, hour, err := parseAccount(account, w.now)
+		if err != nil {
+			return err
 		}
 		batch.Entries = append(batch.Entries, stream.Lost)
-		if n == 0 || missing[n-1] != field {
+		key := fmt.Sprint(workspace, source, hour)
+		if _, there := place[key]; !there {
+			place[key] = len(terms.Rejected)
 			terms.WorkspaceIds = append(terms.WorkspaceIds, workspace)
 			terms.Consumers = append(terms.Consumers, batch.Consumer)
 			terms.Shards = append(terms.Shards, w.shard)
@@ -196,7 +213,7 @@ func (w *writeOff) book(missing []string) error {
 			terms.Conflict = append(terms.Conflict, 0)
 			terms.Rejected = append(terms.Rejected, 0)
 		}
-		terms.Rejected[len(terms.Rejected)-1]++
+		terms.Rejected[place[key]]++
 		rows.WorkspaceIds = append(rows.WorkspaceIds, workspace)
 		rows.QuarantineIds = append(rows.QuarantineIds, uuid.New())
 		rows.SourceIds = append(rows.SourceIds, source)
@@ -207,7 +224,7 @@ func (w *writeOff) book(missing []string) error {
 		rows.Details = append(rows.Details, "written off by "+w.by)
 		rows.Raws = append(rows.Raws, []byte{})
 		rows.Hits = append(rows.Hits, false)
-		rows.ReceivedAts = append(rows.ReceivedAts, w.now)
+		rows.ReceivedAts = append(rows.ReceivedAts, hour)
 	}
 	if _, err := w.tx.BatchInsert(w.ctx, batch); err != nil {
 		return fmt.Errorf("batch: %w", err)
@@ -219,4 +236,27 @@ func (w *writeOff) book(missing []string) error {
 		return fmt.Errorf("quarantine: %w", err)
 	}
 	return nil
+}
+
+// parseAccount reads "workspace/source" or "workspace/source/hour". What does not say its
+// hour was received now.
+func parseAccount(account string, now time.Time) (workspace, source uuid.UUID, hour time.Time, err error) {
+	parts := strings.Split(account, "/")
+	if len(parts) < 2 {
+		return workspace, source, hour, fmt.Errorf("the books name no source: %q", account)
+	}
+	if workspace, err = uuid.Parse(parts[0]); err == nil {
+		source, err = uuid.Parse(parts[1])
+	}
+	if err != nil {
+		return workspace, source, hour, fmt.Errorf("the books name no source: %q", account)
+	}
+	if len(parts) == 2 {
+		return workspace, source, now.Truncate(time.Hour), nil
+	}
+	hours, err := strconv.ParseInt(parts[2], 10, 64)
+	if err != nil {
+		return workspace, source, hour, fmt.Errorf("the books name no hour: %q", account)
+	}
+	return workspace, source, time.Unix(hours*3600, 0).UTC(), nil
 }

@@ -57,6 +57,11 @@ func Open(ctx context.Context, databaseURL string, role Role) (*Pool, error) {
 	return &Pool{pool: pool, role: role}, nil
 }
 
+// idleInTransaction is after how long the server ends a transaction that is asked nothing,
+// unless the server or the URL says otherwise. A process that hangs in one would keep its
+// locks for ever: while it holds those of a batch, nobody can store the batch's hits.
+const idleInTransaction = "60s"
+
 // Close waits for transactions under way and closes all connections.
 func (p *Pool) Close() { p.pool.Close() }
 
@@ -67,6 +72,10 @@ func (p *Pool) Ping(ctx context.Context) error { return interpret(p.pool.Ping(ct
 func prepare(ctx context.Context, conn *pgx.Conn, role Role) error {
 	if _, err := conn.Exec(ctx, "set role "+pgx.Identifier{string(role)}.Sanitize()); err != nil {
 		return fmt.Errorf("take role %s: %w", role, err)
+	}
+	if _, err := conn.Exec(ctx, `select set_config('idle_in_transaction_session_timeout', $1, false)
+		where current_setting('idle_in_transaction_session_timeout') = '0'`, idleInTransaction); err != nil {
+		return fmt.Errorf("bound idle transactions: %w", err)
 	}
 	registerUUID(conn.TypeMap())
 	conn.TypeMap().RegisterType(&pgtype.Type{

@@ -3,7 +3,9 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,11 +46,16 @@ func New(t testing.TB) (client redis.UniversalClient, prefix string) {
 func clean(t testing.TB, client *redis.Client, prefix string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	keys := client.Scan(ctx, 0, "*"+prefix+"*", 1000).Iterator()
-	for keys.Next(ctx) {
-		client.Del(ctx, keys.Val())
+	var keys []string
+	found := client.Scan(ctx, 0, "*"+prefix+"*", 1000).Iterator()
+	for found.Next(ctx) {
+		keys = append(keys, found.Val())
 	}
-	if err := keys.Err(); err != nil {
+	err := found.Err()
+	for some := range slices.Chunk(keys, 1000) { // there may be some for each workspace
+		err = errors.Join(err, client.Unlink(ctx, some...).Err())
+	}
+	if err != nil {
 		t.Errorf("clean up the test Redis: %v", err)
 	}
 	if err := client.Close(); err != nil {

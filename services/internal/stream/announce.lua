@@ -2,10 +2,11 @@
 -- from then on it counts as accepted and as spooled. append.lua moves it on.
 --
 -- KEYS[1]  the books {prefix:shard}:books
+-- KEYS[2]  {prefix:shard}:hours, see account.lua
 -- ARGV[1]  epoch
 -- ARGV[2]  number of the first hit told of, one above what was told or appended before
 -- ARGV[3]  number of the last
--- ARGV[4…] "workspace/source", how many of them
+-- ARGV[4…] account with its hour, how many hits
 --
 -- Returns 1 when the books know of them, whether by this call or by an earlier one,
 -- and 0 when they are not in step with the edge, as after Redis lost its data: then
@@ -22,7 +23,7 @@ if has ~= tonumber(ARGV[2]) - 1 then
 end
 redis.call('HSET', KEYS[1], mark, ARGV[3])
 for i = 4, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[1], 'accepted:' .. ARGV[i], ARGV[i + 1])
-  redis.call('HINCRBY', KEYS[1], 'spooled:' .. ARGV[i], ARGV[i + 1])
+  count(KEYS[1], KEYS[2], 'accepted', ARGV[i], ARGV[i + 1])
+  count(KEYS[1], KEYS[2], 'spooled', ARGV[i], ARGV[i + 1])
 end
 return 1

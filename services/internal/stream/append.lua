@@ -2,9 +2,11 @@
 --
 -- KEYS[1]  the stream {prefix:shard}:hits
 -- KEYS[2]  the books  {prefix:shard}:books
+-- KEYS[3]  {prefix:shard}:hours, see account.lua
 -- ARGV[1]  epoch of the writer
 -- ARGV[2]  number of the first entry; the others follow without gaps
--- ARGV[3…] per entry: "workspace/source", payload
+-- ARGV[3…] per entry: account (without an hour when an older release had spooled it),
+--          payload
 --
 -- Returns 1 when appended, 0 when an earlier attempt had been.
 --
@@ -18,6 +20,13 @@
 --
 -- Hits that announce.lua has told of (the numbers up to announced:<epoch>) are in the
 -- books already: they only move from spooled to in flight.
+--
+-- Numbers that were skipped have been here before, or nobody knows any more that they
+-- were: Redis lost data. The field jumped says so until the books are made anew.
+--
+-- The first flush after Redis lost everything says when that life of the books began,
+-- and from which hour on all hits are counted by hour; later ones are left alone. Two
+-- hours later, because the clocks of edges may be ahead.
 local mark = 'epoch:' .. ARGV[1]
 local first = tonumber(ARGV[2])
 local last = first + (#ARGV - 2) / 2 - 1
@@ -27,33 +36,40 @@ if applied >= last then
 end
 local told = 'announced:' .. ARGV[1]
 local announced = tonumber(redis.call('HGET', KEYS[2], told) or '0')
-local counts, spooled, order = {}, {}, {}
+local counts, spooled, order, began = {}, {}, {}, nil
 for i = 3, #ARGV, 2 do
-  local field = ARGV[i]
+  local account = ARGV[i]
   local number = first + (i - 3) / 2
   if number > applied then
-    redis.call('XADD', KEYS[1], '*', 'n', string.format('%.0f', number), 'e', ARGV[1], 'w', field, 'h', ARGV[i + 1])
-    if not counts[field] then
-      counts[field], spooled[field] = 0, 0
-      order[#order + 1] = field
+    local field, hour = place(account)
+    local id = redis.call('XADD', KEYS[1], '*', 'n', string.format('%.0f', number), 'e', ARGV[1], 'w', field, 't', hour or '', 'h', ARGV[i + 1])
+    began = began or id
+    if not counts[account] then
+      counts[account], spooled[account] = 0, 0
+      order[#order + 1] = account
     end
-    counts[field] = counts[field] + 1
+    counts[account] = counts[account] + 1
     if number <= announced then
-      spooled[field] = spooled[field] + 1
+      spooled[account] = spooled[account] + 1
     end
   end
 end
-for _, field in ipairs(order) do
-  redis.call('HINCRBY', KEYS[2], 'inflight:' .. field, counts[field])
-  if counts[field] > spooled[field] then
-    redis.call('HINCRBY', KEYS[2], 'accepted:' .. field, counts[field] - spooled[field])
+for _, account in ipairs(order) do
+  count(KEYS[2], KEYS[3], 'inflight', account, counts[account])
+  if counts[account] > spooled[account] then
+    count(KEYS[2], KEYS[3], 'accepted', account, counts[account] - spooled[account])
   end
-  if spooled[field] > 0 and redis.call('HINCRBY', KEYS[2], 'spooled:' .. field, -spooled[field]) <= 0 then
-    redis.call('HDEL', KEYS[2], 'spooled:' .. field)
+  if spooled[account] > 0 then
+    count(KEYS[2], KEYS[3], 'spooled', account, -spooled[account])
   end
 end
 if announced > 0 and last >= announced then
   redis.call('HDEL', KEYS[2], told)
 end
+if first > applied + 1 then
+  redis.call('HINCRBY', KEYS[2], 'jumped', 1)
+end
 redis.call('HSET', KEYS[2], mark, string.format('%.0f', last))
+redis.call('HSETNX', KEYS[2], 'life', string.format('%.0f', millis(began)))
+redis.call('HSETNX', KEYS[2], 'hours', string.format('%.0f', math.floor(redis.call('TIME')[1] / 3600) + 2))
 return 1

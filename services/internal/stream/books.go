@@ -21,6 +21,10 @@ type ShardBooks struct {
 
 	Appended  map[uuid.UUID]int64 // by epoch: the largest number that was appended
 	Announced map[uuid.UUID]int64 // by epoch: the largest number that its edge told of before appending it
+
+	// Jumped is how often what an edge appended did not follow on what it had appended
+	// before: Redis lost data and the books are wrong, or a mark was pruned too early.
+	Jumped int64
 }
 
 // ReadBooks returns the books of all shards, in their order. Each shard's are of one
@@ -65,6 +69,8 @@ func newShardBooks(shard int, fields map[string]string) (ShardBooks, error) {
 			b.InFlight[rest] = n
 		case "spooled":
 			b.Spooled[rest] = n
+		case "jumped":
+			b.Jumped = n
 		case "settled", "epoch", "announced":
 			id, err := uuid.Parse(rest)
 			if err != nil {

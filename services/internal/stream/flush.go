@@ -14,7 +14,7 @@ import (
 // flush is hits of one epoch and shard with consecutive numbers.
 type flush struct {
 	first    int64
-	fields   []string // "workspace/source" of each hit
+	fields   []string // account of each hit, "workspace/source/hour"
 	payloads []string
 }
 
@@ -103,7 +103,7 @@ func (l line) append(ctx context.Context, f flush, limit time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	keys := []string{l.cfg.hitsKey(l.shard), l.cfg.booksKey(l.shard)}
+	keys := []string{l.cfg.hitsKey(l.shard), l.cfg.booksKey(l.shard), l.cfg.hoursKey(l.shard)}
 	return l.scripts.appendHits.Run(ctx, l.client, keys, args...).Err()
 }
 
@@ -132,6 +132,6 @@ func (l line) announce(ctx context.Context, first, last int64, counts map[string
 	}
 	ctx, cancel := context.WithTimeout(ctx, bookTime)
 	defer cancel()
-	told, err := l.scripts.announce.Run(ctx, l.client, []string{l.cfg.booksKey(l.shard)}, args...).Int()
+	told, err := l.scripts.announce.Run(ctx, l.client, []string{l.cfg.booksKey(l.shard), l.cfg.hoursKey(l.shard)}, args...).Int()
 	return told == 1, err
 }

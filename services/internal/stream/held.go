@@ -39,7 +39,8 @@ type Held struct {
 	Fields map[string]int64 // entries by "workspace/source", as in the books
 }
 
-// Probe looks at streams and books and changes nothing. It is safe for concurrent use.
+// Probe looks at streams and books and changes nothing, but for [Probe.Rebuild] and
+// [Probe.Prune]. It is safe for concurrent use.
 type Probe struct {
 	client  redis.UniversalClient
 	cfg     Config
@@ -123,35 +124,60 @@ func texts(value any) []string {
 	return all
 }
 
-// Surplus is what the books of a shard count as in flight, by "workspace/source", less
-// what is in the stream, at one instant. Nothing but a lost entry, or one that was
-// deleted between its commit and its settling, makes it more than zero; an entry that
-// no edge wrote makes it less. Fields without a difference are left out.
-//
-// Redis does nothing else meanwhile, so a stream of more than [MaxSurplus] entries is
-// not looked at: ok is false.
-func (p *Probe) Surplus(ctx context.Context, shard int) (surplus map[string]int64, ok bool, err error) {
+// Surplus is what the books of a shard count as in flight less what is in the stream,
+// at one instant. Nothing but a lost entry, or one that was deleted between its commit
+// and its settling, makes it more than zero; an entry that no edge wrote makes it less.
+// What does not differ is left out.
+type Surplus struct {
+	Fields map[string]int64 // by "workspace/source"
+	Hours  map[string]int64 // by "workspace/source/hour" (hours since 1970): of the same hits
+}
+
+// Surplus compares the books of a shard with its stream. Redis does nothing else
+// meanwhile, so a stream of more than [MaxSurplus] entries is not looked at: ok is false.
+func (p *Probe) Surplus(ctx context.Context, shard int) (surplus Surplus, ok bool, err error) {
 	if err := p.cfg.checkShard(shard); err != nil {
-		return nil, false, err
+		return surplus, false, err
 	}
-	keys := []string{p.cfg.hitsKey(shard), p.cfg.booksKey(shard)}
+	keys := []string{p.cfg.hitsKey(shard), p.cfg.booksKey(shard), p.cfg.hoursKey(shard)}
 	answer, err := p.scripts.surplus.Run(ctx, p.client, keys, MaxSurplus).Slice()
 	if err != nil {
-		return nil, false, fmt.Errorf("compare stream and books of shard %d: %w", shard, err)
+		return surplus, false, fmt.Errorf("compare stream and books of shard %d: %w", shard, err)
 	}
-	if len(answer) == 0 {
-		return nil, false, nil
+	if len(answer) != 3 {
+		return surplus, false, nil
 	}
-	fields := texts(answer[1])
-	surplus = make(map[string]int64, len(fields)/2)
-	for i := 0; i+1 < len(fields); i += 2 {
-		n, err := strconv.ParseInt(fields[i+1], 10, 64)
-		if err != nil {
-			return nil, false, fmt.Errorf("compare stream and books of shard %d: %s: %w", shard, fields[i], err)
+	for n, to := range []*map[string]int64{&surplus.Fields, &surplus.Hours} {
+		names := texts(answer[n+1])
+		*to = make(map[string]int64, len(names)/2)
+		for i := 0; i+1 < len(names); i += 2 {
+			by, err := strconv.ParseInt(names[i+1], 10, 64)
+			if err != nil {
+				return surplus, false, fmt.Errorf("compare stream and books of shard %d: %s: %w", shard, names[i], err)
+			}
+			(*to)[names[i]] = by
 		}
-		surplus[fields[i]] = n
 	}
 	return surplus, true, nil
+}
+
+// Excess is how many entries a shard's stream has, and by how many more the books have in
+// flight, at one instant: the sum of [Surplus.Fields]. Its time does not grow with the stream.
+func (p *Probe) Excess(ctx context.Context, shard int) (length, excess int64, err error) {
+	if err := p.cfg.checkShard(shard); err != nil {
+		return 0, 0, err
+	}
+	answer, err := p.scripts.excess.Run(ctx, p.client, []string{p.cfg.hitsKey(shard), p.cfg.booksKey(shard)}).Slice()
+	if err == nil && len(answer) != 2 {
+		err = fmt.Errorf("%d values", len(answer))
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("compare the length of stream and books of shard %d: %w", shard, err)
+	}
+	length, _ = answer[0].(int64)
+	text, _ := answer[1].(string)
+	excess, err = strconv.ParseInt(text, 10, 64)
+	return length, excess, wrap(err, "compare the length of stream and books of shard %d", shard)
 }
 
 // MaxSurplus bounds the stream that [Probe.Surplus] looks at, in entries. A guess: some tens of

@@ -10,17 +10,7 @@
 local entries = redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])
 local runs, open, counts, order = {}, {}, {}, {}
 for _, entry in ipairs(entries) do
-  local values, epoch, number, field = entry[2], '', nil, ''
-  for i = 1, #values, 2 do
-    local name = values[i]
-    if name == 'e' then
-      epoch = values[i + 1]
-    elseif name == 'n' then
-      number = tonumber(values[i + 1])
-    elseif name == 'w' then
-      field = values[i + 1]
-    end
-  end
+  local epoch, number, field = read(entry)
   if not counts[field] then
     counts[field] = 0
     order[#order + 1] = field

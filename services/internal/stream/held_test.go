@@ -20,8 +20,8 @@ func TestProbe(t *testing.T) {
 		mustAppend(t, one, first)
 		mustAppend(t, two, newHits(3))
 		mustAppend(t, one, first[:5])
-		field := field(first[0].Workspace, first[0].Fact.Source)
-		if surplus, ok, err := probe.Surplus(t.Context(), 0); err != nil || !ok || len(surplus) != 0 {
+		field := fieldOf(first[0].Workspace, first[0].Fact.Source)
+		if surplus, ok, err := probe.Surplus(t.Context(), 0); err != nil || !ok || len(surplus.Fields) != 0 || len(surplus.Hours) != 0 {
 			t.Errorf("surplus %v, %v, %v before anything was deleted", surplus, ok, err)
 		}
 		ids, err := s.client.XRangeN(t.Context(), s.cfg.withDefaults().hitsKey(0), "-", "+", 4).Result()
@@ -53,7 +53,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%d entries of the first source", n)
 		}
 		surplus, ok, err := probe.Surplus(t.Context(), 0)
-		if diff := cmp.Diff(map[string]int64{field: 1, "x": -1}, surplus); diff != "" || !ok || err != nil {
+		if diff := cmp.Diff(Surplus{Fields: map[string]int64{field: 1, "x": -1}, Hours: map[string]int64{field + "/0": 1}}, surplus); diff != "" || !ok || err != nil {
 			t.Errorf("surplus %v, %v:\n%s", ok, err, diff)
 		}
 		books, err := probe.Books(t.Context())

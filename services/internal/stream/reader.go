@@ -21,13 +21,30 @@ import (
 type Entry struct {
 	ID      string // the stream's, "milliseconds-counter"; say nothing about time from it
 	Shard   int
-	Field   string // "workspace/source", as in the books
+	Field   string    // "workspace/source", as in the books
+	Hour    time.Time // of receipt, UTC, as the books count it; zero when the entry does not say
 	Receipt hit.Receipt
 	Payload []byte // of [hit.Encode]; may be anything when somebody else wrote to the stream
 	// Deliveries counts how often the entry was handed out, this time included. One
 	// that kills its worker is recognised by it.
 	Deliveries int64
 }
+
+// Account names the entry in a [Batch]. stored says that the batch is the one that stores
+// the hit: it counts the entry down even when somebody deleted it meanwhile.
+func (e Entry) Account(stored bool) string {
+	account := e.Field
+	if !e.Hour.IsZero() {
+		account += "/" + strconv.FormatInt(hourOf(e.Hour), 10)
+	}
+	if stored {
+		account += "!"
+	}
+	return account
+}
+
+// hourOf is hours since 1970; never less than 0.
+func hourOf(at time.Time) int64 { return max(at.Unix(), 0) / 3600 }
 
 // Reader hands out the entries of the streams to one consumer of a group. It is
 // safe for concurrent use; calls of one shard should come from one goroutine.
@@ -173,8 +190,18 @@ func newEntry(shard int, m redis.XMessage) Entry {
 	if err == nil && err2 == nil && number > 0 {
 		e.Receipt = hit.Receipt{Epoch: epoch, Shard: shard, Number: number}
 	}
+	if hour, err := strconv.ParseInt(text("t"), 10, 64); err == nil && hour >= 0 && hour < maxHour && len(e.Field) == fieldLen {
+		e.Hour = time.Unix(hour*3600, 0).UTC()
+	}
 	return e
 }
+
+// maxHour is the hour that begins in the year 3000: no clock is there yet. fieldLen is
+// the length of "workspace/source"; the scripts go by it too.
+const (
+	maxHour  = 9028872
+	fieldLen = 36 + 1 + 36
+)
 
 // createGroup makes group and stream, at the beginning: at the end it would skip
 // what is there.

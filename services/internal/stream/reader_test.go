@@ -67,7 +67,7 @@ func TestReader_Read(t *testing.T) {
 			want := receipt
 			want.Number += int64(i)
 			if e.Receipt != want || e.Deliveries != 1 || e.Shard != receipt.Shard ||
-				e.Field != field(hits[i].Workspace, hits[i].Fact.Source) {
+				e.Field != fieldOf(hits[i].Workspace, hits[i].Fact.Source) {
 				t.Errorf("entry %d is %+v, want receipt %+v", i, e, want)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 
 // The scripts; each says in its file what it takes and returns.
 var (
+	//go:embed account.lua
+	accountSource string // goes before those that count
 	//go:embed append.lua
 	appendSource string
 	//go:embed announce.lua
@@ -24,23 +26,29 @@ var (
 	heldSource string
 	//go:embed surplus.lua
 	surplusSource string
+	//go:embed excess.lua
+	excessSource string
+	//go:embed prune.lua
+	pruneSource string
 )
 
 // scripts holds the digests of the scripts. They are sent as EVALSHA and, when the
 // server does not know them (first use, restart, failover), once as EVAL.
 type scripts struct {
-	appendHits, announce, settle, forget, lag, seed, held, surplus *redis.Script
+	appendHits, announce, settle, forget, lag, seed, held, surplus, excess, prune *redis.Script
 }
 
 func newScripts() scripts {
 	return scripts{
-		appendHits: redis.NewScript(appendSource),
-		announce:   redis.NewScript(announceSource),
-		settle:     redis.NewScript(settleSource),
+		appendHits: redis.NewScript(accountSource + appendSource),
+		announce:   redis.NewScript(accountSource + announceSource),
+		settle:     redis.NewScript(accountSource + settleSource),
 		forget:     redis.NewScript(forgetSource),
 		lag:        redis.NewScript(lagSource),
-		seed:       redis.NewScript(seedSource),
-		held:       redis.NewScript(heldSource),
-		surplus:    redis.NewScript(surplusSource),
+		seed:       redis.NewScript(accountSource + seedSource),
+		held:       redis.NewScript(accountSource + heldSource),
+		surplus:    redis.NewScript(accountSource + surplusSource),
+		excess:     redis.NewScript(excessSource),
+		prune:      redis.NewScript(pruneSource),
 	}
 }

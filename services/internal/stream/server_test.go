@@ -246,3 +246,6 @@ func (p *proxy) answers(upstream, client net.Conn) {
 		}
 	}
 }
+
+// fieldOf names a source in the books.
+func fieldOf(workspace, source uuid.UUID) string { return workspace.String() + "/" + source.String() }

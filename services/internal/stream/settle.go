@@ -17,7 +17,7 @@ type Batch struct {
 	Shard    int
 	Number   int64    // from 1, without gaps per consumer and shard
 	Entries  []string // ids, or [Lost]
-	Fields   []string // of the same entries, [Entry.Field]
+	Fields   []string // of the same entries, [Entry.Account]
 }
 
 // Settle removes the entries of a stored batch and marks it in the books, in one
@@ -35,7 +35,7 @@ func (r *Reader) Settle(ctx context.Context, b Batch) error {
 	for i, id := range b.Entries {
 		args = append(args, id, b.Fields[i])
 	}
-	keys := []string{r.cfg.hitsKey(b.Shard), r.cfg.booksKey(b.Shard)}
+	keys := []string{r.cfg.hitsKey(b.Shard), r.cfg.booksKey(b.Shard), r.cfg.hoursKey(b.Shard), r.cfg.settledKey(b.Shard)}
 	answer, err := r.scripts.settle.Run(ctx, r.client, keys, args...).Int64Slice()
 	if err != nil {
 		return fmt.Errorf("settle batch %d of shard %d: %w", b.Number, b.Shard, err)

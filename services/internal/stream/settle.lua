@@ -2,17 +2,23 @@
 --
 -- KEYS[1]  the stream {prefix:shard}:hits
 -- KEYS[2]  the books  {prefix:shard}:books
+-- KEYS[3]  {prefix:shard}:hours, see account.lua
+-- KEYS[4]  {prefix:shard}:settled, when each consumer settled last
 -- ARGV[1]  consumer group
 -- ARGV[2]  consumer
 -- ARGV[3]  number of the batch, from 1 without gaps per consumer and shard
--- ARGV[4…] per entry: stream id, "workspace/source"; the id 'lost' stands for an entry
---          that is gone and was written off
+-- ARGV[4…] per entry: stream id, account with '!' behind it when it was this batch that
+--          stored the hit; the id 'lost' stands for an entry that is gone and was
+--          written off
 --
 -- Returns {1, number} when settled now, {0, mark} when the batch had been settled
 -- before, {-1, mark} when the batch before it has not been: nothing is changed then.
 --
--- An entry counts down only when this call deleted it: one that was claimed and
--- settled by another consumer has been counted there.
+-- An entry whose hit another batch stored counts down only when this call deleted it:
+-- if it is not there, whoever stored it has counted. The batch that stored a hit counts
+-- it down whether its entry is still there or somebody deleted it meanwhile: nobody else
+-- will. But an entry from before Redis lost its data is in no book any more; its hit
+-- was stored after the books were begun anew, and is accepted only now.
 local mark = 'settled:' .. ARGV[2]
 local number = tonumber(ARGV[3])
 local settled = tonumber(redis.call('HGET', KEYS[2], mark) or '0')
@@ -22,15 +28,24 @@ end
 if settled ~= number - 1 then
   return {-1, settled}
 end
+local life = tonumber(redis.call('HGET', KEYS[2], 'life') or '0')
 for i = 4, #ARGV, 2 do
-  local gone = ARGV[i] == 'lost'
-  if not gone then
-    redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-    gone = redis.call('XDEL', KEYS[1], ARGV[i]) == 1
+  local id, account = ARGV[i], ARGV[i + 1]
+  local own = string.sub(account, -1) == '!'
+  if own then
+    account = string.sub(account, 1, -2)
   end
-  if gone then
-    redis.call('HINCRBY', KEYS[2], 'inflight:' .. ARGV[i + 1], -1)
+  local gone = id == 'lost'
+  if not gone then
+    redis.call('XACK', KEYS[1], ARGV[1], id)
+    gone = redis.call('XDEL', KEYS[1], id) == 1
+  end
+  if gone or (own and millis(id) >= life) then
+    count(KEYS[2], KEYS[3], 'inflight', account, -1)
+  elseif own then
+    count(KEYS[2], KEYS[3], 'accepted', account, 1)
   end
 end
 redis.call('HSET', KEYS[2], mark, ARGV[3])
+redis.call('ZADD', KEYS[4], redis.call('TIME')[1], ARGV[2])
 return {1, number}

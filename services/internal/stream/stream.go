@@ -7,10 +7,11 @@
 // [Reader.Settle]; only that removes them. Nothing here ever trims a stream: an
 // entry leaves it when a batch that contains it has been settled, never before.
 //
-// Each shard has two keys, which share a hash tag so that scripts may touch both
-// on a Redis Cluster:
+// The keys of a shard share a hash tag so that scripts may touch all of them on a
+// Redis Cluster:
 //
-//	{prefix:shard}:hits   the stream; fields n number, e epoch, w "workspace/source", h payload
+//	{prefix:shard}:hits   the stream; fields n number, e epoch, w "workspace/source",
+//	                      t hour of receipt (hours since 1970, UTC), h payload
 //	{prefix:shard}:books  a hash:
 //	    epoch:<epoch>         largest number appended by that epoch
 //	    accepted:<ws>/<src>   hits ever appended
@@ -18,6 +19,17 @@
 //	    announced:<epoch>     largest number that epoch told of before appending it
 //	    spooled:<ws>/<src>    hits told of and not appended yet: they are on an edge's disk
 //	    settled:<consumer>    number of that consumer's last settled batch
+//	    begun                 1: they were begun from the ledger
+//	    life                  time in milliseconds; entries of before are not counted here:
+//	                          Redis lost its data since
+//	    jumped                how often an epoch's numbers left some out, since they were begun
+//	    hours                 first hour of which all hits are counted by hour
+//	{prefix:shard}:hours  the set of the workspaces that have the next:
+//	{prefix:shard}:hours:<ws>  a hash, what the books count by hour of receipt:
+//	    accepted:<src>/<hour> hits ever appended or told of; of the last two days
+//	    inflight:<src>/<hour> hits in the stream
+//	    spooled:<src>/<hour>  hits told of and not appended yet
+//	{prefix:shard}:settled     a sorted set: consumer, when it settled last (s since 1970)
 //
 // Only commands of Redis 7.0 are used, and only those that miniredis has too.
 package stream
@@ -102,6 +114,16 @@ func (c Config) hitsKey(shard int) string {
 // booksKey is the books of a shard.
 func (c Config) booksKey(shard int) string {
 	return "{" + c.Prefix + ":" + strconv.Itoa(shard) + "}:books"
+}
+
+// hoursKey is the set of workspaces that count by hour, and the beginning of their keys.
+func (c Config) hoursKey(shard int) string {
+	return "{" + c.Prefix + ":" + strconv.Itoa(shard) + "}:hours"
+}
+
+// settledKey says when the consumers of a shard settled last.
+func (c Config) settledKey(shard int) string {
+	return "{" + c.Prefix + ":" + strconv.Itoa(shard) + "}:settled"
 }
 
 // checkShard reports a shard that does not exist.

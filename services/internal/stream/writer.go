@@ -217,7 +217,7 @@ func (w *Writer) Close(ctx context.Context) error {
 
 // call is the hits of one Append on their way.
 type call struct {
-	fields   []string // "workspace/source" of each hit
+	fields   []string // account of each hit, "workspace/source/hour"
 	payloads []string
 	bytes    int
 
@@ -241,13 +241,15 @@ func newCall(hits []hit.Hit) (*call, error) {
 			return nil, fmt.Errorf("encode hit %d of %d: %w", i+1, len(hits), err)
 		}
 		c.payloads[i] = string(buf)
-		c.fields[i] = field(hits[i].Workspace, hits[i].Fact.Source)
+		c.fields[i] = account(&hits[i])
 		c.bytes += len(c.payloads[i]) + len(c.fields[i])
 	}
 	return c, nil
 }
 
-// field names a source in the books.
-func field(workspace, source uuid.UUID) string {
-	return workspace.String() + "/" + source.String()
+// account says where the books count a hit.
+func account(h *hit.Hit) string {
+	return Entry{
+		Field: h.Workspace.String() + "/" + h.Fact.Source.String(), Hour: h.Fact.ReceivedAt.Time(),
+	}.Account(false)
 }

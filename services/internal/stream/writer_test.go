@@ -75,7 +75,7 @@ func TestWriter_Append(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		count := map[string]int64{field(hits[0].Workspace, hits[0].Fact.Source): 3}
+		count := map[string]int64{fieldOf(hits[0].Workspace, hits[0].Fact.Source): 3}
 		wantBooks := ShardBooks{
 			Shard: receipt.Shard, Accepted: count, InFlight: count, Spooled: map[string]int64{}, Settled: map[uuid.UUID]int64{},
 			Appended: map[uuid.UUID]int64{w.Epoch(): receipt.Number + 2}, Announced: map[uuid.UUID]int64{},

@@ -421,6 +421,21 @@ func (e ListAttributionsParamsOrder) Valid() bool {
 	}
 }
 
+// Defines values for GetIngestionParamsBy.
+const (
+	Hour GetIngestionParamsBy = "hour"
+)
+
+// Valid indicates whether the value is a known member of the GetIngestionParamsBy enum.
+func (e GetIngestionParamsBy) Valid() bool {
+	switch e {
+	case Hour:
+		return true
+	default:
+		return false
+	}
+}
+
 // Attribution defines model for Attribution.
 type Attribution = row.Row
 
@@ -755,6 +770,34 @@ type Gap struct {
 // GapState defines model for Gap.State.
 type GapState string
 
+// HourBooks defines model for HourBooks.
+type HourBooks struct {
+	// Accepted Acknowledged to the sender.
+	Accepted int64 `json:"accepted"`
+
+	// Conflict Copies that disagree with one before.
+	Conflict int64 `json:"conflict"`
+
+	// Counted `accepted` was counted by itself; else it is the sum of the other terms.
+	Counted bool `json:"counted"`
+
+	// Duplicate Said before, word for word.
+	Duplicate int64 `json:"duplicate"`
+
+	// Hour Its begin, UTC.
+	Hour time.Time `json:"hour"`
+
+	// Pending On the way into the table.
+	Pending int64 `json:"pending"`
+
+	// Rejected Refused; see the quarantine.
+	Rejected int64              `json:"rejected"`
+	SourceId openapi_types.UUID `json:"source_id"`
+
+	// Stored New facts.
+	Stored int64 `json:"stored"`
+}
+
 // Identifier defines model for Identifier.
 type Identifier struct {
 	Kind IdentifierKind `json:"kind"`
@@ -790,7 +833,10 @@ type IdentityConflictPage struct {
 // Ingestion defines model for Ingestion.
 type Ingestion struct {
 	// Accepted Acknowledged to the sender.
-	Accepted int64         `json:"accepted"`
+	Accepted int64 `json:"accepted"`
+
+	// ByHour Only with `by=hour`. By hour and source.
+	ByHour   *[]HourBooks  `json:"by_hour,omitempty"`
 	BySource []SourceBooks `json:"by_source"`
 
 	// Conflict Copies that disagree with one before.
@@ -1335,10 +1381,23 @@ type ListSharedIdentifiersParams struct {
 
 // GetIngestionParams defines parameters for GetIngestion.
 type GetIngestionParams struct {
+	// By Adds `by_hour`.
+	By *GetIngestionParamsBy `form:"by,omitempty" json:"by,omitempty"`
+
+	// From With `by=hour`: the hour of this time and later. Without it the 24 hours before
+	// `to`. The range has at most 31 days.
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To With `by=hour`: hours that begin before this time. Without it those up to now.
+	To *time.Time `form:"to,omitempty" json:"to,omitempty"`
+
 	// XWorkspace The workspace meant by a token of the role `platform`. Other tokens need not send
 	// it; naming another workspace than their own answers 404.
 	XWorkspace *ActingWorkspace `json:"X-Workspace,omitempty"`
 }
+
+// GetIngestionParamsBy defines parameters for GetIngestion.
+type GetIngestionParamsBy string
 
 // ListGapsParams defines parameters for ListGaps.
 type ListGapsParams struct {
@@ -1897,6 +1956,26 @@ func (w *ServerInterfaceWrapper) GetIngestion(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params GetIngestionParams
+	// ------------- Optional query parameter "by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "by", ctx.QueryParams(), &params.By, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter by: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "X-Workspace" -------------

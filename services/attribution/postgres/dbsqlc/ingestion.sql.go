@@ -7,6 +7,7 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -24,6 +25,143 @@ func (q *Queries) IngestionBuild(ctx context.Context, workspaceID uuid.UUID) (in
 	var rest int64
 	err := row.Scan(&rest)
 	return rest, err
+}
+
+const ingestionConsumers = `-- name: IngestionConsumers :many
+select b.consumer from ledger_batch b where b.workspace_id = $1
+union
+select t.consumer from touched t where t.workspace_id = $1
+`
+
+// Whose batches are not folded yet, so that it matters whether Redis has settled them.
+func (q *Queries) IngestionConsumers(ctx context.Context, workspaceID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, ingestionConsumers, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var consumer uuid.UUID
+		if err := rows.Scan(&consumer); err != nil {
+			return nil, err
+		}
+		items = append(items, consumer)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ingestionHours = `-- name: IngestionHours :many
+with settled as (
+  select unnest($1::uuid[]) as consumer, unnest($2::int[]) as shard, unnest($3::bigint[]) as batch
+),
+terms as (
+  select l.source_id, l.hour, l.stored, l.duplicate, l.conflict, l.rejected, 0::bigint as waiting
+  from ledger l
+  where l.workspace_id = $4 and l.hour >= $5 and l.hour < $6
+  union all
+  select b.source_id, b.hour, b.stored, b.duplicate, b.conflict, b.rejected, 0
+  from ledger_batch b
+  join settled s on s.consumer = b.consumer and s.shard = b.shard and b.batch <= s.batch
+  where b.workspace_id = $4 and b.hour >= $5 and b.hour < $6
+  union all
+  select t.source_id, t.hour, 0, 0, 0, 0, 1
+  from touched t
+  join settled s on s.consumer = t.consumer and s.shard = t.shard and t.batch <= s.batch
+  where t.workspace_id = $4 and t.hour >= $5 and t.hour < $6
+)
+select source_id, hour, sum(stored)::bigint as stored, sum(duplicate)::bigint as duplicate, sum(conflict)::bigint as conflict,
+       sum(rejected)::bigint as rejected, sum(waiting)::bigint as waiting
+from terms
+group by source_id, hour
+order by hour, source_id
+`
+
+type IngestionHoursParams struct {
+	Consumers   []uuid.UUID
+	Shards      []int32
+	Batches     []int64
+	WorkspaceID uuid.UUID
+	FromAt      time.Time
+	ToAt        time.Time
+}
+
+type IngestionHoursRow struct {
+	SourceID  uuid.UUID
+	Hour      time.Time
+	Stored    int64
+	Duplicate int64
+	Conflict  int64
+	Rejected  int64
+	Waiting   int64
+}
+
+// The same by hour of receipt, of the hours from one up to another.
+func (q *Queries) IngestionHours(ctx context.Context, arg IngestionHoursParams) ([]IngestionHoursRow, error) {
+	rows, err := q.db.Query(ctx, ingestionHours,
+		arg.Consumers,
+		arg.Shards,
+		arg.Batches,
+		arg.WorkspaceID,
+		arg.FromAt,
+		arg.ToAt,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []IngestionHoursRow{}
+	for rows.Next() {
+		var i IngestionHoursRow
+		if err := rows.Scan(
+			&i.SourceID,
+			&i.Hour,
+			&i.Stored,
+			&i.Duplicate,
+			&i.Conflict,
+			&i.Rejected,
+			&i.Waiting,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const ingestionSources = `-- name: IngestionSources :many
+select s.source_id from source s where s.workspace_id = $1
+union
+select b.source_id from ledger_batch b where b.workspace_id = $1
+union
+select t.source_id from touched t where t.workspace_id = $1
+`
+
+// Whose hits Redis may count for a workspace, as far as is known here.
+func (q *Queries) IngestionSources(ctx context.Context, workspaceID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, ingestionSources, workspaceID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var source_id uuid.UUID
+		if err := rows.Scan(&source_id); err != nil {
+			return nil, err
+		}
+		items = append(items, source_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ingestionTerms = `-- name: IngestionTerms :many

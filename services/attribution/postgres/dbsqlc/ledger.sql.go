@@ -158,6 +158,35 @@ func (q *Queries) LedgerHold(ctx context.Context) error {
 	return err
 }
 
+const ledgerNamed = `-- name: LedgerNamed :many
+select c.consumer::uuid as consumer
+from (select unnest($1::uuid[]) as consumer) c
+where exists (select from ledger_batch b where b.consumer = c.consumer)
+  or exists (select from touched t where t.consumer = c.consumer)
+  or exists (select from batch b where b.consumer = c.consumer)
+`
+
+// Of the consumers given those that something still names, in any shard.
+func (q *Queries) LedgerNamed(ctx context.Context, consumers []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, ledgerNamed, consumers)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []uuid.UUID{}
+	for rows.Next() {
+		var consumer uuid.UUID
+		if err := rows.Scan(&consumer); err != nil {
+			return nil, err
+		}
+		items = append(items, consumer)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const ledgerSeen = `-- name: LedgerSeen :many
 select workspace_id, source_id, sum(hits)::bigint as hits
 from (

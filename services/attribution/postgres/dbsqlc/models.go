@@ -342,6 +342,7 @@ type Sequence struct {
 	Appended  int64
 	Complete  bool
 	UpdatedAt time.Time
+	Marked    int64
 }
 
 type SequenceGap struct {

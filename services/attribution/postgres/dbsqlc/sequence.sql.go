@@ -20,7 +20,8 @@ where r.epoch = s.epoch and r.shard = s.shard and not s.complete and s.updated_a
   and r.seen @> int8range(1, s.appended, '[]')
 `
 
-// Leaves alone, from now on, epochs of which all numbers are stored and that ended long ago.
+// Leaves alone, from now on, epochs of which all numbers are stored and to which nothing
+// was added since the given time.
 func (q *Queries) SequenceComplete(ctx context.Context, before time.Time) error {
 	_, err := q.db.Exec(ctx, sequenceComplete, before)
 	return err
@@ -330,11 +331,11 @@ func (q *Queries) SequenceGapWriteOff(ctx context.Context, arg SequenceGapWriteO
 }
 
 const sequenceMark = `-- name: SequenceMark :exec
-insert into sequence (epoch, shard, appended, updated_at)
-select unnest($1::uuid[]), unnest($2::int[]), unnest($3::bigint[]), now()
+insert into sequence (epoch, shard, appended, marked, updated_at)
+select unnest($1::uuid[]), unnest($2::int[]), unnest($3::bigint[]), unnest($3::bigint[]), now()
 on conflict (epoch, shard) do update
-set appended = excluded.appended, complete = false, updated_at = now()
-where sequence.appended < excluded.appended
+set appended = greatest(sequence.appended, excluded.appended), marked = excluded.marked, complete = false, updated_at = now()
+where sequence.appended < excluded.appended or sequence.marked < excluded.marked
 `
 
 type SequenceMarkParams struct {
@@ -347,6 +348,46 @@ type SequenceMarkParams struct {
 func (q *Queries) SequenceMark(ctx context.Context, arg SequenceMarkParams) error {
 	_, err := q.db.Exec(ctx, sequenceMark, arg.Epochs, arg.Shards, arg.Appended)
 	return err
+}
+
+const sequenceMarks = `-- name: SequenceMarks :many
+select s.epoch, s.shard, s.marked, coalesce(upper(r.seen) - 1, 0)::bigint as stored
+from sequence s
+left join receipt r on r.epoch = s.epoch and r.shard = s.shard
+where not s.complete
+`
+
+type SequenceMarksRow struct {
+	Epoch  uuid.UUID
+	Shard  int32
+	Marked int64
+	Stored int64
+}
+
+// How far Redis was seen to say that the numbers reach, and how far they are stored.
+func (q *Queries) SequenceMarks(ctx context.Context) ([]SequenceMarksRow, error) {
+	rows, err := q.db.Query(ctx, sequenceMarks)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SequenceMarksRow{}
+	for rows.Next() {
+		var i SequenceMarksRow
+		if err := rows.Scan(
+			&i.Epoch,
+			&i.Shard,
+			&i.Marked,
+			&i.Stored,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sequenceMissing = `-- name: SequenceMissing :many
@@ -427,5 +468,48 @@ set appended = greatest(sequence.appended, excluded.appended), complete = false,
 // Notes how far the numbers reach that are stored.
 func (q *Queries) SequenceRaise(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, sequenceRaise)
+	return err
+}
+
+const sequenceStored = `-- name: SequenceStored :many
+select r.epoch, (upper(r.seen) - 1)::bigint as stored
+from receipt r
+left join sequence s on s.epoch = r.epoch and s.shard = r.shard
+where r.shard = $1 and not isempty(r.seen) and not coalesce(s.complete, false)
+`
+
+type SequenceStoredRow struct {
+	Epoch  uuid.UUID
+	Stored int64
+}
+
+// How far the numbers of a shard are stored.
+func (q *Queries) SequenceStored(ctx context.Context, shard int32) ([]SequenceStoredRow, error) {
+	rows, err := q.db.Query(ctx, sequenceStored, shard)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SequenceStoredRow{}
+	for rows.Next() {
+		var i SequenceStoredRow
+		if err := rows.Scan(&i.Epoch, &i.Stored); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sequenceUnmark = `-- name: SequenceUnmark :exec
+update sequence set marked = 0 where shard = $1 and marked > 0
+`
+
+// Forgets what Redis said: its books are made anew.
+func (q *Queries) SequenceUnmark(ctx context.Context, shard int32) error {
+	_, err := q.db.Exec(ctx, sequenceUnmark, shard)
 	return err
 }

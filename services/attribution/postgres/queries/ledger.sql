@@ -61,3 +61,11 @@ from (
 ) committed
 group by consumer
 order by consumer;
+
+-- Of the consumers given those that something still names, in any shard.
+-- name: LedgerNamed :many
+select c.consumer::uuid as consumer
+from (select unnest(@consumers::uuid[]) as consumer) c
+where exists (select from ledger_batch b where b.consumer = c.consumer)
+  or exists (select from touched t where t.consumer = c.consumer)
+  or exists (select from batch b where b.consumer = c.consumer);

@@ -11,11 +11,29 @@ set appended = greatest(sequence.appended, excluded.appended), complete = false,
 
 -- name: SequenceMark :exec
 -- Notes how far the numbers reach that Redis was sent.
-insert into sequence (epoch, shard, appended, updated_at)
-select unnest(@epochs::uuid[]), unnest(@shards::int[]), unnest(@appended::bigint[]), now()
+insert into sequence (epoch, shard, appended, marked, updated_at)
+select unnest(@epochs::uuid[]), unnest(@shards::int[]), unnest(@appended::bigint[]), unnest(@appended::bigint[]), now()
 on conflict (epoch, shard) do update
-set appended = excluded.appended, complete = false, updated_at = now()
-where sequence.appended < excluded.appended;
+set appended = greatest(sequence.appended, excluded.appended), marked = excluded.marked, complete = false, updated_at = now()
+where sequence.appended < excluded.appended or sequence.marked < excluded.marked;
+
+-- name: SequenceMarks :many
+-- How far Redis was seen to say that the numbers reach, and how far they are stored.
+select s.epoch, s.shard, s.marked, coalesce(upper(r.seen) - 1, 0)::bigint as stored
+from sequence s
+left join receipt r on r.epoch = s.epoch and r.shard = s.shard
+where not s.complete;
+
+-- name: SequenceStored :many
+-- How far the numbers of a shard are stored.
+select r.epoch, (upper(r.seen) - 1)::bigint as stored
+from receipt r
+left join sequence s on s.epoch = r.epoch and s.shard = r.shard
+where r.shard = @shard and not isempty(r.seen) and not coalesce(s.complete, false);
+
+-- name: SequenceUnmark :exec
+-- Forgets what Redis said: its books are made anew.
+update sequence set marked = 0 where shard = @shard and marked > 0;
 
 -- name: SequenceMissing :many
 -- The numbers that were appended and are neither stored nor among those given, which
@@ -94,7 +112,8 @@ from sequence_gap
 where closed_at is null and written_off_at is null;
 
 -- name: SequenceComplete :exec
--- Leaves alone, from now on, epochs of which all numbers are stored and that ended long ago.
+-- Leaves alone, from now on, epochs of which all numbers are stored and to which nothing
+-- was added since the given time.
 update sequence s
 set complete = true
 from receipt r
