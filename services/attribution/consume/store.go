@@ -89,22 +89,22 @@ type Batches interface {
 
 // Facts are the copies in force.
 type Facts interface {
-	WorkspaceHold(ctx context.Context, workspaceIds []uuid.UUID) ([]uuid.UUID, error)
+	WorkspaceHold(ctx context.Context, workspaces []uuid.UUID) ([]uuid.UUID, error)
 	FactInsert(ctx context.Context, arg dbsqlc.FactInsertParams) ([]dbsqlc.FactInsertRow, error)
-	FactLock(ctx context.Context, workspaceIds, factIds []uuid.UUID) ([]dbsqlc.Fact, error)
+	FactLock(ctx context.Context, workspaces, facts []uuid.UUID) ([]dbsqlc.Fact, error)
 	FactUpdate(ctx context.Context, arg dbsqlc.FactUpdateParams) error
 }
 
 // Conflicts are the copies that are not.
 type Conflicts interface {
-	FactConflictList(ctx context.Context, workspaceIds, factIds []uuid.UUID) ([]dbsqlc.FactConflictListRow, error)
+	FactConflictList(ctx context.Context, workspaces, facts []uuid.UUID) ([]dbsqlc.FactConflictListRow, error)
 	FactConflictDelete(ctx context.Context, arg dbsqlc.FactConflictDeleteParams) error
 	FactConflictUpsert(ctx context.Context, arg dbsqlc.FactConflictUpsertParams) error
 }
 
 // References are what facts carry, and who has to look at them again.
 type References interface {
-	FactRefDelete(ctx context.Context, workspaceIds, factIds []uuid.UUID) ([]dbsqlc.FactRefDeleteRow, error)
+	FactRefDelete(ctx context.Context, workspaces, facts []uuid.UUID) ([]dbsqlc.FactRefDeleteRow, error)
 	FactRefInsert(ctx context.Context, arg []dbsqlc.FactRefInsertParams) (int64, error)
 	IdentifierInsert(ctx context.Context, arg dbsqlc.IdentifierInsertParams) error
 	TouchedInsert(ctx context.Context, arg []dbsqlc.TouchedInsertParams) (int64, error)
