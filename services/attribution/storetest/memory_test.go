@@ -90,15 +90,14 @@ func TestMemory(t *testing.T) {
 	storetest.Run(t, overMemory)
 }
 
+// Not parallel, nor the one below: their schemas share the server's locks.
 func TestPostgres(t *testing.T) {
-	t.Parallel()
 	storetest.Run(t, overPostgres)
 }
 
 // What consume and derive make of random histories is the same in both: facts, terms,
 // persons and the table.
 func TestMemory_IsLikePostgres(t *testing.T) {
-	t.Parallel()
 	for seed := range 6 {
 		hits := history(seed)
 		want, got := play(t, overPostgres(t), hits), play(t, overMemory(t), hits)
