@@ -185,9 +185,8 @@ func (t deriveTx) Touched(_ context.Context, most int) ([]derive.Touched, error)
 func (t deriveTx) Finish(ctx context.Context, rows []derive.Touched) error {
 	return t.statement(ctx, "finish", func() error {
 		for _, r := range rows {
-			by := map[string]terms{"stored": {stored: 1}, "duplicate": {duplicate: 1}, "conflict": {conflict: 1}}[r.Term]
 			key := termKey{t.workspace, batchKey{r.Consumer, r.Shard, r.Batch}, r.Source, r.Hour.UTC()}
-			if err := errors.Join(t.addTerms(ctx, key, by), lock(ctx, t.tx, touchedKey{r.Seq})); err != nil {
+			if err := errors.Join(t.addTerms(ctx, key, termOf(r.Term)), lock(ctx, t.tx, touchedKey{r.Seq})); err != nil {
 				return err
 			}
 			if t.m.touched.get(t.tx, touchedKey{r.Seq}) == nil {

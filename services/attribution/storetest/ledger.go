@@ -73,8 +73,8 @@ func (t consumeTx) LedgerFold(ctx context.Context, arg dbsqlc.LedgerFoldParams) 
 
 func (t consumeTx) TryLock(ctx context.Context, name string) (held bool, err error) {
 	err = t.statement(ctx, "try lock", func() error {
-		owner := t.m.locks[choreKey{name}]
-		if held = owner == nil || owner == t.tx; held {
+		q := t.m.locks[choreKey{name}]
+		if held = q == nil || q.alone == nil || q.alone == t.tx; held {
 			return lock(ctx, t.tx, choreKey{name})
 		}
 		return nil
@@ -209,19 +209,18 @@ func (m *Memory) Stored(epoch uuid.UUID, shard int32, number int64) bool {
 	return row != nil && (*row)[number]
 }
 
-// Receipts is how many were stored, and the largest number of each epoch and shard.
-func (m *Memory) Receipts() (total int64, last map[stream.Run]int64) {
+// Last is the largest number stored of each epoch and shard, as a Run without numbers.
+func (m *Memory) Last() map[stream.Run]int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	last = map[stream.Run]int64{}
+	last := map[stream.Run]int64{}
 	for k, row := range m.receipts.rows {
+		of := stream.Run{Epoch: k.epoch, Shard: int(k.shard)}
 		for n := range *row {
-			total++
-			of := stream.Run{Epoch: k.epoch, Shard: int(k.shard)}
 			last[of] = max(last[of], n)
 		}
 	}
-	return total, last
+	return last
 }
 
 // Idle says that nothing waits: no batch to settle, no fact to conclude from.
@@ -231,9 +230,41 @@ func (m *Memory) Idle() bool {
 	return len(m.batches.rows) == 0 && len(m.touched.rows) == 0
 }
 
-// Refused is how many hits are in quarantine.
-func (m *Memory) Refused() int {
+// Totals are all terms, settled or not, and how many facts and receipts there are.
+type Totals struct{ Stored, Duplicate, Conflict, Rejected, Facts, Receipts, Refused int64 }
+
+// Totals adds everything up at one instant.
+func (m *Memory) Totals() Totals {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.quarantine.rows)
+	var sum terms
+	for _, row := range m.ledger.rows {
+		sum = sum.plus(*row)
+	}
+	for _, row := range m.ledgerBatches.rows {
+		sum = sum.plus(*row)
+	}
+	for _, row := range m.touched.rows {
+		sum = sum.plus(termOf(row.Term))
+	}
+	all := Totals{
+		Stored: sum.stored, Duplicate: sum.duplicate, Conflict: sum.conflict, Rejected: sum.rejected,
+		Facts: int64(len(m.facts.rows)), Refused: int64(len(m.quarantine.rows)),
+	}
+	for _, row := range m.receipts.rows {
+		all.Receipts += int64(len(*row))
+	}
+	return all
+}
+
+// termOf is one hit of a term.
+func termOf(term string) terms {
+	switch term {
+	case "stored":
+		return terms{stored: 1}
+	case "duplicate":
+		return terms{duplicate: 1}
+	default:
+		return terms{conflict: 1}
+	}
 }

@@ -36,9 +36,7 @@ type Memory struct {
 	alive      map[uuid.UUID]bool
 	writer     map[uuid.UUID]bool // workspaces whose lock somebody has
 	sequence   int64              // of touched
-	locks      map[any]*tx
-	hold       *tx // keeps batches from being written
-	writing    map[*tx]bool
+	locks      map[any]*queue
 
 	receipts      *table[receiptKey, map[int64]bool]
 	batches       *table[batchKey, dbsqlc.Batch]
@@ -118,7 +116,7 @@ type Refused struct {
 func NewMemory(now func() time.Time, folder postgres.Folder, workspaces map[uuid.UUID]derive.Workspace) *Memory {
 	m := &Memory{
 		now: now, folder: folder, workspaces: workspaces, alive: map[uuid.UUID]bool{}, writer: map[uuid.UUID]bool{},
-		locks: map[any]*tx{}, writing: map[*tx]bool{},
+		locks: map[any]*queue{},
 	}
 	m.receipts, m.batches, m.facts = newTable[receiptKey, map[int64]bool](m), newTable[batchKey, dbsqlc.Batch](m), newTable[factKey, dbsqlc.Fact](m)
 	m.conflicts, m.refs = newTable[conflictKey, dbsqlc.FactConflictListRow](m), newTable[refKey, dbsqlc.FactRefInsertParams](m)

@@ -21,7 +21,7 @@ type tx struct {
 	wrote map[any]any   // by table
 	seen  map[any]any   // by table: of REPEATABLE READ, what there was when it began
 	held  []any         // locks
-	waits *tx           // for whom
+	waits *queue        // of the lock it waits for
 	done  chan struct{} // closed at its end
 }
 
@@ -107,12 +107,8 @@ func (x *tx) finish() {
 	default:
 	}
 	for _, key := range x.held {
-		delete(x.m.locks, key)
+		x.m.locks[key].release(x)
 	}
-	if x.m.hold == x {
-		x.m.hold = nil
-	}
-	delete(x.m.writing, x)
 	close(x.done)
 }
 
@@ -126,40 +122,12 @@ func (x *tx) statement(ctx context.Context, name string, do func() error) error 
 	return do()
 }
 
-// wait waits until another transaction has ended. The Memory is locked, and unlocked
-// meanwhile.
-func (x *tx) wait(ctx context.Context, other *tx) error {
-	for o := other; o != nil; o = o.waits {
-		if o == x {
-			return fmt.Errorf("deadlock: %w", postgres.ErrConflict)
-		}
-	}
-	x.waits = other
-	x.m.mu.Unlock()
-	var err error
-	select {
-	case <-other.done:
-	case <-ctx.Done():
-		err = fmt.Errorf("wait for a lock: %w: %w", postgres.ErrUnavailable, ctx.Err())
-	}
-	x.m.mu.Lock()
-	x.waits = nil
-	return err
-}
-
 // lock takes the locks of rows, in order of their keys.
 func lock[K comparable](ctx context.Context, x *tx, keys ...K) error {
 	slices.SortFunc(keys, func(a, b K) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	for _, key := range keys {
-		for owner := x.m.locks[key]; owner != x; owner = x.m.locks[key] {
-			if owner == nil {
-				x.m.locks[key] = x
-				x.held = append(x.held, key)
-				break
-			}
-			if err := x.wait(ctx, owner); err != nil {
-				return err
-			}
+		if err := x.acquire(ctx, key, true); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -180,35 +148,11 @@ func lockAll[K comparable, V any](ctx context.Context, x *tx, t *table[K, V], ma
 	}
 }
 
+// batchesKey names the lock of the whole table of batches.
+type batchesKey struct{}
+
 // write says that the transaction writes batches, for which it waits while they are held.
-func (x *tx) write(ctx context.Context) error {
-	for x.m.hold != nil && x.m.hold != x {
-		if err := x.wait(ctx, x.m.hold); err != nil {
-			return err
-		}
-	}
-	x.m.writing[x] = true
-	return nil
-}
+func (x *tx) write(ctx context.Context) error { return x.acquire(ctx, batchesKey{}, false) }
 
 // holdBatches waits until nobody else writes batches, and keeps it so.
-func (x *tx) holdBatches(ctx context.Context) error {
-	for {
-		var other *tx
-		for o := range x.m.writing {
-			if o != x {
-				other = o
-			}
-		}
-		if other == nil && (x.m.hold == nil || x.m.hold == x) {
-			x.m.hold = x
-			return nil
-		}
-		if other == nil {
-			other = x.m.hold
-		}
-		if err := x.wait(ctx, other); err != nil {
-			return err
-		}
-	}
-}
+func (x *tx) holdBatches(ctx context.Context) error { return x.acquire(ctx, batchesKey{}, true) }

@@ -45,7 +45,7 @@ func (w *world) lose() {
 	w.mark()
 	old := streamtest.State{}
 	if w.saved != nil && w.chance(500) {
-		old = *w.saved
+		old, w.stale = *w.saved, true
 	}
 	w.streams.Restart(old)
 	w.lost = true
@@ -69,7 +69,7 @@ func (w *world) mark() {
 
 // heal ends all trouble and starts whoever is dead.
 func (w *world) heal() {
-	w.calm = true
+	w.calm, w.healed = true, time.Now()
 	w.note("all is well from now on")
 	for _, p := range w.procs {
 		if p.dead {

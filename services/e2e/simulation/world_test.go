@@ -76,6 +76,8 @@ type world struct {
 	calm   bool // nothing goes wrong any more
 	lossy  bool // Redis may lose what it has
 	lost   bool // and did
+	stale  bool // and came back with what it had some time ago
+	healed time.Time
 	saved  *streamtest.State
 	down   map[string]time.Time // until when Redis or Postgres is away
 	marked map[hit.Receipt]int64
@@ -214,12 +216,13 @@ func (w *world) run() {
 		p.start()
 	}
 	w.send()
-	const troubled, most = 1500, 12_000
+	const troubled, most = 1000, 12_000
 	for w.step = 0; w.fault == "" && w.step < most; {
 		synctest.Wait()
 		w.check()
 		if w.step > troubled && !w.calm {
 			w.heal()
+			synctest.Wait()
 		}
 		if w.calm && w.drained() {
 			break
@@ -276,6 +279,7 @@ func (w *world) act() {
 	if !w.calm {
 		w.trouble()
 	}
+	synctest.Wait() // whoever was started or killed has got somewhere
 	calls := w.calls()
 	switch {
 	case len(w.late) > 0 && w.chance(100):
@@ -286,7 +290,6 @@ func (w *world) act() {
 	case len(calls) > 0:
 		w.serve(calls[w.random.IntN(len(calls))])
 	}
-	synctest.Wait()
 	w.pass(len(calls))
 }
 

@@ -30,6 +30,7 @@ type Memory struct {
 	mu      sync.Mutex
 	shards  []*shard
 	arrived chan struct{} // closed at the next append
+	ever    []stream.Entry
 }
 
 // NewMemory returns empty streams. now is the server's clock.
@@ -101,30 +102,31 @@ func (s *shard) remove(at id) bool {
 }
 
 // add appends an entry under the next id.
-func (s *shard) add(e entry, now time.Time) {
+func (s *shard) add(e entry, now time.Time) entry {
 	e.id = id{now.UnixMilli(), 0}
 	if e.id.compare(s.last) <= 0 {
 		e.id = id{s.last.millis, s.last.counter + 1}
 	}
 	s.last = e.id
 	s.entries = append(s.entries, e)
+	return e
 }
 
-// append is append.lua.
-func (s *shard) append(run stream.Run, fields, payloads []string, now time.Time) {
+// append is append.lua. It returns what was new.
+func (s *shard) append(run stream.Run, fields, payloads []string, now time.Time) (added []entry) {
 	epoch := run.Epoch.String()
 	mark, told := "epoch:"+epoch, "announced:"+epoch
 	applied, announced := s.books[mark], s.books[told]
 	last := run.First + int64(len(payloads)) - 1
 	if applied >= last {
-		return
+		return nil
 	}
 	for i, field := range fields {
 		number := run.First + int64(i)
 		if number <= applied {
 			continue
 		}
-		s.add(entry{epoch: epoch, number: number, field: field, payload: payloads[i]}, now)
+		added = append(added, s.add(entry{epoch: epoch, number: number, field: field, payload: payloads[i]}, now))
 		s.books["inflight:"+field]++
 		if number > announced {
 			s.books["accepted:"+field]++
@@ -138,6 +140,7 @@ func (s *shard) append(run stream.Run, fields, payloads []string, now time.Time)
 		delete(s.books, told)
 	}
 	s.books[mark] = last
+	return added
 }
 
 // announce is announce.lua.
@@ -249,6 +252,13 @@ func (m *Memory) Held(number int) stream.Held {
 	return held
 }
 
+// Ever is everything that was ever appended, whatever has become of it: a witness.
+func (m *Memory) Ever() []stream.Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.ever)
+}
+
 // State is what a Redis may come back with.
 type State struct{ shards []*shard }
 
@@ -322,7 +332,9 @@ func (c Conn) do(ctx context.Context, name string, command func()) error {
 func (c Conn) Append(ctx context.Context, run stream.Run, fields, payloads []string) error {
 	return c.do(ctx, "append "+run.String(), func() {
 		m := c.Memory
-		m.shards[run.Shard].append(run, fields, payloads, m.now())
+		for _, e := range m.shards[run.Shard].append(run, fields, payloads, m.now()) {
+			m.ever = append(m.ever, newEntry(run.Shard, e))
+		}
 		close(m.arrived)
 		m.arrived = make(chan struct{})
 	})

@@ -189,13 +189,18 @@ func (r *Reader) entries(number int, list []message) (entries []stream.Entry, go
 			gone = append(gone, m.id)
 			continue
 		}
-		e := stream.Entry{ID: m.id.String(), Shard: number, Field: m.entry.field, Payload: []byte(m.entry.payload), Deliveries: 1}
-		if epoch, err := uuid.Parse(m.entry.epoch); err == nil && m.entry.number > 0 {
-			e.Receipt = hit.Receipt{Epoch: epoch, Shard: number, Number: m.entry.number}
-		}
-		entries = append(entries, e)
+		entries = append(entries, newEntry(number, *m.entry))
 	}
 	return entries, gone
+}
+
+// newEntry is an entry as a reader gives it.
+func newEntry(number int, from entry) stream.Entry {
+	e := stream.Entry{ID: from.id.String(), Shard: number, Field: from.field, Payload: []byte(from.payload), Deliveries: 1}
+	if epoch, err := uuid.Parse(from.epoch); err == nil && from.number > 0 {
+		e.Receipt = hit.Receipt{Epoch: epoch, Shard: number, Number: from.number}
+	}
+	return e
 }
 
 func (r *Reader) createGroup(ctx context.Context, number int) error {
