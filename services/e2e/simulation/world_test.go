@@ -72,16 +72,17 @@ type world struct {
 	waiting []*call
 	acked   []ack
 
-	step   int
-	calm   bool // nothing goes wrong any more
-	lossy  bool // Redis may lose what it has
-	lost   bool // and did
-	stale  bool // and came back with what it had some time ago
-	healed time.Time
-	saved  *streamtest.State
-	down   map[string]time.Time // until when Redis or Postgres is away
-	marked map[hit.Receipt]int64
-	fault  string // what is wrong; ends the run
+	step    int
+	calm    bool // nothing goes wrong any more
+	lossy   bool // Redis may lose what it has
+	lost    bool // and did
+	stale   bool // and came back with what it had some time ago
+	healed  time.Time
+	differs string // of the books, since Redis lost data
+	saved   *streamtest.State
+	down    map[string]time.Time // until when Redis or Postgres is away
+	marked  map[hit.Receipt]int64
+	fault   string // what is wrong; ends the run
 
 	digest uint64
 	trace  []string
