@@ -96,11 +96,18 @@ func (w *world) durable() {
 	if len(waiting) == 0 {
 		return
 	}
-	var kept []stream.Run
-	for _, p := range w.procs {
-		kept = append(kept, w.onDisk(p)...)
+	// What was read of the disks some steps ago will do, while nothing is missing.
+	if w.step%16 != 0 {
+		waiting = slices.DeleteFunc(waiting, func(a ack) bool { return in(w.kept, a.receipt) })
 	}
-	waiting = slices.DeleteFunc(waiting, func(a ack) bool { return in(kept, a.receipt) })
+	if len(waiting) == 0 {
+		return
+	}
+	w.kept = nil
+	for _, p := range w.procs {
+		w.kept = append(w.kept, w.onDisk(p)...)
+	}
+	waiting = slices.DeleteFunc(waiting, func(a ack) bool { return in(w.kept, a.receipt) })
 	if len(waiting) > 0 {
 		w.fail("%d acknowledged hits are nowhere, first %+v", len(waiting), waiting[0])
 	}

@@ -32,6 +32,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/storetest"
 	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/internal/stream"
 	"github.com/touchline/touchline/services/internal/stream/streamtest"
 )
 
@@ -82,9 +83,11 @@ type world struct {
 	saved   *streamtest.State
 	down    map[string]time.Time // until when Redis or Postgres is away
 	marked  map[hit.Receipt]int64
-	fault   string // what is wrong; ends the run
+	kept    []stream.Run // on disks, as read some steps ago
+	fault   string       // what is wrong; ends the run
 
 	digest uint64
+	seen   [2]uint64 // digest and acknowledgements when last looked at
 	trace  []string
 	met    map[string]int
 }
@@ -217,10 +220,12 @@ func (w *world) run() {
 		p.start()
 	}
 	w.send()
-	const troubled, most = 1000, 12_000
+	const troubled, most = 800, 12_000
 	for w.step = 0; w.fault == "" && w.step < most; {
 		synctest.Wait()
-		w.check()
+		if w.changed() {
+			w.check()
+		}
 		if w.step > troubled && !w.calm {
 			w.heal()
 			synctest.Wait()
@@ -246,6 +251,16 @@ func (w *world) run() {
 		w.kill(p)
 	}
 	synctest.Wait()
+}
+
+// changed says whether anything happened since it was asked last: something was noted, or
+// acknowledged.
+func (w *world) changed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.seen
+	w.seen = [2]uint64{w.digest, uint64(len(w.acked))}
+	return w.seen != before
 }
 
 // calls are those that wait, in an order that does not hang on who was first.
