@@ -90,15 +90,17 @@ func TestMemory(t *testing.T) {
 	storetest.Run(t, overMemory)
 }
 
-// Not parallel, nor the one below: their schemas share the server's locks.
+//nolint:paralleltest // the schemas of this and the next test share the server's locks of one workspace
 func TestPostgres(t *testing.T) {
 	storetest.Run(t, overPostgres)
 }
 
 // What consume and derive make of random histories is the same in both: facts, terms,
 // persons and the table.
+//
+//nolint:paralleltest // as above
 func TestMemory_IsLikePostgres(t *testing.T) {
-	for seed := range 6 {
+	for seed := range 4 {
 		hits := history(seed)
 		want, got := play(t, overPostgres(t), hits), play(t, overMemory(t), hits)
 		if len(want.facts) < 5 || len(want.table.Conversions) == 0 {

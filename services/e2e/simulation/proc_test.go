@@ -75,7 +75,7 @@ func (w *world) kill(p *proc) {
 	if p.disk != nil {
 		w.copyDisk(p)
 	}
-	slices.SortStableFunc(cut, func(a, b *call) int { return compareCalls(a, b) })
+	slices.SortStableFunc(cut, compareCalls)
 	for _, c := range cut {
 		if c.do != nil && w.chance(400) {
 			w.note("%s is done all the same", c.name)

@@ -1,7 +1,6 @@
 package simulation_test
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -49,7 +48,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(met)) {
-		t.Log(fmt.Sprintf("%-28s %d", what, met[what]))
+		t.Logf("%-32s %d", what, met[what])
 	}
 }
 

@@ -10,7 +10,6 @@
 package simulation_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -278,9 +277,7 @@ func (w *world) calls() []*call {
 		live = append(live, c)
 	}
 	w.waiting = live
-	slices.SortStableFunc(w.waiting, func(a, b *call) int {
-		return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(a.proc.name, b.proc.name), cmp.Compare(a.name, b.name))
-	})
+	slices.SortStableFunc(w.waiting, compareCalls)
 	var ready []*call
 	for _, c := range w.waiting {
 		if time.Now().After(c.proc.paused) || w.calm {
