@@ -171,15 +171,18 @@ func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 }
 
 // takeOver returns entries that a dead consumer held, else those that a living one
-// has held for too long: it may hang.
+// has held for too long: it may hang. That may be this one: what Redis hands out after
+// its answer was given up, or what had to wait, nobody else may be there to take.
 func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
 	holders, err := l.parts.Reader.Holders(ctx, l.shard)
-	if err != nil || len(holders) == 0 {
-		return nil, err
-	}
-	dead, err := l.parts.Store.Dead(ctx, holders)
 	if err != nil {
 		return nil, err
+	}
+	var dead []uuid.UUID
+	if len(holders) > 0 {
+		if dead, err = l.parts.Store.Dead(ctx, holders); err != nil {
+			return nil, err
+		}
 	}
 	for _, d := range dead {
 		entries, err := l.parts.Reader.Inherit(ctx, l.shard, d, int64(l.cfg.BatchSize))

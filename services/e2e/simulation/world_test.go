@@ -16,6 +16,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
+	runtimedebug "runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -191,6 +192,7 @@ func play(t *testing.T, seed uint64, b bug) (end outcome) {
 	defer uuid.SetRand(nil)
 	dir, remove := diskFolder(t)
 	defer remove()
+	defer runtimedebug.SetGCPercent(runtimedebug.SetGCPercent(400)) // little is kept, and much is made
 	synctest.Test(t, func(t *testing.T) {
 		p := policy.Default()
 		w := &world{
@@ -220,7 +222,7 @@ func (w *world) run() {
 	}
 	w.send()
 	const troubled, most = 800, 12_000
-	for w.step = 0; w.fault == "" && w.step < most; {
+	for w.fault == "" && w.step < most {
 		synctest.Wait()
 		if w.changed() {
 			w.check()
