@@ -77,7 +77,7 @@ func (r *rig) consumer(config stream.Config) *consume.Consumer {
 	}, consume.Parts{
 		Reader:  stream.NewReader(r.client, reading, "attribution", uuid.New()),
 		Books:   func(ctx context.Context) ([]stream.ShardBooks, error) { return stream.ReadBooks(ctx, r.client, config) },
-		Pool:    r.worker,
+		Store:   consume.NewStore(r.worker),
 		Digests: r.ring,
 	})
 }

@@ -146,7 +146,7 @@ func QuarantineReplay(ctx context.Context, pool *postgres.Pool, ring *digest.Rin
 	}
 	log := audit()
 	log.Info("replay of refused hits asked for", "subject", ask.By, "workspace", ask.Workspace, "hits", asked)
-	replayer := consume.Replayer{Pool: pool, Digests: ring, Logger: log}
+	replayer := consume.Replayer{Store: consume.NewStore(pool), Digests: ring, Logger: log}
 	well, badly, err := replayer.Run(ctx)
 	fmt.Fprintf(ask.Out, "asked for %d: here %d were stored and %d failed again; workers do the rest, if there is any\n", asked, well, badly)
 	return err

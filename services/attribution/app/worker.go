@@ -66,7 +66,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring), deriving)
 	consumer := consume.New(consuming, consume.Parts{
 		Reader: stream.NewReader(readers, streams, group, uuid.New()),
-		Books:  p.books, Pool: p.pool, Digests: p.ring, Signal: deriver.Wake,
+		Books:  p.books, Store: consume.NewStore(p.pool), Digests: p.ring, Signal: deriver.Wake,
 	})
 	watch := ledger.NewWatch(ledger.Config{Logger: p.log, Registerer: p.metrics}, p.sides())
 	p.log.Info("working", "admin", admin.Addr(), "shards", cfg.StreamShards)

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/failpoint"
-	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
@@ -40,7 +39,7 @@ type stored struct {
 // writer stores one batch in one transaction.
 type writer struct {
 	ctx  context.Context
-	tx   *postgres.Tx
+	tx   Tx
 	name name
 	seal sealer
 
@@ -56,9 +55,9 @@ type sealer interface {
 	Seal(workspace, row uuid.UUID, value string) ([]byte, error)
 }
 
-// store is where batches go.
-type store struct {
-	pool   *postgres.Pool
+// place is where batches go.
+type place struct {
+	store  Store
 	seal   sealer
 	points *failpoint.Points
 }
@@ -66,15 +65,15 @@ type store struct {
 // write stores items as the batch n, in READ COMMITTED: each statement has to see
 // what was committed while it waited for its locks. Locks are taken in one order by
 // all: receipts, facts, the rest.
-func (s store) write(ctx context.Context, n name, items []*item) (stored, error) {
+func (p place) write(ctx context.Context, n name, items []*item) (stored, error) {
 	var result stored
-	err := s.pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
-		w := &writer{ctx: ctx, tx: tx, name: n, seal: s.seal, books: make(books)}
+	err := p.store.InTx(ctx, func(ctx context.Context, tx Tx) error {
+		w := &writer{ctx: ctx, tx: tx, name: n, seal: p.seal, books: make(books)}
 		w.result.terms = make(map[term]int64)
 		if err := w.write(items); err != nil {
 			return err
 		}
-		s.points.Pass("before_commit")
+		p.points.Pass("before_commit")
 		result = w.result
 		return nil
 	})

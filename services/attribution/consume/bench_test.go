@@ -34,7 +34,7 @@ func BenchmarkStore(b *testing.B) {
 				Receipt: hit.Receipt{Epoch: epoch, Number: number},
 			}, ring)
 		}
-		if _, err := (store{pool: d.pool, seal: ring}).write(b.Context(), n, items); err != nil {
+		if _, err := (place{store: NewStore(d.pool), seal: ring}).write(b.Context(), n, items); err != nil {
 			b.Fatal(err)
 		}
 		n.number++

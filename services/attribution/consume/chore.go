@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 	"github.com/touchline/touchline/services/internal/stream"
 )
@@ -29,7 +28,7 @@ const (
 // no harm.
 func (c *Consumer) chores(ctx context.Context) {
 	var f folder
-	r := &Replayer{Pool: c.parts.Pool, Digests: c.parts.Digests, Signal: c.parts.Signal, Points: c.cfg.Failpoints, Logger: c.log}
+	r := &Replayer{Store: c.parts.Store, Digests: c.parts.Digests, Signal: c.parts.Signal, Points: c.cfg.Failpoints, Logger: c.log}
 	forgot := time.Now()
 	ticker := time.NewTicker(c.cfg.ChoreEvery)
 	defer ticker.Stop()
@@ -61,7 +60,7 @@ func (c *Consumer) report(ctx context.Context, what string, err error) {
 // its commit and its settling, or is slow.
 func (c *Consumer) recover(ctx context.Context) error {
 	var rows []dbsqlc.Batch
-	err := c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+	err := c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		var err error
 		rows, err = tx.BatchUnsettled(ctx, c.cfg.StaleAfter.Seconds(), maxRecovered)
 		return err
@@ -94,7 +93,7 @@ func (c *Consumer) recover(ctx context.Context) error {
 func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
 	fresh, offset := uuid.New(), first.Number-1
 	c.log.Error("Redis lost the settled batches of a consumer", "consumer", first.Consumer, "shard", first.Shard, "now", fresh)
-	return c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+	return c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		row := dbsqlc.BatchAdoptParams{Fresh: fresh, Gone: offset, Consumer: first.Consumer, Shard: int32(first.Shard)}
 		if err := tx.BatchAdopt(ctx, row); err != nil {
 			return err
@@ -109,7 +108,7 @@ func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
 // forget deletes the row of a settled batch. That it fails does no harm: settling
 // again changes nothing, and then the row is deleted.
 func (c *Consumer) forget(ctx context.Context, b stream.Batch) {
-	err := c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+	err := c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		return tx.BatchDelete(ctx, dbsqlc.BatchDeleteParams{Consumer: b.Consumer, Shard: int32(b.Shard), Batch: b.Number})
 	})
 	c.report(ctx, "deleting the row of a settled batch", err)
@@ -145,7 +144,7 @@ func (f *folder) fold(ctx context.Context, c *Consumer) error {
 	}
 	rows := dbsqlc.LedgerFoldParams(stream.SettledMarks(f.read[ripe].books))
 	f.read = f.read[ripe+1:]
-	return c.parts.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+	return c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		// One at a time: two would wait for one another's rows.
 		held, err := tx.TryLock(ctx, "fold")
 		if err != nil || !held {
@@ -173,7 +172,7 @@ func (c *Consumer) measure(ctx context.Context) error {
 // only checked, or replaced by a recompute that says the same.
 func (c *Consumer) sweep(ctx context.Context) error {
 	for begun := time.Now(); time.Since(begun) < sweepFor; {
-		more, err := c.parts.Pool.Sweep(ctx, sweepRows, time.Now().UTC())
+		more, err := c.parts.Store.Sweep(ctx, sweepRows, time.Now().UTC())
 		if err != nil || !more {
 			return err
 		}

@@ -31,6 +31,10 @@ type Config struct {
 	ChoreEvery time.Duration // how often to settle what others left, and to fold; default 1 s
 	TriedMost  int64         // deliveries after which an entry is taken to kill workers, from 4; default 6: three deaths may have been other entries' fault, three more hardly
 
+	// Jitter says how much of a pause is waited, so that workers do not come back in step;
+	// default a random half of it to all of it.
+	Jitter func(pause time.Duration) time.Duration
+
 	Failpoints *failpoint.Points     // default none
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // default none
@@ -46,6 +50,9 @@ func (c Config) withDefaults() Config {
 	c.StaleAfter = cmp.Or(c.StaleAfter, time.Second)
 	c.FoldAfter = cmp.Or(c.FoldAfter, 10*time.Second)
 	c.ChoreEvery = cmp.Or(c.ChoreEvery, time.Second)
+	if c.Jitter == nil {
+		c.Jitter = jitter
+	}
 	c.TriedMost = max(cmp.Or(c.TriedMost, 6), aloneFrom)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -55,9 +62,9 @@ func (c Config) withDefaults() Config {
 
 // Parts are what a consumer works with.
 type Parts struct {
-	Reader  *stream.Reader
+	Reader  Reader
 	Books   func(ctx context.Context) ([]stream.ShardBooks, error) // [stream.ReadBooks]
-	Pool    *postgres.Pool                                         // of [postgres.RoleWorker]
+	Store   Store
 	Digests *digest.Ring
 	// Signal is called after a batch that left something to conclude in workspace. It
 	// must not block.
@@ -70,7 +77,7 @@ type Consumer struct {
 	parts   Parts
 	log     *slog.Logger
 	metrics *metrics
-	alone   sync.Mutex // one suspect is tried at a time: of two at work in one process, neither would know whose fault its end was
+	alone   chan struct{} // has room for one: one suspect is tried at a time: of two at work in one process, neither would know whose fault its end was
 }
 
 // New returns a consumer; [Consumer.Run] does the work.
@@ -79,7 +86,7 @@ func New(cfg Config, parts Parts) *Consumer {
 	if parts.Signal == nil {
 		parts.Signal = func(uuid.UUID) {}
 	}
-	return &Consumer{cfg: cfg, parts: parts, log: cfg.Logger, metrics: newMetrics(cfg.Registerer)}
+	return &Consumer{cfg: cfg, parts: parts, log: cfg.Logger, metrics: newMetrics(cfg.Registerer), alone: make(chan struct{}, 1)}
 }
 
 // Run works until ctx ends, then finishes the batches at hand and returns nil. While
@@ -91,7 +98,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer group.Wait()
 	alive := make(chan struct{})
 	group.Go(func() {
-		c.parts.Pool.KeepAlive(ctx, c.parts.Reader.Consumer(), sync.OnceFunc(func() { close(alive) }))
+		c.parts.Store.KeepAlive(ctx, c.parts.Reader.Consumer(), sync.OnceFunc(func() { close(alive) }))
 	})
 	select {
 	case <-ctx.Done():
@@ -99,7 +106,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-alive: // before the first entry is ours
 	}
 	for shard := range c.cfg.Shards {
-		group.Go(func() { newLane(c, shard).run(ctx) })
+		work := newLane(c, shard)
+		group.Go(func() { work.run(ctx) })
 	}
 	group.Go(func() { c.chores(ctx) })
 	return nil
@@ -128,7 +136,7 @@ func (l *lane) rename() {
 }
 
 func (l *lane) run(ctx context.Context) {
-	var b backoff
+	b := l.backoff()
 	for ctx.Err() == nil {
 		entries, err := l.next(ctx)
 		if err != nil {
@@ -138,7 +146,7 @@ func (l *lane) run(ctx context.Context) {
 			b.wait(ctx)
 			continue
 		}
-		b = backoff{}
+		b = l.backoff()
 		if len(entries) > 0 {
 			l.cfg.Failpoints.Pass("after_read")
 			l.consume(ctx, entries)
@@ -164,15 +172,18 @@ func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 }
 
 // takeOver returns entries that a dead consumer held, else those that a living one
-// has held for too long: it may hang.
+// has held for too long: it may hang. That may be this one: what Redis hands out after
+// its answer was given up, or what had to wait, nobody else may be there to take.
 func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
 	holders, err := l.parts.Reader.Holders(ctx, l.shard)
-	if err != nil || len(holders) == 0 {
-		return nil, err
-	}
-	dead, err := l.parts.Pool.Dead(ctx, holders)
 	if err != nil {
 		return nil, err
+	}
+	var dead []uuid.UUID
+	if len(holders) > 0 {
+		if dead, err = l.parts.Store.Dead(ctx, holders); err != nil {
+			return nil, err
+		}
 	}
 	for _, d := range dead {
 		entries, err := l.parts.Reader.Inherit(ctx, l.shard, d, int64(l.cfg.BatchSize))
@@ -212,8 +223,8 @@ const aloneFrom = 4
 // try stores one entry alone. While it is at work the entry counts as delivered once
 // more than before: only a worker that ends meanwhile leaves it so.
 func (l *lane) try(ctx context.Context, e stream.Entry) {
-	l.alone.Lock()
-	defer l.alone.Unlock()
+	l.alone <- struct{}{}
+	defer func() { <-l.alone }()
 	if e.Deliveries > l.cfg.TriedMost {
 		l.log.Error("quarantined an entry that kills workers", "shard", l.shard, "entry", e.ID, "deliveries", e.Deliveries)
 		l.persist(ctx, []*item{deadlyItem(e)})
@@ -250,7 +261,7 @@ func (l *lane) absolve(ctx context.Context, entries ...stream.Entry) {
 // halves: at the end the one that is to blame goes into quarantine and the others
 // are stored. It returns when they are stored or ctx has ended.
 func (l *lane) persist(ctx context.Context, items []*item) {
-	var b backoff
+	b := l.backoff()
 	for {
 		err := l.attempt(ctx, items)
 		if err == nil {
@@ -314,7 +325,7 @@ func (l *lane) attempt(ctx context.Context, items []*item) error {
 	// A stop must not cut a transaction in two; its own bound still holds.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
 	defer cancel()
-	did, err := store{pool: l.parts.Pool, seal: l.parts.Digests, points: l.cfg.Failpoints}.write(work, l.name, items)
+	did, err := place{store: l.parts.Store, seal: l.parts.Digests, points: l.cfg.Failpoints}.write(work, l.name, items)
 	if err != nil {
 		return err
 	}
@@ -334,7 +345,7 @@ func (l *lane) attempt(ctx context.Context, items []*item) error {
 // settle takes the entries of a committed batch out of Redis, then its row out of
 // the database. When ctx ends first, another worker does it.
 func (l *lane) settle(ctx context.Context, batch stream.Batch) {
-	var b backoff
+	b := l.backoff()
 	for {
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
 		err := l.parts.Reader.Settle(work, batch)
@@ -360,14 +371,22 @@ func (l *lane) settle(ctx context.Context, batch stream.Batch) {
 	}
 }
 
-// backoff waits longer each time: 50 ms doubled up to 5 s, the half of it random.
-type backoff struct{ tries int }
+// jitter is the half of a pause and a random part of the other.
+func jitter(pause time.Duration) time.Duration { return pause/2 + rand.N(pause/2) }
+
+// backoff waits longer each time: 50 ms doubled up to 5 s, as far as jitter goes.
+type backoff struct {
+	jitter func(time.Duration) time.Duration
+	tries  int
+}
+
+func (c *Consumer) backoff() backoff { return backoff{jitter: c.cfg.Jitter} }
 
 func (b *backoff) wait(ctx context.Context) {
 	limit := min(50*time.Millisecond<<min(b.tries, 10), 5*time.Second)
 	b.tries++
 	select {
 	case <-ctx.Done():
-	case <-time.After(limit/2 + rand.N(limit/2)):
+	case <-time.After(b.jitter(limit)):
 	}
 }

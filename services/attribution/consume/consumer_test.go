@@ -167,7 +167,7 @@ func TestConsumer_redisLosesItsData(t *testing.T) {
 	}
 	entries[0].Payload = payload
 	ring := newRing(t)
-	if _, err := (store{pool: r.pool, seal: ring}).write(t.Context(), name{consumer: uuid.New(), shard: 1, number: 3}, []*item{newItem(entries[0], ring)}); err != nil {
+	if _, err := (place{store: NewStore(r.pool), seal: ring}).write(t.Context(), name{consumer: uuid.New(), shard: 1, number: 3}, []*item{newItem(entries[0], ring)}); err != nil {
 		t.Fatal(err)
 	}
 	for shard := range r.stream.Shards {
@@ -332,7 +332,7 @@ func TestConsumer_commitWithUnknownOutcome(t *testing.T) {
 	for _, e := range entries {
 		items = append(items, newItem(e, c.parts.Digests))
 	}
-	if _, err := (store{pool: r.pool, seal: c.parts.Digests}).write(t.Context(), l.name, items[:4]); err != nil {
+	if _, err := (place{store: NewStore(r.pool), seal: c.parts.Digests}).write(t.Context(), l.name, items[:4]); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

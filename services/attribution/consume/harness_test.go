@@ -129,7 +129,7 @@ func (r *rig) consumer(t testing.TB, change func(*Config, *Parts)) *Consumer {
 		Books: func(ctx context.Context) ([]stream.ShardBooks, error) {
 			return stream.ReadBooks(ctx, r.client, r.stream)
 		},
-		Pool:    r.pool,
+		Store:   NewStore(r.pool),
 		Digests: newRing(t),
 	}
 	if change != nil {

@@ -154,7 +154,7 @@ func TestConsumer_deletedBetweenCommitAndSettle(t *testing.T) {
 	for _, e := range entries[:5] {
 		items = append(items, newItem(e, c.parts.Digests))
 	}
-	did, err := (store{pool: r.pool, seal: c.parts.Digests}).write(t.Context(), name{consumer: uuid.New(), shard: receipt.Shard, number: 1}, items)
+	did, err := (place{store: NewStore(r.pool), seal: c.parts.Digests}).write(t.Context(), name{consumer: uuid.New(), shard: receipt.Shard, number: 1}, items)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func (g *giant) store(b *testing.B, facts []hit.Fact) {
 			ID: fmt.Sprint(i, "-0"), Field: shop.String() + "/" + site.String(), Payload: payload, Receipt: hit.Receipt{Epoch: epoch, Number: int64(i + 1)},
 		}, g.ring)
 	}
-	if _, err := (store{pool: g.pool, seal: g.ring}).write(b.Context(), name{consumer: uuid.New(), number: 1}, items); err != nil {
+	if _, err := (place{store: NewStore(g.pool), seal: g.ring}).write(b.Context(), name{consumer: uuid.New(), number: 1}, items); err != nil {
 		b.Fatal(err)
 	}
 }

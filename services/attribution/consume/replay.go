@@ -27,7 +27,7 @@ const maxReplayed = 100
 // step for whoever reads the books: the move is a batch without entries, and counts
 // once a worker has settled it.
 type Replayer struct {
-	Pool    *postgres.Pool // of [postgres.RoleWorker]
+	Store   Store
 	Digests *digest.Ring
 	Signal  func(workspace uuid.UUID) // as in [Parts]; may be nil
 	Points  *failpoint.Points         // may be nil
@@ -42,7 +42,7 @@ func (r *Replayer) Run(ctx context.Context) (replayed, failed int, err error) {
 	r.name = name{} // the books forget one that is idle
 	for ctx.Err() == nil {
 		var due []dbsqlc.QuarantineDueRow
-		err := r.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		err := r.Store.InTx(ctx, func(ctx context.Context, tx Tx) (err error) {
 			due, err = tx.QuarantineDue(ctx, maxReplayed)
 			return err
 		})
@@ -86,7 +86,7 @@ func (r *Replayer) some(ctx context.Context, due []dbsqlc.QuarantineDueRow) (wel
 
 // unstorable notes that the database refuses a row, and returns 1 when nobody else had.
 func (r *Replayer) unstorable(ctx context.Context, row dbsqlc.QuarantineDueRow, cause error) (failed int, err error) {
-	err = r.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+	err = r.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		n, err := tx.QuarantineFailed(ctx, dbsqlc.QuarantineFailedParams{
 			Workspaces: []uuid.UUID{row.WorkspaceID}, Ids: []uuid.UUID{row.QuarantineID},
 			Reasons: []string{reasonUnstorable}, Details: []string{refusedDetail(cause)},
@@ -103,7 +103,7 @@ func (r *Replayer) attempt(ctx context.Context, due []dbsqlc.QuarantineDueRow) (
 		r.name = name{consumer: uuid.New(), shard: int(due[0].Shard), number: 1}
 	}
 	var touched []uuid.UUID
-	err = r.Pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+	err = r.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		w := &writer{ctx: ctx, tx: tx, name: r.name, seal: r.Digests, books: make(books)}
 		w.result.terms = make(map[term]int64)
 		p := replay{writer: w, digests: r.Digests}

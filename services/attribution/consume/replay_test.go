@@ -149,7 +149,7 @@ func TestReplayer_twoAtOnce(t *testing.T) {
 	for range 3 {
 		group.Go(func() {
 			for range 3 {
-				replayer := Replayer{Pool: r.pool, Digests: newRing(t), Logger: quiet()}
+				replayer := Replayer{Store: NewStore(r.pool), Digests: newRing(t), Logger: quiet()}
 				a, b, err := replayer.Run(context.Background())
 				if err != nil {
 					t.Error(err)

@@ -85,7 +85,7 @@ func deliver(t *testing.T, d *database, ring *digest.Ring, entries []stream.Entr
 		for i, e := range entries[:size] {
 			items[i] = newItem(e, ring)
 		}
-		did, err := store{pool: d.pool, seal: ring}.write(context.Background(), n, items)
+		did, err := place{store: NewStore(d.pool), seal: ring}.write(context.Background(), n, items)
 		if err != nil {
 			t.Error(err)
 			return
@@ -228,7 +228,7 @@ func TestStore_redeliveryIsLeftToTheSettlingOfItsBatch(t *testing.T) {
 		for _, e := range entries {
 			items = append(items, newItem(e, ring))
 		}
-		did, err := store{pool: d.pool, seal: ring}.write(t.Context(), name{consumer: uuid.New(), number: 1}, items)
+		did, err := place{store: NewStore(d.pool), seal: ring}.write(t.Context(), name{consumer: uuid.New(), number: 1}, items)
 		if err != nil {
 			t.Fatal(err)
 		}

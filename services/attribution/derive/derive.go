@@ -34,6 +34,9 @@ type Config struct {
 	Log       *slog.Logger     // slog.Default
 	Observe   func(Pass)       // called after each committed transaction
 	Point     func(string)     // called at before_ and after_derived, at the end of a build also at before_ and after_swap: where kill tests end the process
+
+	// Jitter says how long a pause after a failure is; default a random half of it to one and a half.
+	Jitter func(pause time.Duration) time.Duration
 }
 
 // Pass tells what one transaction did.
@@ -67,6 +70,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Parts, 2)
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Jitter == nil {
+		c.Jitter = jitter
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -130,7 +136,7 @@ func (d *Deriver) Run(ctx context.Context) error {
 		workspaces, err := d.store.Workspaces(ctx)
 		if err != nil && ctx.Err() == nil {
 			d.cfg.Log.Warn("look for touched facts", "error", err)
-			pause = jitter(time.Second)
+			pause = d.cfg.Jitter(time.Second)
 		}
 		for _, workspace := range workspaces {
 			d.start(ctx, &under, workspace)
@@ -166,7 +172,7 @@ func (d *Deriver) finished(ctx context.Context, workspace uuid.UUID, err error) 
 	delete(d.running, workspace)
 	delete(d.rest, workspace)
 	if err != nil && ctx.Err() == nil {
-		d.rest[workspace] = d.cfg.Now().Add(jitter(time.Second))
+		d.rest[workspace] = d.cfg.Now().Add(d.cfg.Jitter(time.Second))
 		d.cfg.Log.Error("derive", "workspace", workspace, "error", err)
 	}
 }

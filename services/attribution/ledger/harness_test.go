@@ -166,7 +166,7 @@ func (r *rig) worker() (stop func()) {
 		Shards: 2, BatchSize: 20, Block: 20 * time.Millisecond, MinIdle: 200 * time.Millisecond, ClaimEvery: 50 * time.Millisecond,
 		StaleAfter: 100 * time.Millisecond, ChoreEvery: 20 * time.Millisecond, Logger: quiet(),
 	}, consume.Parts{
-		Reader: stream.NewReader(r.client, reading, "attribution", uuid.New()), Books: r.sides.Probe.Books, Pool: r.pool, Digests: ring(r.t),
+		Reader: stream.NewReader(r.client, reading, "attribution", uuid.New()), Books: r.sides.Probe.Books, Store: consume.NewStore(r.pool), Digests: ring(r.t),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

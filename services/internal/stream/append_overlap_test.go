@@ -15,7 +15,7 @@ func TestAppend_Overlap(t *testing.T) {
 		s.cfg.Shards = 1
 		s.cfg = s.cfg.withDefaults()
 		epoch := uuid.New()
-		l := (&Writer{cfg: s.cfg}).line(s.client, 0, epoch.String())
+		l := (&Writer{cfg: s.cfg}).line(NewAppender(s.client, s.cfg), 0, epoch)
 		c, err := newCall(newHits(9))
 		if err != nil {
 			t.Fatal(err)

@@ -200,20 +200,23 @@ func (c *committer) send(ctx context.Context, f flush) error {
 		if time.Since(started) >= c.cfg.Timeout {
 			c.doubtful(err)
 		}
-		if !rest(ctx, pause) {
+		if !c.cfg.rest(ctx, pause) {
 			return ctx.Err()
 		}
 		attempt, pause = min(2*attempt, attemptMost), min(2*pause, backoffMost)
 	}
 }
 
-// rest waits between half of pause and all of it, so that shards and edges do not
-// come back in step. It returns false when ctx ended first.
-func rest(ctx context.Context, pause time.Duration) bool {
+// jitter is the half of a pause and a random part of the other, so that shards and edges
+// do not come back in step.
+func jitter(pause time.Duration) time.Duration { return pause/2 + rand.N(pause/2) }
+
+// rest waits as much of a pause as jitter says. It returns false when ctx ended first.
+func (c Config) rest(ctx context.Context, pause time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(pause/2 + rand.N(pause/2)):
+	case <-time.After(c.Jitter(pause)):
 		return true
 	}
 }

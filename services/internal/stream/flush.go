@@ -5,10 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/google/uuid"
 )
 
 // flush is hits of one epoch and shard with consecutive numbers.
@@ -86,25 +85,22 @@ func decodeFlush(record []byte) (flush, error) {
 
 // line is the way of one epoch's hits into one shard.
 type line struct {
-	client  redis.UniversalClient
-	scripts scripts
-	cfg     Config
-	shard   int
-	epoch   string
+	to    Appender
+	cfg   Config
+	shard int
+	epoch uuid.UUID
 }
 
 // append sends a flush once. It returns nil when Redis has it, by this call or an
 // earlier one. After an error Redis may have it or not.
 func (l line) append(ctx context.Context, f flush, limit time.Duration) error {
-	args := make([]any, 0, 2+2*len(f.payloads))
-	args = append(args, l.epoch, strconv.FormatInt(f.first, 10))
-	for i := range f.payloads {
-		args = append(args, f.fields[i], f.payloads[i])
-	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	keys := []string{l.cfg.hitsKey(l.shard), l.cfg.booksKey(l.shard), l.cfg.hoursKey(l.shard)}
-	return l.scripts.appendHits.Run(ctx, l.client, keys, args...).Err()
+	return l.to.Append(ctx, l.run(f.first, f.last()), f.fields, f.payloads)
+}
+
+func (l line) run(first, last int64) Run {
+	return Run{Epoch: l.epoch, Shard: l.shard, First: first, Last: last}
 }
 
 // bookTime is how long a question to the books may take: it is small, so that more
@@ -115,23 +111,13 @@ const bookTime = time.Second
 func (l line) appended(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, bookTime)
 	defer cancel()
-	n, err := l.client.HGet(ctx, l.cfg.booksKey(l.shard), "epoch:"+l.epoch).Int64()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
-	}
-	return n, err
+	return l.to.Appended(ctx, l.epoch, l.shard)
 }
 
 // announce tells the books of hits from first to last that are on disk. It returns
 // false when the books are not in step: then the hits count when they are appended.
 func (l line) announce(ctx context.Context, first, last int64, counts map[string]int64) (bool, error) {
-	args := make([]any, 0, 3+2*len(counts))
-	args = append(args, l.epoch, strconv.FormatInt(first, 10), strconv.FormatInt(last, 10))
-	for field, n := range counts {
-		args = append(args, field, n)
-	}
 	ctx, cancel := context.WithTimeout(ctx, bookTime)
 	defer cancel()
-	told, err := l.scripts.announce.Run(ctx, l.client, []string{l.cfg.booksKey(l.shard), l.cfg.hoursKey(l.shard)}, args...).Int()
-	return told == 1, err
+	return l.to.Announce(ctx, l.run(first, last), counts)
 }

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,22 +32,22 @@ type keeper struct {
 	wake    chan struct{} // the log holds something; holds one signal
 	hurry   chan struct{} // closed when the writer closes: a drain that fails now ends
 
-	mu      sync.Mutex
-	keeping bool // flushes go to the log
+	mu      gate
+	keeping bool // flushes go to the log; guarded by mu
 }
 
 // logName names the log of an epoch and shard.
-func logName(epoch string, shard int) string { return epoch + "." + strconv.Itoa(shard) }
+func logName(epoch uuid.UUID, shard int) string { return epoch.String() + "." + strconv.Itoa(shard) }
 
 // parseLogName is its reverse.
-func parseLogName(name string) (epoch string, shard int, err error) {
-	epoch, digits, _ := strings.Cut(name, ".")
-	if _, err := uuid.Parse(epoch); err != nil {
-		return "", 0, fmt.Errorf("log %s: %w", name, err)
+func parseLogName(name string) (epoch uuid.UUID, shard int, err error) {
+	text, digits, _ := strings.Cut(name, ".")
+	if epoch, err = uuid.Parse(text); err != nil {
+		return uuid.Nil, 0, fmt.Errorf("log %s: %w", name, err)
 	}
 	shard, err = strconv.Atoi(digits)
 	if err != nil || shard < 0 {
-		return "", 0, fmt.Errorf("log %s: bad shard", name)
+		return uuid.Nil, 0, fmt.Errorf("log %s: bad shard", name)
 	}
 	return epoch, shard, nil
 }
@@ -56,8 +55,8 @@ func parseLogName(name string) (epoch string, shard int, err error) {
 // newKeeper returns the keeper of a log, which may hold something already.
 func newKeeper(l line, log *spool.Log, metrics *writerMetrics, hurry chan struct{}) *keeper {
 	k := &keeper{
-		line: l, log: log, metrics: metrics, wake: make(chan struct{}, 1), hurry: hurry, keeping: !log.Empty(),
-		logger: l.cfg.Logger.With("shard", l.shard, "epoch", l.epoch),
+		line: l, log: log, metrics: metrics, wake: make(chan struct{}, 1), hurry: hurry, keeping: !log.Empty(), mu: make(gate, 1),
+		logger: l.cfg.Logger.With("shard", l.shard, "epoch", l.epoch.String()),
 	}
 	if k.keeping {
 		metrics.spooling.Inc()
@@ -65,6 +64,17 @@ func newKeeper(l line, log *spool.Log, metrics *writerMetrics, hurry chan struct
 	k.signal()
 	return k
 }
+
+// gate is a mutex made of a channel, with room for one. It is held while Redis is
+// asked, and simulated time (testing/synctest) goes on only when it sees what everybody
+// waits for; of a sync.Mutex it does not.
+type gate chan struct{}
+
+// Lock waits until nobody else is inside.
+func (g gate) Lock() { g <- struct{}{} }
+
+// Unlock lets the next one in.
+func (g gate) Unlock() { <-g }
 
 func (k *keeper) signal() {
 	select {
@@ -154,7 +164,7 @@ func (k *keeper) drain(ctx context.Context) bool {
 		}
 		if err != nil {
 			k.logger.Error("read the spool", "error", err)
-			if !rest(ctx, time.Second) {
+			if !k.line.cfg.rest(ctx, time.Second) {
 				return false
 			}
 			continue
@@ -244,7 +254,7 @@ func (d *drain) send(ctx context.Context, f flush) bool {
 			return false
 		default:
 		}
-		if !rest(ctx, pause) {
+		if !d.line.cfg.rest(ctx, pause) {
 			return false
 		}
 		attempt, pause = min(2*attempt, attemptMost), min(2*pause, backoffMost)

@@ -256,12 +256,12 @@ func TestDrain_TellsTheBooks(t *testing.T) {
 		s.cfg = s.cfg.withDefaults()
 		disk := s.spooled(t, t.TempDir(), spool.Config{})
 		w := &Writer{cfg: s.cfg, metrics: newWriterMetrics(nil)}
-		epoch := uuid.NewString()
+		epoch := uuid.New()
 		log, err := disk.Log(logName(epoch, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := newKeeper(w.line(s.client, 0, epoch), log, w.metrics, make(chan struct{}))
+		k := newKeeper(w.line(NewAppender(s.client, s.cfg), 0, epoch), log, w.metrics, make(chan struct{}))
 		number := int64(1)
 		keep := func(hits int) {
 			c, err := newCall(newHits(hits))
@@ -302,7 +302,7 @@ func TestDrain_TellsTheBooks(t *testing.T) {
 		if !log.Empty() || !k.rested() {
 			t.Error("the log is not empty")
 		}
-		if left, err := s.client.HExists(t.Context(), s.cfg.booksKey(0), "announced:"+epoch).Result(); err != nil || left {
+		if left, err := s.client.HExists(t.Context(), s.cfg.booksKey(0), "announced:"+epoch.String()).Result(); err != nil || left {
 			t.Errorf("the announcement is left: %t, %v", left, err)
 		}
 	})
@@ -314,7 +314,7 @@ func TestDrain_RedisLostTheAnnouncement(t *testing.T) {
 	eachServer(t, func(t *testing.T, s server) {
 		s.cfg.Shards = 1
 		s.cfg = s.cfg.withDefaults()
-		l := (&Writer{cfg: s.cfg}).line(s.client, 0, uuid.NewString())
+		l := (&Writer{cfg: s.cfg}).line(NewAppender(s.client, s.cfg), 0, uuid.New())
 		c, err := newCall(newHits(3))
 		if err != nil {
 			t.Fatal(err)

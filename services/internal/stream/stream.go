@@ -84,6 +84,9 @@ type Config struct {
 	// leaves them empty.
 	Recover Recover
 
+	// Jitter says how much of a pause is waited; default a random half of it to all of it.
+	Jitter func(pause time.Duration) time.Duration
+
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // default none
 
@@ -100,6 +103,9 @@ func (c Config) withDefaults() Config {
 	c.MaxBytes = cmp.Or(c.MaxBytes, 1<<20)
 	c.MaxQueued = cmp.Or(c.MaxQueued, 16<<20)
 	c.attempt = cmp.Or(c.attempt, attemptFirst)
+	if c.Jitter == nil {
+		c.Jitter = jitter
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

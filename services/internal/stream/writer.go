@@ -52,15 +52,20 @@ type Writer struct {
 // come from [NewWriterClient] and stays the caller's to close, after the writer. The
 // epoch must be new: uuid.NewV7 for every start.
 func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) (*Writer, error) {
+	return NewWriterTo(NewAppender(client, cfg), cfg, epoch)
+}
+
+// NewWriterTo is [NewWriter] with another place for the hits than Redis.
+func NewWriterTo(to Appender, cfg Config, epoch uuid.UUID) (*Writer, error) {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Writer{cfg: cfg, epoch: epoch, cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
-	if err := w.inherit(ctx, client); err != nil {
+	if err := w.inherit(ctx, to); err != nil {
 		return nil, errors.Join(err, w.Close(ctx))
 	}
 	for i := range cfg.Shards {
 		c := &committer{
-			line: w.line(client, i, epoch.String()), cfg: cfg, metrics: w.metrics,
+			line: w.line(to, i, epoch), cfg: cfg, metrics: w.metrics,
 			shard: i, wake: make(chan struct{}, 1), closing: make(chan struct{}),
 			log: cfg.Logger.With("shard", i, "epoch", epoch.String()),
 		}
@@ -78,12 +83,12 @@ func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) (*Writ
 	return w, nil
 }
 
-func (w *Writer) line(client redis.UniversalClient, shard int, epoch string) line {
-	return line{client: client, scripts: newScripts(), cfg: w.cfg, shard: shard, epoch: epoch}
+func (w *Writer) line(to Appender, shard int, epoch uuid.UUID) line {
+	return line{to: to, cfg: w.cfg, shard: shard, epoch: epoch}
 }
 
 // inherit drains what former processes left in the spool, beside the writer's own work.
-func (w *Writer) inherit(ctx context.Context, client redis.UniversalClient) error {
+func (w *Writer) inherit(ctx context.Context, to Appender) error {
 	if w.cfg.Spool == nil {
 		return nil
 	}
@@ -95,14 +100,14 @@ func (w *Writer) inherit(ctx context.Context, client redis.UniversalClient) erro
 		if !log.Empty() {
 			w.cfg.Logger.Info("found hits on disk", "epoch", epoch, "shard", shard)
 		}
-		w.drains(ctx, newKeeper(w.line(client, shard, epoch), log, w.metrics, w.hurry))
+		w.drains(ctx, newKeeper(w.line(to, shard, epoch), log, w.metrics, w.hurry))
 	}
 	return nil
 }
 
 // drains runs a keeper, and removes its log when nobody will append to it again.
 func (w *Writer) drains(ctx context.Context, k *keeper) {
-	own := k.line.epoch == w.epoch.String()
+	own := k.line.epoch == w.epoch
 	w.kept.Go(func() {
 		if own {
 			k.run(ctx)
