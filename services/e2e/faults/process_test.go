@@ -211,3 +211,6 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		t.Fatalf("%v: %s", err, what)
 	}
 }
+
+// pause waits a little where a fault needs time to take hold. No outcome hangs on it.
+func pause(milliseconds int) { time.Sleep(time.Duration(milliseconds) * time.Millisecond) }

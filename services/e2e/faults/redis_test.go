@@ -58,37 +58,56 @@ func TestF4_empty(t *testing.T) {
 		if err := os.RemoveAll(filepath.Dir(log)); err != nil {
 			t.Fatal(err)
 		}
-	})
+	}, func(string) {})
 }
 
-// Redis comes back with the first half of its log.
+// Redis comes back with an older state, from before some hits that no worker had read.
 func TestF4_cut(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, "F4", "Redis returns with half of its log", options{})
-	s.loses(func() {}, func(log string) {
-		info, err := os.Stat(log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Truncate(log, info.Size()/2); err != nil {
-			t.Fatal(err)
-		}
-	})
+	s := newScene(t, "F4", "Redis returns with its log cut before hits that nobody had read", options{})
+	var size int64
+	s.loses(func() {}, func(log string) { cutLog(t, log, (size+sizeOf(t, log))/2) }, func(log string) { size = sizeOf(t, log) })
 }
 
-// loses has Redis lose hits that no worker has read yet, while the edge goes on.
-func (s *scene) loses(before func(), damage func(log string)) {
+// The same, from before batches that workers had stored and settled: what returns to the
+// stream is stored already, and the terms of those batches count again.
+func TestF4_cutBehindWorkers(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "F4", "Redis returns with its log cut before batches that were settled", options{})
+	s.loses(func() {}, func(log string) { cutLog(t, log, sizeOf(t, log)/3) }, func(string) {})
+}
+
+func sizeOf(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}
+
+func cutLog(t *testing.T, log string, size int64) {
+	t.Helper()
+	if err := os.Truncate(log, size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// loses has Redis lose hits that no worker has read yet, while the edge goes on. alone
+// is called when workers are gone, before when there are hits that they have not read.
+func (s *scene) loses(before func(), damage, alone func(log string)) {
 	s.t.Helper()
 	l := s.load(pace{rate: 80})
 	l.more(40)
 	s.stopWorkers()
-	l.more(80)
-	before()
-	s.redis.end(syscall.SIGKILL)
 	logs, err := filepath.Glob(filepath.Join(s.dir, "redis", "appendonlydir", "*.incr.aof"))
 	if err != nil || len(logs) != 1 {
 		s.t.Fatalf("logs of Redis: %v, %v", logs, err)
 	}
+	alone(logs[0])
+	l.more(80)
+	before()
+	s.redis.end(syscall.SIGKILL)
 	damage(logs[0])
 	eventually(s.t, "hits are kept on disk", func() bool { return s.spooled() > 0 })
 	l.more(10)

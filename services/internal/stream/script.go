@@ -2,8 +2,11 @@ package stream
 
 import (
 	_ "embed"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/touchline/touchline/services/internal/broken"
 )
 
 // The scripts; each says in its file what it takes and returns.
@@ -33,8 +36,12 @@ type scripts struct {
 }
 
 func newScripts() scripts {
+	hits := appendSource
+	if broken.Is(broken.TrimStream) {
+		hits = strings.Replace(hits, "'*'", "'MAXLEN', '16', '*'", 1)
+	}
 	return scripts{
-		appendHits: redis.NewScript(appendSource),
+		appendHits: redis.NewScript(hits),
 		announce:   redis.NewScript(announceSource),
 		settle:     redis.NewScript(settleSource),
 		forget:     redis.NewScript(forgetSource),

@@ -32,6 +32,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/spool"
 )
 
@@ -72,6 +73,7 @@ type Config struct {
 	// leaves them empty.
 	Recover Recover
 
+	Failpoints *failpoint.Points     // of a writer; default none
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // default none
 
