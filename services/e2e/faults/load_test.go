@@ -37,6 +37,7 @@ type try struct {
 	Status  int       `json:"status"` // 0: no answer
 	Receipt string    `json:"receipt,omitempty"`
 	Count   int       `json:"count,omitempty"`
+	Retry   string    `json:"retry_after,omitempty"`
 	Error   string    `json:"error,omitempty"`
 }
 
@@ -169,6 +170,7 @@ func (l *load) once(number int, r request) try {
 		result.Count, _ = strconv.Atoi(header.Get("Receipt-Count")) // the checker compares it
 		l.acks.Add(1)
 	default:
+		result.Retry = header.Get("Retry-After")
 		l.refused.Add(1)
 	}
 	line, _ := json.Marshal(result) // of texts and numbers

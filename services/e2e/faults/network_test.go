@@ -76,7 +76,7 @@ func TestF13(t *testing.T) {
 			l.more(10)
 			heal := fault()
 			l.more(10) // the edge acknowledges whichever line it is
-			pause(tier(1500, 30_000))
+			pause(tier(700, 30_000))
 			heal()
 		}
 		s.ended()
@@ -111,9 +111,8 @@ func TestF14(t *testing.T) {
 		var heal []func()
 		var counts []*cutCount
 		for _, p := range s.proxies {
-			heal = append(heal, p.both(toxic.kind, toxic.attributes))
-			count, uncount := p.cut("upstream", cutToxic{})
-			heal, counts = append(heal, uncount), append(counts, count)
+			count, uncount := p.cut("upstream", cutToxic{}) // before the toxic, which may let nothing through
+			heal, counts = append(heal, p.both(toxic.kind, toxic.attributes), uncount), append(counts, count)
 		}
 		l.more(int64(tier(12, 200)))
 		for _, h := range heal {
@@ -122,7 +121,7 @@ func TestF14(t *testing.T) {
 		for _, c := range counts {
 			pieces += c.met.Load()
 		}
-		s.fired(int(pieces), "pieces through "+toxic.kind)
+		s.fired(int(pieces), "pieces into "+toxic.kind)
 	}
 	s.ended()
 	l.more(10)

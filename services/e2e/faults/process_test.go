@@ -192,8 +192,11 @@ const patience = 2 * time.Minute
 var errWaited = errors.New("waited in vain")
 
 // until polls a condition until it holds or ctx ends.
-func until(ctx context.Context, holds func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func until(ctx context.Context, holds func() bool) error { return within(ctx, patience, holds) }
+
+// within is [until] with a limit of its own.
+func within(ctx context.Context, limit time.Duration, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for !holds() {
 		select {

@@ -56,6 +56,7 @@ type world struct {
 	token     string
 	sources   map[string]source
 	loads     []*load // whose witnesses the checker asks
+	patience  time.Duration
 }
 
 // source is what its creation answers.
@@ -82,7 +83,7 @@ func newWorld(t testing.TB, opts options) *world {
 	if opts.bin == "" {
 		opts.bin = suite.bin
 	}
-	w := &world{t: t, dir: dir, seed: suite.seed, opts: opts, proxies: map[string]*proxy{}, sources: map[string]source{}}
+	w := &world{t: t, dir: dir, seed: suite.seed, opts: opts, proxies: map[string]*proxy{}, sources: map[string]source{}, patience: patience}
 	w.servers()
 	w.services()
 	w.settle()
