@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -169,7 +170,8 @@ func (w *world) services() {
 			"TOUCHLINE_REGISTRY_SNAPSHOT=" + filepath.Join(w.dir, fmt.Sprintf("snapshot-%d", i)),
 		}, w.opts.edgeEnv...)...)
 		if len(w.opts.wrapEdge) > 0 {
-			p.path, p.args = w.opts.wrapEdge[0], append(w.opts.wrapEdge[1:], p.path)
+			p.args = append(slices.Clone(w.opts.wrapEdge[1:]), p.path)
+			p.path = w.opts.wrapEdge[0]
 		}
 		w.edges = append(w.edges, p)
 		w.begins(p)
