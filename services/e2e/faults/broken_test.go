@@ -74,6 +74,7 @@ func TestBroken_forgetReceipts(t *testing.T) {
 	t.Parallel()
 	s := breaks(t, "forget_receipts", options{workerEnv: []string{"TOUCHLINE_FAILPOINT=after_commit:3"}})
 	worker := s.workers[0]
+	release := s.holdBatches()
 	l := s.load(pace{rate: 60})
 	eventually(t, "the worker dies", func() bool { return worker.deaths() > 0 })
 	l.stop()
@@ -82,5 +83,7 @@ func TestBroken_forgetReceipts(t *testing.T) {
 	worker.mu.Unlock()
 	worker.end(syscall.SIGKILL)
 	s.returns(worker)
+	eventually(t, "hits are delivered again", func() bool { return worker.said("took over entries") > 0 })
+	release()
 	s.objects()
 }

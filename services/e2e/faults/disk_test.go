@@ -104,7 +104,7 @@ func TestF21(t *testing.T) {
 	s := newScene(t, "F21", "the edge has 64 file descriptors and GOMEMLIMIT=40MiB", options{
 		wrapEdge: []string{"/bin/sh", "-c", `ulimit -n 64; exec "$0"`}, edgeEnv: []string{"GOMEMLIMIT=40MiB"},
 	})
-	l := s.load(pace{rate: 60})
+	l := s.load(pace{rate: 60, fresh: true})
 	l.more(10)
 	var idle []net.Conn
 	for range 200 {

@@ -71,6 +71,7 @@ type load struct {
 type pace struct {
 	rate      int  // requests a second
 	impatient bool // never tries again
+	fresh     bool // each request on a connection of its own
 	padding   int  // bytes added to each event
 }
 
@@ -107,7 +108,7 @@ func (w *world) newLoad(p pace) *load {
 	l := &load{
 		w: w, patient: !p.impatient, making: newMaker(w, p.padding), slots: make(chan struct{}, 400),
 		halt: make(chan struct{}), giveUp: make(chan struct{}), log: log,
-		client: &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100}},
+		client: &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 100, DisableKeepAlives: p.fresh}},
 	}
 	for _, port := range w.edgePorts {
 		l.edges = append(l.edges, "http://"+local(port))

@@ -183,7 +183,7 @@ func TestDeletedEntry(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 	}
-	s.rest(&verdict{})
+	s.rest(&verdict{}, expected{})
 	s.stopWorkers()
 	one := l.making.track(1)
 	got := l.send(one)
@@ -238,6 +238,7 @@ func TestRedelivery(t *testing.T) {
 	worker.mu.Lock()
 	worker.keep = true
 	worker.mu.Unlock()
+	release := s.holdBatches()
 	if err := worker.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -255,8 +256,21 @@ func TestRedelivery(t *testing.T) {
 	worker.env = append(worker.env, "TOUCHLINE_FAILPOINT=")
 	worker.mu.Unlock()
 	worker.end(syscall.SIGKILL)
+	release()
 	s.returns(worker)
 	s.ended()
 	s.fired(worker.deaths(), "deaths")
 	s.check(expected{})
+}
+
+// holdBatches has no worker settle what another committed, so that it is delivered again
+// for certain, until release.
+func (s *scene) holdBatches() (release func()) {
+	s.t.Helper()
+	s.do(s.database(), `create function hold() returns trigger language plpgsql as
+		$$ begin new.committed_at := now() + interval '1 hour'; return new; end $$`,
+		"create trigger hold before insert on batch for each row execute function hold()")
+	return func() {
+		s.do(s.database(), "drop trigger hold on batch", "update batch set committed_at = now()")
+	}
 }
