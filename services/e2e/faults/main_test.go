@@ -84,10 +84,10 @@ func prepare(ctx context.Context) (err error) {
 		return err
 	}
 	if suite.postgres, err = postgresBin(); err != nil {
-		return err
+		return fmt.Errorf("the faults need PostgreSQL on this machine: %w", err)
 	}
 	if suite.redis, err = exec.LookPath("redis-server"); err != nil {
-		return err
+		return fmt.Errorf("the faults need Redis on this machine: %w", err)
 	}
 	if suite.account, err = databaseAccount(); err != nil {
 		return err
