@@ -63,6 +63,10 @@ mutate: ## Change the pure packages in thousands of small ways and list what no 
 e2e: build ## Play all conformance worlds against a fresh `make run`: in order, shuffled, repeated, with workers killed, with four
 	@services/devstack/conformance.sh $(ARGS)
 
+.PHONY: faults
+faults: ## Kill, cut, fill and stop everything while hits come in, and check that none is lost; ARGS="-long" takes an hour, ARGS="-run F4" plays some
+	@cd services/e2e/faults && go test -v -count=1 -timeout 0 -parallel 3 . -faults $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what make run and the builds left in .local (the demo's data too)
 	@if ps -o command= -p "$$(cat .local/devstack.lock 2>/dev/null || echo 0)" 2>/dev/null | grep -q devstack; then echo "make run still runs: stop it first" >&2; exit 1; fi

@@ -13,9 +13,9 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/digest"
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/recompute"
+	"github.com/touchline/touchline/services/internal/failpoint"
 )
 
 // ErrDifferent says that a recompute found the table wrong. What was wrong has been

@@ -11,10 +11,10 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/consume"
 	"github.com/touchline/touchline/services/attribution/derive"
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/ledger"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
 	"github.com/touchline/touchline/services/internal/stream"

@@ -9,8 +9,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/internal/broken"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
 )
@@ -145,7 +146,7 @@ func (w *writer) receipts(items []*item) error {
 	var again []*item
 	stored := make(map[*item]bool, len(items)) // by this batch
 	for _, i := range items {
-		if known[i.entry.Receipt] {
+		if known[i.entry.Receipt] && !broken.Is(broken.ForgetReceipts) {
 			again = append(again, i)
 			continue
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/touchline/touchline/services/attribution/digest"
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/postgres"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/stream"
 )
 
@@ -164,6 +164,7 @@ func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 		}
 		if len(entries) > 0 {
 			l.log.Info("took over entries", "shard", l.shard, "count", len(entries))
+			l.cfg.Failpoints.Pass("after_claim")
 			return entries, nil // and look for more next time
 		}
 		l.claimed = time.Now()

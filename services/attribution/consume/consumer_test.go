@@ -16,7 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/touchline/touchline/services/attribution/failpoint"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
 )

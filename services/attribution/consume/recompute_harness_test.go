@@ -12,10 +12,10 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/comparison"
 	"github.com/touchline/touchline/services/attribution/derive"
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/recompute"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/stream"
 )
 

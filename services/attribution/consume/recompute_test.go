@@ -16,10 +16,10 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/comparison"
 	"github.com/touchline/touchline/services/attribution/derive"
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/recompute"
+	"github.com/touchline/touchline/services/internal/failpoint"
 )
 
 // A table that was never recomputed, after a random week whose hits came in any order:

@@ -12,9 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/digest"
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
 )

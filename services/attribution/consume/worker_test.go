@@ -6,8 +6,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/touchline/touchline/services/attribution/failpoint"
 	"github.com/touchline/touchline/services/attribution/postgres"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/redistest"
 	"github.com/touchline/touchline/services/internal/stream"
 )

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/touchline/touchline/services/internal/broken"
 )
 
 // How a flush is tried again. The first attempt's limit leaves a call with the
@@ -148,6 +150,10 @@ func (c *committer) take() []*call {
 func (c *committer) commit(ctx context.Context, calls []*call) error {
 	f := newFlush(c.last+1, calls)
 	started := time.Now()
+	if broken.Is(broken.AcknowledgeFirst) {
+		c.finish(calls, f.first)
+	}
+	c.cfg.Failpoints.Pass("before_append")
 	err := c.place(ctx, f)
 	c.mark(errors.Is(err, errRefused))
 	switch {
@@ -176,6 +182,7 @@ func (c *committer) place(ctx context.Context, f flush) error {
 	}
 	err := c.line.append(ctx, f, c.cfg.Timeout)
 	if err == nil {
+		c.cfg.Failpoints.Pass("after_append")
 		return nil
 	}
 	c.metrics.retries.Inc()

@@ -99,6 +99,7 @@ func (k *keeper) begin(f flush, cause error) error {
 	}
 	k.metrics.spooled.Add(float64(len(f.payloads)))
 	k.signal()
+	k.line.cfg.Failpoints.Pass("after_keep")
 	return nil
 }
 
@@ -113,6 +114,7 @@ func (k *keeper) add(f flush) (kept bool, err error) {
 		return false, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	k.metrics.spooled.Add(float64(len(f.payloads)))
+	k.line.cfg.Failpoints.Pass("after_keep")
 	return true, nil
 }
 
@@ -173,6 +175,7 @@ func (k *keeper) drain(ctx context.Context) bool {
 			if !d.send(ctx, f) {
 				return false
 			}
+			k.line.cfg.Failpoints.Pass("before_drop")
 		}
 		d.drop(behind)
 	}

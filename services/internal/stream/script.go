@@ -2,8 +2,11 @@ package stream
 
 import (
 	_ "embed"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/touchline/touchline/services/internal/broken"
 )
 
 // The scripts; each says in its file what it takes and returns.
@@ -39,8 +42,12 @@ type scripts struct {
 }
 
 func newScripts() scripts {
+	hits := appendSource
+	if broken.Is(broken.TrimStream) {
+		hits = strings.Replace(hits, "'*'", "'MAXLEN', '16', '*'", 1)
+	}
 	return scripts{
-		appendHits: redis.NewScript(accountSource + appendSource),
+		appendHits: redis.NewScript(accountSource + hits),
 		announce:   redis.NewScript(accountSource + announceSource),
 		settle:     redis.NewScript(accountSource + settleSource),
 		forget:     redis.NewScript(forgetSource),

@@ -44,6 +44,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/spool"
 )
 
@@ -87,6 +88,7 @@ type Config struct {
 	// Jitter says how much of a pause is waited; default a random half of it to all of it.
 	Jitter func(pause time.Duration) time.Duration
 
+	Failpoints *failpoint.Points     // of a writer; default none
 	Logger     *slog.Logger          // default slog.Default
 	Registerer prometheus.Registerer // default none
 

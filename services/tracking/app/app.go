@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/touchline/touchline/pixel"
+	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
 	"github.com/touchline/touchline/services/internal/spool"
@@ -64,7 +65,8 @@ func Run(ctx context.Context, cfg Config) error {
 		defer closeQuietly(disk, log)
 	}
 	p.writer, err = stream.NewWriter(client, stream.Config{
-		Prefix: cfg.StreamPrefix, Shards: cfg.StreamShards, Timeout: cfg.RedisTimeout, Spool: disk, Logger: log, Registerer: metrics,
+		Prefix: cfg.StreamPrefix, Shards: cfg.StreamShards, Timeout: cfg.RedisTimeout, Spool: disk,
+		Failpoints: failpoint.FromEnv(func(string) string { return cfg.Failpoint }), Logger: log, Registerer: metrics,
 	}, epoch)
 	if err != nil {
 		return err

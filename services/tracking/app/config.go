@@ -80,6 +80,9 @@ type Config struct {
 	// LogLevel is debug, info, warn or error.
 	LogLevel slog.Level `env:"TOUCHLINE_LOG_LEVEL" envDefault:"info"`
 
+	// Failpoint ends the process at a named place; for tests.
+	Failpoint string `env:"TOUCHLINE_FAILPOINT"`
+
 	// Listening, when set, is told the bound addresses once both ports are open.
 	Listening func(public, admin string) `env:"-"`
 	// Logger is where the service logs; default [NewLogger].

@@ -1,5 +1,5 @@
 // Package failpoint ends the process at a named place, as a crash would, so that
-// tests can kill a worker exactly where it hurts. It is compiled into every build
+// tests can kill an edge or a worker exactly where it hurts. It is compiled into every build
 // and does nothing unless the environment sets TOUCHLINE_FAILPOINT to "name" or
 // "name:n": then the process exits with 137 at the n-th pass of that place. With
 // "name=text" it exits at the first pass with something that contains text.
