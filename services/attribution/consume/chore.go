@@ -92,10 +92,17 @@ func (c *Consumer) recover(ctx context.Context) error {
 // its data, and under the old name these batches' terms would never count.
 func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
 	fresh, offset := uuid.New(), first.Number-1
-	c.log.Error("Redis lost the settled batches of a consumer", "consumer", first.Consumer, "shard", first.Shard, "now", fresh)
-	return c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
+	err := c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		row := dbsqlc.BatchAdoptParams{Fresh: fresh, Gone: offset, Consumer: first.Consumer, Shard: int32(first.Shard)}
 		if err := tx.BatchAdopt(ctx, row); err != nil {
+			return err
+		}
+		// From here on nobody begins the books anew. If somebody did meanwhile, they know
+		// these batches by their old name and have counted them.
+		switch err := c.parts.Reader.Settle(ctx, first); {
+		case err == nil:
+			return errBegun
+		case !errors.Is(err, stream.ErrOrder):
 			return err
 		}
 		if err := tx.LedgerBatchAdopt(ctx, dbsqlc.LedgerBatchAdoptParams(row)); err != nil {
@@ -103,7 +110,17 @@ func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
 		}
 		return tx.TouchedAdopt(ctx, dbsqlc.TouchedAdoptParams(row))
 	})
+	if errors.Is(err, errBegun) {
+		return nil
+	}
+	if err == nil {
+		c.log.Error("Redis lost the settled batches of a consumer", "consumer", first.Consumer, "shard", first.Shard, "now", fresh)
+	}
+	return err
 }
+
+// errBegun says that batches keep their name.
+var errBegun = errors.New("the books were begun anew meanwhile")
 
 // forget deletes the row of a settled batch. That it fails does no harm: settling
 // again changes nothing, and then the row is deleted.
