@@ -328,28 +328,3 @@ func TestSegment_Bodies(t *testing.T) {
 		})
 	}
 }
-
-// forgetful takes hits and keeps none, so that a benchmark measures the edge alone.
-type forgetful struct{}
-
-func (forgetful) Append(context.Context, []hit.Hit) (hit.Receipt, error) {
-	return hit.Receipt{Epoch: testEpoch, Number: 1}, nil
-}
-
-func BenchmarkTrack(b *testing.B) {
-	bench := newBench(b)
-	e := New(Config{MaxItem: 32 << 10, MaxBody: 500 << 10, ScriptPath: "/p.js", EventPath: "/e", GIFPath: "/e.gif"}, Deps{
-		Directory: &bench.directory, Appender: forgetful{}, Metrics: NewMetrics(prometheus.NewRegistry()), Now: time.Now,
-	})
-	router := echo.New()
-	e.Register(router)
-	body := `{"writeKey":"pixel-key","messageId":"ajs-next-1795290789387","anonymousId":"ee0c709e-bb7a-4c93-a504-6f5eceb13d17","userId":"u1","type":"track","event":"Order Completed","timestamp":"2026-09-01T11:00:00.000Z","sentAt":"2026-09-01T11:00:00.010Z","properties":{"order_id":"o1","total":27.5,"currency":"NOK"},"context":{"page":{"url":"https://shop.example/checkout?utm_source=whatsapp","referrer":"https://l.wl.co/","title":"Checkout"},"traits":{"phone":"+4791234567"}}}`
-	b.ReportAllocs()
-	for b.Loop() {
-		w := httptest.NewRecorder()
-		router.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/t", strings.NewReader(body)))
-		if w.Code != http.StatusOK {
-			b.Fatal(w.Code)
-		}
-	}
-}
