@@ -25,6 +25,7 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
+	"github.com/touchline/touchline/services/tracking/edge/handover"
 	"github.com/touchline/touchline/services/tracking/edge/message"
 )
 
@@ -117,6 +118,34 @@ type bench struct {
 	appender  appender
 	metrics   *prometheus.Registry
 	router    *echo.Echo
+	salts     salts
+}
+
+// salts is the same secret all the time.
+type salts struct{ secret []byte }
+
+func (s *salts) Of(time.Time) []byte { return s.secret }
+
+func testHandover(t testing.TB) handover.Key {
+	t.Helper()
+	key, err := handover.NewKey([]byte("a secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// testScripts has one module, forms.
+func testScripts(modules []string) (s Script, missing []string) {
+	s = Script{Plain: []byte("plain"), Gzip: []byte("packed"), Hash: "sha384-x"}
+	for _, module := range modules {
+		if module == "forms" {
+			s = Script{Plain: []byte("plain+forms"), Gzip: []byte("packed+forms"), Hash: "sha384-forms"}
+		} else {
+			missing = append(missing, module)
+		}
+	}
+	return s, missing
 }
 
 var testNow = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
@@ -138,7 +167,7 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	}
 	New(cfg, Deps{
 		Directory: &b.directory, Appender: &b.appender, Tokens: tokens,
-		Script:  Script{Plain: []byte("plain"), Gzip: []byte("packed"), Hash: "sha384-x"},
+		Scripts: testScripts, Salts: &b.salts, Handover: testHandover(t),
 		Metrics: NewMetrics(b.metrics), Now: func() time.Time { return testNow },
 	}).Register(b.router)
 	return b
