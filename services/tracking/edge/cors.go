@@ -36,7 +36,7 @@ func (e *Edge) crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		header.Set(echo.HeaderAccessControlAllowOrigin, origin)
-		if r.URL.Path == e.cfg.EventPath || r.URL.Path == e.handoverPath() {
+		if e.readsCookies(r.URL.Path) {
 			if host, _ := site.Origin(origin); site.Same(host, site.Host(r.Host)) {
 				header.Set(echo.HeaderAccessControlAllowCredentials, "true")
 			}
@@ -54,6 +54,12 @@ func (e *Edge) crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set(echo.HeaderAccessControlMaxAge, preflightAge)
 		return c.NoContent(http.StatusNoContent)
 	}
+}
+
+// readsCookies reports whether a path is the pixel's endpoint, or below it.
+func (e *Edge) readsCookies(path string) bool {
+	below, is := strings.CutPrefix(path, e.cfg.EventPath)
+	return is && (below == "" || below == handoverPath)
 }
 
 func fromServers(path string) bool {

@@ -110,7 +110,7 @@ func (e *Edge) Register(router *echo.Echo) {
 	router.GET(e.cfg.ScriptPath, e.script)
 	router.HEAD(e.cfg.ScriptPath, e.script) // net/http leaves the body out
 	router.POST(e.cfg.EventPath, e.pixelEvents)
-	router.GET(e.handoverPath(), e.handOver)
+	router.GET(e.cfg.EventPath+handoverPath, e.handOver)
 	router.GET(e.cfg.GIFPath, e.pixelGIF)
 
 	router.GET("/webhooks/whatsapp/:source", e.whatsappVerify)

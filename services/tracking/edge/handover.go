@@ -11,7 +11,8 @@ import (
 	"github.com/touchline/touchline/services/tracking/edge/site"
 )
 
-func (e *Edge) handoverPath() string { return e.cfg.EventPath + "/handover" }
+// handoverPath is below that of the events.
+const handoverPath = "/handover"
 
 // handOver signs the device of a visitor who is about to follow a link to another site
 // of the same source.

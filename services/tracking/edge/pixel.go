@@ -34,6 +34,7 @@ func (e *Edge) pixelEvents(c echo.Context) error {
 		return err
 	}
 	v := e.visitor(c, source, at)
+	v.state = r.Consent
 	v.settle(r.Items, r.Asks)
 	_, rejected, err := e.keep(c, request{source: source, trust: source.Trust(), items: r.Items, at: at, maxItem: e.cfg.MaxItem})
 	if err != nil {

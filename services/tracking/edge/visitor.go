@@ -31,10 +31,11 @@ type visitor struct {
 	own    bool   // the page is of the same site as the edge: the cookie is its own
 
 	adopted string // the device of the cookie, which took the place of a new one
+	handed  string // the device that came from another site
 	refused bool   // a handover was
 
 	device string           // the last that the items state, those that last a day left out
-	state  hit.ConsentState // the last that they state
+	state  hit.ConsentState // the last that they state, or the request beside them
 	answer string           // the device that the script is to go on with, "" when its own
 }
 
@@ -62,11 +63,11 @@ func (v *visitor) settle(items []intake.Item, asks []pixel.Ask) {
 		device := deviceOf(item)
 		if ask.Handover != "" {
 			v.checkHandover(items, item, ask.Handover)
-		} else if ask.New && device != "" && v.adopted == "" {
+		} else if ask.New && device != "" && device != v.handed && v.adopted == "" {
 			v.adopt(items, device)
 		}
 	}
-	v.device, v.state = lastDevice(items)
+	v.last(items)
 	if v.device != "" && v.device != v.adopted {
 		v.answer = "" // it has another one since, as after a reset
 	}
@@ -77,19 +78,18 @@ func (v *visitor) settle(items []intake.Item, asks []pixel.Ask) {
 	}
 }
 
-// lastDevice returns the last device that items state and the last state of consent.
-// With Global Privacy Control on, a device is not for the cookie.
-func lastDevice(items []intake.Item) (device string, state hit.ConsentState) {
+// last finds the last device that items state and the last state of consent. With Global
+// Privacy Control on, a device is not for the cookie.
+func (v *visitor) last(items []intake.Item) {
 	for i := range items {
 		consent := items[i].Fact.Consent
 		if consent != nil && consent.State != "" {
-			state = consent.State
+			v.state = consent.State
 		}
 		if of := deviceOf(&items[i]); of != "" && (consent == nil || !consent.GPC) {
-			device = of
+			v.device = of
 		}
 	}
-	return device, state
 }
 
 // deviceOf returns the device that an item states, "" when none.
@@ -151,6 +151,7 @@ func (v *visitor) checkHandover(items []intake.Item, item *intake.Item, token st
 	device := deviceOf(item)
 	to := handover.Target{Source: v.source.ID, Host: v.pageOf(item)}
 	if to.Host != "" && v.edge.Handover.Check(token, device, to, happened(item, v.at).Time()) {
+		v.handed = device
 		return
 	}
 	v.refused = true

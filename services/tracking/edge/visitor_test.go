@@ -86,6 +86,9 @@ func TestCookie(t *testing.T) {
 		{name: "not for a page without origin", body: events(fresh + isNew), headers: []string{"Origin", "null", "Referer", "https://shop.example/", "Cookie", kept}, devices: []string{freshDevice}},
 		{name: "not when consent is denied", body: events(fresh + `,"consent":"denied"`), devices: []string{""}},
 		{name: "goes when consent is withdrawn", body: events(fresh+granted, `,"consent":"denied"`), headers: []string{"Cookie", kept}, devices: []string{freshDevice, ""}, cookie: gone},
+		{name: "goes with a request that says no more", body: `{"writeKey":"pixel-key","batch":[],"consent":"denied"}`, headers: []string{"Cookie", kept}, cookie: gone},
+		{name: "is not taken away where there is none", body: `{"writeKey":"pixel-key","batch":[],"consent":"denied"}`},
+		{name: "goes whatever is in it", body: events(`,"consent":"denied"`), headers: []string{"Cookie", "_tls=x"}, devices: []string{""}, cookie: gone},
 		{name: "comes when consent is given", body: events(`,"consent":"denied"`, fresh+granted), devices: []string{"", freshDevice}, cookie: setFresh},
 		{name: "not where nothing is stored", body: events(`,"consent":"unknown"`), devices: []string{""}},
 		{name: "not with Global Privacy Control", body: events(fresh + isNew + `,"signals":{"gpc":true}`), headers: []string{"Sec-GPC", "1", "Cookie", kept}, devices: []string{freshDevice}},
@@ -259,6 +262,18 @@ func TestHandover(t *testing.T) {
 		want(t, b.do(http.MethodGet, "/e/handover"+target, ""), status)
 	}
 	expired := testHandover(t).Sign(freshDevice, handover.Target{Source: testSources()[0].ID, Host: "pay.example"}, testNow.Add(-handover.Valid-time.Second))
+	// Its next events say that the device is new until the edge has answered. The cookie of
+	// this site, of a visit long ago, must not take the place of who just came over.
+	b = newBench(t)
+	w = b.do(http.MethodPost, "http://t.pay.example/e", events(`,"anonymousId":"`+freshDevice+`","device":"new","handover":"`+token+`"`, `,"anonymousId":"`+freshDevice+`","device":"new"`),
+		"Origin", "https://pay.example", "Cookie", "_tls="+keptDevice)
+	if !strings.HasPrefix(w.Header().Get("Set-Cookie"), "_tls="+freshDevice) {
+		t.Errorf("Set-Cookie %q", w.Header().Get("Set-Cookie"))
+	}
+	want(t, w, http.StatusOK)
+	if got := b.devices(); !slices.Equal(got, []string{freshDevice, freshDevice}) {
+		t.Errorf("devices %q", got)
+	}
 	event := func(token, more string) string {
 		return `,"anonymousId":"` + freshDevice + `","handover":"` + token + `"` + more
 	}

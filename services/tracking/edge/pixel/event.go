@@ -14,6 +14,9 @@ type Request struct {
 	segment.Request
 	// Asks are those of its items that ask something, in their order.
 	Asks []Ask
+	// Consent is what the body states beside its items: one without items says that
+	// consent was withdrawn.
+	Consent hit.ConsentState
 }
 
 // Ask is what one event asks of the edge, which alone knows cookies, addresses and keys.

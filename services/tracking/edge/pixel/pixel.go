@@ -16,11 +16,13 @@ import (
 // Decode reads the body of a beacon: a batch as the SDKs send it, or a single call
 // that names its type.
 func Decode(body []byte, meta segment.Meta) (Request, error) {
-	call := segment.Batch
+	call, stated := segment.Batch, hit.ConsentState("")
 	if lenient.Valid(body) {
-		if o, ok := lenient.Read(body); ok && !o.Has("batch") && o.Text("type") != "" {
+		o, ok := lenient.Read(body)
+		if ok && !o.Has("batch") && o.Text("type") != "" {
 			call = segment.Call(o.Text("type"))
 		}
+		stated, _ = stateOf(o.Text("consent"))
 	}
 	var asks []Ask
 	meta.Each = func(index int, item *intake.Item, o lenient.Object) {
@@ -30,7 +32,7 @@ func Decode(body []byte, meta segment.Meta) (Request, error) {
 		}
 	}
 	r, err := segment.Decode(body, call, meta)
-	return Request{Request: r, Asks: asks}, err
+	return Request{Request: r, Asks: asks, Consent: stated}, err
 }
 
 // Sent is what a request for the image says beside its query.

@@ -67,10 +67,17 @@ func Of(host string) string {
 
 // Same reports whether two hosts that [Host] returned are of one site.
 func Same(a, b string) bool {
-	if a == "" || b == "" {
-		return false
+	if a == b {
+		return a != ""
 	}
-	return a == b || Of(a) == Of(b)
+	// A registrable domain has two labels or more, so that the list need not be asked of
+	// nearly all pairs that are none.
+	return lastTwo(a) == lastTwo(b) && Of(a) == Of(b)
+}
+
+// lastTwo returns the last two labels of a host.
+func lastTwo(host string) string {
+	return host[strings.LastIndexByte(host[:max(0, strings.LastIndexByte(host, '.'))], '.')+1:]
 }
 
 // isAddress reports whether a host is an IP address: its last label is a number.
