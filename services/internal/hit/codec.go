@@ -39,8 +39,7 @@ const (
 // for the tags.
 func Encode(dst []byte, h *Hit) ([]byte, error) {
 	start := len(dst)
-	c := codec{version: h.version(), writing: true}
-	c.out = append(dst, c.version)
+	c := codec{version: h.version(), out: append(dst, h.version()), writing: true}
 	h.fields(&c)
 	c.out = append(c.out, end)
 	if len(c.out)-start > MaxEncoded {

@@ -26,7 +26,7 @@ func Decode(body []byte, meta segment.Meta) (Request, error) {
 	}
 	var asks []Ask
 	meta.Each = func(index int, item *intake.Item, o lenient.Object) {
-		if ask, any := read(item, o); any {
+		if ask, asked := read(item, o); asked {
 			ask.Item = index
 			asks = append(asks, ask)
 		}
