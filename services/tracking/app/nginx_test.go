@@ -89,7 +89,10 @@ func startNginx(t *testing.T, edge string) string {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- run.Wait() }()
-	t.Cleanup(func() { cancel(); _ = <-ended }) // it was told to end
+	t.Cleanup(func() {
+		cancel()
+		t.Logf("nginx, told to end: %v", <-ended)
+	})
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
 			_ = c.Close()
