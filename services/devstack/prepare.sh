@@ -9,6 +9,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || have postgres; }
 have_redis() { have redis-server || have valkey-server; }
 have_chromium() { [ -n "${TOUCHLINE_CHROMIUM:-}" ] || have chromium || have chromium-browser || have google-chrome; }
+have_nginx() { [ -n "${TOUCHLINE_NGINX:-}" ] || have nginx || [ -x /usr/sbin/nginx ]; }
 
 have go || { echo "prepare: Go is not installed: see https://go.dev/doc/install (1.26 or later)" >&2; exit 1; }
 
@@ -16,6 +17,7 @@ missing=()
 have_postgres || missing+=(postgresql)
 have_redis || missing+=(redis-server)
 have_chromium || missing+=(chromium)
+have_nginx || missing+=(nginx-light)
 have node || missing+=(nodejs npm)
 have python3 || missing+=(python3)
 if [ -n "${RACE:-}" ] && ! have gcc; then missing+=(gcc libc6-dev); fi
@@ -34,10 +36,15 @@ if [ ${#missing[@]} -gt 0 ] && have apt-get && [ "$as_root" != no ] && [ -z "${T
 		tail -5 "$log"
 	fi
 	rm -f "$log"
+	# Its package starts a web server for everybody; the tests start their own.
+	if [[ " ${missing[*]} " == *" nginx-light "* ]] && have systemctl; then
+		$as_root systemctl disable --now nginx >/dev/null 2>&1 || true
+	fi
 fi
 have_postgres || echo "prepare: no PostgreSQL on this machine: the tests use the embedded one, from npm"
 have_redis || echo "prepare: no Redis on this machine: the tests use the embedded one; those of durability are skipped"
 have_chromium || echo "prepare: no Chromium on this machine: browser tests are skipped"
+have_nginx || echo "prepare: no nginx on this machine: the test of the proxy before the edge is skipped"
 if ! have npm; then
 	echo "prepare: no npm on this machine: tests in JavaScript are skipped"
 	exit 0

@@ -219,6 +219,8 @@ func TestValidation_NamesEveryFault(t *testing.T) {
 		"source kind":       {"POST", "/v1/sources", admin, map[string]any{"kind": "fax", "name": "x"}, 422, []string{"/kind"}},
 		"whatsapp config":   {"POST", "/v1/sources", admin, map[string]any{"kind": "whatsapp", "name": "x"}, 422, []string{"/config/app_secret", "/config/verify_token"}},
 		"useless config":    {"POST", "/v1/sources", admin, map[string]any{"kind": "pixel", "name": "x", "config": map[string]any{"secret": "12345678"}}, 422, []string{"/config/secret"}},
+		"useless cookie":    {"POST", "/v1/sources", admin, map[string]any{"kind": "server", "name": "x", "config": map[string]any{"cookie": map[string]any{}}}, 422, []string{"/config/cookie"}},
+		"cookie":            {"POST", "/v1/sources", admin, map[string]any{"kind": "pixel", "name": "x", "config": map[string]any{"cookie": map[string]any{"name": "a=b", "days": 401}}}, 422, []string{"/config/cookie/days", "/config/cookie/name"}},
 		"limit":             {"GET", "/v1/attributions?limit=1001", admin, nil, 400, []string{"?limit"}},
 		"unknown model":     {"GET", "/v1/attributions?model=lats_touch", admin, nil, 400, []string{"?model"}},
 		"limit zero":        {"GET", "/v1/attributions?limit=0", admin, nil, 400, []string{"?limit"}},

@@ -107,6 +107,15 @@ func sourceConfig(asked *gen.SourceConfig) registry.SourceConfig {
 	if asked.AppSecrets != nil {
 		config.AppSecrets = *asked.AppSecrets
 	}
+	if asked.Cookie != nil {
+		config.Cookie = &registry.Cookie{Name: registry.CookieName, Days: registry.CookieDays}
+		if asked.Cookie.Name != nil {
+			config.Cookie.Name = *asked.Cookie.Name
+		}
+		if asked.Cookie.Days != nil {
+			config.Cookie.Days = *asked.Cookie.Days
+		}
+	}
 	return config
 }
 
@@ -145,6 +154,8 @@ func sourceFaults(asked *gen.SourceCreate) []httpserver.FieldError {
 // configOf lists the config that a kind reads, each name followed by a space.
 func configOf(kind string) string {
 	switch kind {
+	case registry.KindPixel:
+		return "cookie "
 	case registry.KindWebhook:
 		return "secret "
 	case registry.KindWhatsApp:
@@ -164,6 +175,7 @@ func configured(config registry.SourceConfig) []string {
 		{"app_secrets", len(config.AppSecrets) > 0},
 		{"verify_token", config.VerifyToken != ""},
 		{"secret", config.Secret != ""},
+		{"cookie", config.Cookie != nil},
 	} {
 		if entry.set {
 			names = append(names, entry.name)

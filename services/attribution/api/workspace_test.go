@@ -90,6 +90,28 @@ func TestCreateSource_IsKnownToTheEdgeBeforeTheAnswer(t *testing.T) {
 	}
 }
 
+// What is not said of a pixel's cookie is as it is without a word.
+func TestCreateSource_Cookie(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, admin := r.workspace(nil)
+	for _, c := range []struct {
+		config map[string]any
+		want   registry.Cookie
+	}{
+		{map[string]any{}, registry.Cookie{Name: "_tls", Days: 395}},
+		{map[string]any{"cookie": map[string]any{}}, registry.Cookie{Name: "_tls", Days: 395}},
+		{map[string]any{"cookie": map[string]any{"name": "__Host-id"}}, registry.Cookie{Name: "__Host-id", Days: 395}},
+		{map[string]any{"cookie": map[string]any{"days": 0}}, registry.Cookie{Name: "_tls"}},
+	} {
+		made := r.source(admin, "pixel", c.config)
+		found, err := r.directory().ByKey(t.Context(), made.WriteKey)
+		if err != nil || found.DeviceCookie() != c.want {
+			t.Errorf("%v: %+v, %v", c.config, found.DeviceCookie(), err)
+		}
+	}
+}
+
 func TestListSources_ShowsKeysToOwnersAndSecretsToNobody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -232,7 +233,10 @@ func (b books) String() string {
 
 // openShop serves the shop until the run stops.
 func (r *run) openShop() error {
-	handler, err := shop.New(shop.Config{TrackingURL: r.creds.TrackingURL, WriteKey: r.creds.WriteKey})
+	handler, err := shop.New(shop.Config{
+		TrackingURL: r.creds.TrackingURL, WriteKey: r.creds.WriteKey,
+		ScriptPath: os.Getenv("TOUCHLINE_PIXEL_SCRIPT_PATH"), EventPath: os.Getenv("TOUCHLINE_PIXEL_EVENT_PATH"), // as the service has them
+	})
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,8 @@ var web embed.FS
 type Config struct {
 	TrackingURL string // the tracking service as browsers reach it, e.g. http://127.0.0.1:4000
 	WriteKey    string // of the demo's pixel source; public
+	ScriptPath  string // of the pixel; default /p.js
+	EventPath   string // that the pixel posts to; default: what it does without being told
 }
 
 // New makes the shop's handler. It fails when TrackingURL is no URL.
@@ -28,6 +30,9 @@ func New(config Config) (http.Handler, error) {
 	tracking, err := url.Parse(config.TrackingURL)
 	if err != nil || tracking.Host == "" {
 		return nil, fmt.Errorf("read the tracking service's URL %q: %w", config.TrackingURL, err)
+	}
+	if config.ScriptPath == "" {
+		config.ScriptPath = "/p.js"
 	}
 	page, err := template.ParseFS(web, "web/index.html")
 	if err != nil {

@@ -37,6 +37,17 @@ func TestNew_EveryFileOfThePageIsServed(t *testing.T) {
 	}
 }
 
+func TestNew_RenamedPaths(t *testing.T) {
+	t.Parallel()
+	handler, err := shop.New(shop.Config{TrackingURL: "http://127.0.0.1:4000", WriteKey: "wk", ScriptPath: "/m/s.js", EventPath: "/m/v"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := get(handler, "/").Body.String(); !strings.Contains(body, `src="http://127.0.0.1:4000/m/s.js" data-endpoint="http://127.0.0.1:4000/m/v" data-key="wk"`) {
+		t.Errorf("the page does not name the paths:\n%s", body)
+	}
+}
+
 func TestNew_PolicyAllowsThePixelAndNothingInline(t *testing.T) {
 	t.Parallel()
 	handler, err := shop.New(shop.Config{TrackingURL: "http://127.0.0.1:4000", WriteKey: "wk"})

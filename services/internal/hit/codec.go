@@ -20,8 +20,9 @@ var (
 )
 
 const (
-	// Version is the first byte of what [Encode] writes.
-	Version byte = 1
+	// Version is the newest version there is, and the largest first byte of what
+	// [Encode] writes. 1 has all but the consent of a fact, which came with 2.
+	Version byte = 2
 
 	// MaxEncoded bounds one encoded hit in bytes. The largest webhook body is 3 MB,
 	// and a rejection holds one whole; the rest is room.
@@ -33,12 +34,12 @@ const (
 	end byte = 0 // tag that ends a structure
 )
 
-// Encode appends h to dst: the version, then for each field that is not zero its
+// Encode appends h to dst: the oldest version that can hold it, then for each field that is not zero its
 // tag and value, then a zero. Structures inside are written alike. See fields.go
 // for the tags.
 func Encode(dst []byte, h *Hit) ([]byte, error) {
 	start := len(dst)
-	c := codec{out: append(dst, Version), writing: true}
+	c := codec{version: h.version(), out: append(dst, h.version()), writing: true}
 	h.fields(&c)
 	c.out = append(c.out, end)
 	if len(c.out)-start > MaxEncoded {
@@ -53,14 +54,14 @@ func Decode(b []byte) (Hit, error) {
 	if len(b) == 0 {
 		return Hit{}, ErrMalformed
 	}
-	if b[0] != Version {
+	if b[0] == 0 || b[0] > Version {
 		return Hit{}, fmt.Errorf("%w: %d", ErrVersion, b[0])
 	}
 	if len(b) > MaxEncoded {
 		return Hit{}, ErrMalformed
 	}
 	var h Hit
-	c := codec{in: string(b[1:])} // one copy, which all texts of the hit share
+	c := codec{version: b[0], in: string(b[1:])} // one copy, which all texts of the hit share
 	read(&c, &h, (*Hit).fields)
 	if c.bad || c.in != "" {
 		return Hit{}, ErrMalformed
@@ -76,6 +77,7 @@ type codec struct {
 	out     []byte // writing
 	in      string // reading: what is left
 	tag     byte   // reading: whose value is next; zero once it was read
+	version byte
 	writing bool
 	bad     bool
 }

@@ -2,6 +2,7 @@ package hit
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -113,6 +114,7 @@ func TestDecode_Refuses(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"trailing bytes":          append(bytes.Clone(valid), 0),
 		"an unknown tag":          {Version, 99, 0},
+		"a tag of version 2 in 1": {1, 3, 21, 2, 0, 0, 0},
 		"a text beyond the end":   {Version, 3, 5, 200, 1, 'x', 0, 0},
 		"a length of 2^63":        {Version, 3, 5, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1},
 		"a number beyond 64 bits": {Version, 3, 7, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 2, 0, 0},
@@ -175,6 +177,30 @@ func TestEncode_Stable(t *testing.T) {
 	}
 	if diff := cmp.Diff(h, back); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestEncode_Stable2 pins version 2, which has consent, and that only a fact with consent
+// is written in it: a worker of before could not read it.
+func TestEncode_Stable2(t *testing.T) {
+	t.Parallel()
+	h := Hit{Fact: Fact{ID: "p", Consent: &Consent{
+		State: ConsentDenied, GPC: true, DNT: true, GCM: json.RawMessage(`{}`), TCF: "CP",
+	}}}
+	const want = "\x02" + "\x02\x00" +
+		"\x03" + "\x05\x01p" + "\x15\x01\x06denied\x02\x03\x04\x02{}\x05\x02CP\x00" + "\x00" +
+		"\x00"
+	got, err := Encode(nil, &h)
+	if err != nil || string(got) != want {
+		t.Fatalf("got  %q, %v\nwant %q", got, err, want)
+	}
+	back, err := Decode(got)
+	if diff := cmp.Diff(h, back); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	h.Fact.Consent = nil
+	if got, err = Encode(nil, &h); err != nil || got[0] != 1 {
+		t.Errorf("without consent: %q, %v", got, err)
 	}
 }
 

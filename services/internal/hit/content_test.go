@@ -55,7 +55,12 @@ func TestContent_LeavesOut(t *testing.T) {
 	if _, other, err := Content(&f); err != nil || other != sum {
 		t.Errorf("source, trust, times or flags are in the content: %v %v", other, err)
 	}
-	f.Event.Name = "Other"
+	f.Consent = &Consent{State: ConsentGranted, GCM: json.RawMessage(`{"ad_storage":"denied"}`)}
+	body, other, err := Content(&f)
+	if err != nil || other == sum || !strings.HasPrefix(string(body), `{"consent":{"gcm":{"ad_storage":"denied"},"state":"granted"},"event"`) {
+		t.Errorf("consent is part of what a fact says: %s %v", body, err)
+	}
+	f.Event.Name, f.Consent = "Other", nil
 	if _, other, err := Content(&f); err != nil || other == sum {
 		t.Errorf("another name has the same sum: %v %v", other, err)
 	}

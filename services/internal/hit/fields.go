@@ -3,7 +3,17 @@ package hit
 // The fields of each structure and their tags, from 1 on. Hits in a stream outlive
 // the program that wrote them: never change or reuse a tag. A new field needs a new
 // [Version], because a reader refuses tags that it does not know rather than lose
-// what they carry.
+// what they carry. (*Hit).version says which is the oldest that can hold a hit: only
+// what needs a new one is written in it, so that a worker that is upgraded after the
+// edges quarantines no more than it must.
+
+// version is that in which h is written.
+func (h *Hit) version() byte {
+	if h.Fact.Consent != nil {
+		return 2
+	}
+	return 1
+}
 
 func (h *Hit) fields(c *codec) {
 	c.id(1, &h.Workspace)
@@ -45,6 +55,17 @@ func (f *Fact) fields(c *codec) {
 	optional(c, 18, &f.Event, (*Event).fields)
 	optional(c, 19, &f.Identify, (*Identify).fields)
 	raw(c, 20, &f.Raw)
+	if c.version >= 2 {
+		optional(c, 21, &f.Consent, (*Consent).fields)
+	}
+}
+
+func (s *Consent) fields(c *codec) {
+	text(c, 1, &s.State)
+	c.flag(2, &s.GPC)
+	c.flag(3, &s.DNT)
+	raw(c, 4, &s.GCM)
+	text(c, 5, &s.TCF)
 }
 
 func (i *Identifier) fields(c *codec) {

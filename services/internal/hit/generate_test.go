@@ -84,6 +84,12 @@ func drawFact(t *rapid.T) Fact {
 		id := drawIdentifier(t)
 		f.Device = &id
 	}
+	if rapid.Bool().Draw(t, "consent") {
+		f.Consent = &Consent{
+			State: rapid.SampledFrom([]ConsentState{"", ConsentUnknown, ConsentDenied, ConsentGranted}).Draw(t, "state"),
+			GPC:   rapid.Bool().Draw(t, "gpc"), DNT: rapid.Bool().Draw(t, "dnt"), GCM: drawJSON(t), TCF: drawText(t, "tcf"),
+		}
+	}
 	drawBody(t, &f)
 	return f
 }

@@ -91,6 +91,8 @@ const (
 	FlagTextCleaned     = "text_cleaned"     // U+0000 or invalid UTF-8 was replaced by U+FFFD
 	FlagInvalidPhone    = "invalid_phone"    // a phone that libphonenumber refuses, kept as its digits
 	FlagBlockedByDigits = "identifier_empty" // an identifier had nothing left after normalisation
+	FlagConsentInvalid  = "consent_invalid"  // a state of consent or a signal that is none there is was left out
+	FlagHandoverRefused = "handover_refused" // the device of another site was dropped: its handover was expired, or not ours
 )
 
 // Hit is one accepted item on its way from the edge to the facts: the unit in
@@ -202,6 +204,9 @@ type Fact struct {
 	Event    *Event          `json:"event,omitempty"`
 	Identify *Identify       `json:"identify,omitempty"`
 	Raw      json.RawMessage `json:"raw,omitempty"`
+
+	// Consent is set when the sender said anything of it. No rule reads it.
+	Consent *Consent `json:"consent,omitempty"`
 }
 
 // Message is what the sender said of a message it sent.
@@ -307,6 +312,27 @@ type Identify struct {
 	Traits  json.RawMessage `json:"traits,omitempty"`
 	Message string          `json:"message,omitempty"` // of a send response: id, on the fact's channel, of what was sent to that person
 }
+
+// Consent is what a page knew of its visitor's consent when a fact happened. It is kept
+// so that it can be shown later that there was one.
+type Consent struct {
+	State ConsentState `json:"state,omitempty"` // to measurement; empty when not stated
+	GPC   bool         `json:"gpc,omitempty"`   // Global Privacy Control was on
+	DNT   bool         `json:"dnt,omitempty"`   // Do Not Track was on
+	// GCM is Google Consent Mode v2: an object of its purposes, each "granted" or "denied".
+	GCM json.RawMessage `json:"gcm,omitempty"`
+	TCF string          `json:"tcf,omitempty"` // the TC string of IAB TCF v2
+}
+
+// ConsentState is what a visitor said to being measured.
+type ConsentState string
+
+// The states of consent.
+const (
+	ConsentUnknown ConsentState = "unknown" // not asked, or not answered
+	ConsentDenied  ConsentState = "denied"
+	ConsentGranted ConsentState = "granted"
+)
 
 // Key returns the identity of the fact within its workspace: 16 bytes of a
 // SHA-256 over the key columns of attribution.md section 1. Two hits with one key

@@ -57,6 +57,32 @@ type SourceConfig struct {
 	AppSecrets  []string `json:"app_secrets,omitempty"`  // whatsapp: further ones that are valid, as during a rotation
 	VerifyToken string   `json:"verify_token,omitempty"` // whatsapp: of the subscription handshake
 	Secret      string   `json:"secret,omitempty"`       // webhook: signs bodies
+	Cookie      *Cookie  `json:"cookie,omitempty"`       // pixel: nil is the default, see [Source.DeviceCookie]
+}
+
+// Cookie is where the edge keeps the device of a visitor, when a site has it answer
+// under a name of its own.
+type Cookie struct {
+	Name string `json:"name"`
+	Days int    `json:"days"` // how long after each request, up to 400, which is all browsers grant; 0: no cookie
+}
+
+// The cookie of a source that does not say otherwise.
+const (
+	CookieName = "_tls"
+	CookieDays = 395
+)
+
+// DeviceCookie returns the cookie of a source; that of sources other than pixels lasts
+// zero days.
+func (s Source) DeviceCookie() Cookie {
+	switch {
+	case s.Kind != KindPixel:
+		return Cookie{}
+	case s.Config.Cookie != nil:
+		return *s.Config.Cookie
+	}
+	return Cookie{Name: CookieName, Days: CookieDays}
 }
 
 // Trust returns how far hits of the source are believed.

@@ -21,6 +21,7 @@ import (
 	"github.com/touchline/touchline/services/internal/spool"
 	"github.com/touchline/touchline/services/internal/stream"
 	"github.com/touchline/touchline/services/tracking/edge"
+	"github.com/touchline/touchline/services/tracking/edge/handover"
 	"github.com/touchline/touchline/services/tracking/edge/message"
 )
 
@@ -56,6 +57,12 @@ func Run(ctx context.Context, cfg Config) error {
 	p.directory = registry.NewDirectory(client, cfg.StreamPrefix, cfg.RegistryKey.Bytes(), cfg.RegistrySnapshot)
 	if err := p.directory.Load(ctx); err != nil {
 		log.Warn("no sources yet", "error", err)
+	}
+	if p.salts, err = registry.NewSalts(client, cfg.StreamPrefix, cfg.RegistryKey.Bytes()); err != nil {
+		return err
+	}
+	if err := p.salts.Load(ctx, time.Now()); err != nil {
+		log.Warn("devices without a cookie are this process's own for now", "error", err)
 	}
 	disk, err := p.openSpool()
 	if err != nil {
@@ -120,6 +127,7 @@ type parts struct {
 	client    redis.UniversalClient
 	metrics   *prometheus.Registry
 	directory *registry.Directory
+	salts     *registry.Salts
 	writer    *stream.Writer
 }
 
@@ -178,8 +186,9 @@ func (p *parts) serve(ctx context.Context, checked bool) (err error) {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	background := make(chan error, 2)
+	background := make(chan error, 3)
 	go func() { background <- p.directory.Run(ctx) }()
+	go func() { background <- p.salts.Run(ctx) }()
 	go func() {
 		var err error
 		if !checked {
@@ -192,7 +201,7 @@ func (p *parts) serve(ctx context.Context, checked bool) (err error) {
 	}()
 	err = httpserver.Run(ctx, p.cfg.Drain, public, admin)
 	cancel()
-	err = errors.Join(err, <-background, <-background)
+	err = errors.Join(err, <-background, <-background, <-background)
 
 	closing, stop := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Drain)
 	defer stop()
@@ -206,10 +215,14 @@ func (p *parts) listen() (public, admin *httpserver.Server, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	links, err := handover.NewKey(p.cfg.RegistryKey.Bytes())
+	if err != nil {
+		return nil, nil, err
+	}
 	router := httpserver.New(httpserver.Config{TrustedProxies: p.cfg.TrustedProxies, Logger: p.log, Registerer: p.metrics})
 	edge.New(p.cfg.edge(), edge.Deps{
 		Directory: p.directory, Appender: p.writer, Tokens: tokens,
-		Script:  edge.Script{Plain: pixel.Script, Gzip: pixel.ScriptGzip, Hash: pixel.Hash},
+		Scripts: scripts, Salts: p.salts, Handover: links,
 		Metrics: edge.NewMetrics(p.metrics), Now: time.Now,
 	}).Register(router)
 	public, err = httpserver.Listen(p.cfg.Addr, router)
@@ -235,6 +248,11 @@ func (p *parts) listen() (public, admin *httpserver.Server, err error) {
 		return nil, nil, errors.Join(err, public.Close())
 	}
 	return public, admin, nil
+}
+
+// scripts is the pixel's core, which has no modules yet.
+func scripts(modules []string) (s edge.Script, missing []string) {
+	return edge.Script{Plain: pixel.Script, Gzip: pixel.ScriptGzip, Hash: pixel.Hash}, modules
 }
 
 // edge is what the edge needs of the settings.

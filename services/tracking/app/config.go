@@ -116,6 +116,8 @@ func (c *Config) validate(read bool) error {
 		plain := strings.HasPrefix(path, "/") && len(path) > 1 && !strings.HasSuffix(path, "/") && !strings.ContainsAny(path, ":*?#")
 		fault(!plain, "%s must begin with a slash, end without one and have none of : * ? #", name)
 	}
+	fault(c.PixelScriptPath == c.PixelEventPath || c.PixelScriptPath == c.PixelGIFPath || c.PixelEventPath == c.PixelGIFPath,
+		"TOUCHLINE_PIXEL_SCRIPT_PATH, TOUCHLINE_PIXEL_EVENT_PATH and TOUCHLINE_PIXEL_GIF_PATH must be three paths")
 	fault(c.StreamShards < 1 || c.StreamShards > 1024, "TOUCHLINE_STREAM_SHARDS must be 1 to 1024")
 	fault(c.SourceRate < 0, "TOUCHLINE_SOURCE_RATE must not be negative")
 	fault(c.MaxMemory != 0 && c.MaxMemory < c.MaxWebhook, "TOUCHLINE_MAX_MEMORY_BYTES must be 0 or at least TOUCHLINE_MAX_WEBHOOK_BYTES")

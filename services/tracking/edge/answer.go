@@ -46,6 +46,8 @@ type accepted struct {
 	Success  bool         `json:"success"`
 	Messages []registered `json:"messages,omitempty"`
 	Rejected []refused    `json:"rejected,omitempty"`
+	// AnonymousID is the device that the pixel is to store in place of its own.
+	AnonymousID string `json:"anonymousId,omitempty"`
 }
 
 // registered is one message that was registered.

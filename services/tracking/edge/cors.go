@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/touchline/touchline/services/tracking/edge/site"
 )
 
 // preflightAge is how long browsers may remember a preflight, in seconds. Chromium
@@ -12,12 +14,15 @@ import (
 const preflightAge = "7200"
 
 // crossOrigin lets any page send. There is nothing to protect from other origins: no
-// cookie is read and none is allowed, a write key is public, and the answers say
+// cookie is read of them and none is allowed, a write key is public, and the answers say
 // nothing about anybody. Old SDKs send simple requests, without a preflight, and
 // need the answer's header all the same, also on errors.
 //
+// Only pages of the edge's own site may send cookies, and those to the pixel's endpoint:
+// there its visitors have one, and its answer may name their device.
+//
 // Callbacks and registrations come from servers, and are left alone.
-func crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+func (e *Edge) crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		header := c.Response().Header()
 		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
@@ -31,6 +36,11 @@ func crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 			return next(c)
 		}
 		header.Set(echo.HeaderAccessControlAllowOrigin, origin)
+		if e.readsCookies(r.URL.Path) {
+			if host, _ := site.Origin(origin); site.Same(host, site.Host(r.Host)) {
+				header.Set(echo.HeaderAccessControlAllowCredentials, "true")
+			}
+		}
 		header.Set(echo.HeaderAccessControlExposeHeaders, strings.Join([]string{headerReceipt, headerCount, headerDropped, echo.HeaderRetryAfter}, ", "))
 		if r.Method != http.MethodOptions || r.Header.Get(echo.HeaderAccessControlRequestMethod) == "" {
 			return next(c)
@@ -44,6 +54,12 @@ func crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set(echo.HeaderAccessControlMaxAge, preflightAge)
 		return c.NoContent(http.StatusNoContent)
 	}
+}
+
+// readsCookies reports whether a path is the pixel's endpoint, or below it.
+func (e *Edge) readsCookies(path string) bool {
+	below, is := strings.CutPrefix(path, e.cfg.EventPath)
+	return is && (below == "" || below == handoverPath)
 }
 
 func fromServers(path string) bool {

@@ -8,7 +8,7 @@ import (
 
 func TestDependencies_WireFormats(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{"country", "lenient", "message", "pixel", "segment", "signature", "webhook", "whatsapp"} {
+	for _, dir := range []string{"country", "handover", "lenient", "message", "pixel", "segment", "signature", "site", "webhook", "whatsapp"} {
 		t.Run(dir, func(t *testing.T) {
 			t.Parallel()
 			deptest.Check(t, "./"+dir, deptest.Pure(
@@ -19,6 +19,7 @@ func TestDependencies_WireFormats(t *testing.T) {
 				"github.com/google/uuid",
 				"github.com/nyaruka/phonenumbers",
 				"google.golang.org/protobuf", // by way of phonenumbers
+				"golang.org/x/net/publicsuffix",
 				"golang.org/x/text",
 			))
 		})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/registry"
+	"github.com/touchline/touchline/services/tracking/edge/handover"
 	"github.com/touchline/touchline/services/tracking/edge/message"
 	"github.com/touchline/touchline/services/tracking/edge/segment"
 )
@@ -56,10 +57,11 @@ type Config struct {
 	PublicURL string
 }
 
-// Script is the pixel as it is served.
-type Script struct {
-	Plain, Gzip []byte
-	Hash        string // entity tag, without quotes
+// Salts keeps the secrets of the devices that last a day.
+type Salts interface {
+	// Of returns the secret of the UTC day of an instant of now. It answers at once, from
+	// memory, and is safe for concurrent use.
+	Of(at time.Time) []byte
 }
 
 // Deps is what the edge works with.
@@ -67,7 +69,9 @@ type Deps struct {
 	Directory Directory
 	Appender  Appender
 	Tokens    message.TokenMaker
-	Script    Script
+	Scripts   Scripts
+	Salts     Salts
+	Handover  handover.Key
 	Metrics   *Metrics
 	Now       func() time.Time // the clock of receipts
 }
@@ -91,7 +95,7 @@ func New(cfg Config, deps Deps) *Edge {
 // Register adds every route, and what goes before all of them, to router.
 func (e *Edge) Register(router *echo.Echo) {
 	router.Pre(middleware.RemoveTrailingSlash())
-	router.Use(crossOrigin, failures, e.room)
+	router.Use(e.crossOrigin, failures, e.room)
 
 	for path, call := range segmentPaths() {
 		router.POST(path, e.segment(call))
@@ -106,6 +110,7 @@ func (e *Edge) Register(router *echo.Echo) {
 	router.GET(e.cfg.ScriptPath, e.script)
 	router.HEAD(e.cfg.ScriptPath, e.script) // net/http leaves the body out
 	router.POST(e.cfg.EventPath, e.pixelEvents)
+	router.GET(e.cfg.EventPath+handoverPath, e.handOver)
 	router.GET(e.cfg.GIFPath, e.pixelGIF)
 
 	router.GET("/webhooks/whatsapp/:source", e.whatsappVerify)

@@ -25,6 +25,7 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
+	"github.com/touchline/touchline/services/tracking/edge/handover"
 	"github.com/touchline/touchline/services/tracking/edge/message"
 )
 
@@ -117,6 +118,34 @@ type bench struct {
 	appender  appender
 	metrics   *prometheus.Registry
 	router    *echo.Echo
+	salts     salts
+}
+
+// salts is the same secret all the time.
+type salts struct{ secret []byte }
+
+func (s *salts) Of(time.Time) []byte { return s.secret }
+
+func testHandover(t testing.TB) handover.Key {
+	t.Helper()
+	key, err := handover.NewKey([]byte("a secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// testScripts has one module, forms.
+func testScripts(modules []string) (s Script, missing []string) {
+	s = Script{Plain: []byte("plain"), Gzip: []byte("packed"), Hash: "sha384-x"}
+	for _, module := range modules {
+		if module == "forms" {
+			s = Script{Plain: []byte("plain+forms"), Gzip: []byte("packed+forms"), Hash: "sha384-forms"}
+		} else {
+			missing = append(missing, module)
+		}
+	}
+	return s, missing
 }
 
 var testNow = time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)
@@ -138,7 +167,7 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	}
 	New(cfg, Deps{
 		Directory: &b.directory, Appender: &b.appender, Tokens: tokens,
-		Script:  Script{Plain: []byte("plain"), Gzip: []byte("packed"), Hash: "sha384-x"},
+		Scripts: testScripts, Salts: &b.salts, Handover: testHandover(t),
 		Metrics: NewMetrics(b.metrics), Now: func() time.Time { return testNow },
 	}).Register(b.router)
 	return b
@@ -326,30 +355,5 @@ func TestSegment_Bodies(t *testing.T) {
 				t.Errorf("%s", w.Body)
 			}
 		})
-	}
-}
-
-// forgetful takes hits and keeps none, so that a benchmark measures the edge alone.
-type forgetful struct{}
-
-func (forgetful) Append(context.Context, []hit.Hit) (hit.Receipt, error) {
-	return hit.Receipt{Epoch: testEpoch, Number: 1}, nil
-}
-
-func BenchmarkTrack(b *testing.B) {
-	bench := newBench(b)
-	e := New(Config{MaxItem: 32 << 10, MaxBody: 500 << 10, ScriptPath: "/p.js", EventPath: "/e", GIFPath: "/e.gif"}, Deps{
-		Directory: &bench.directory, Appender: forgetful{}, Metrics: NewMetrics(prometheus.NewRegistry()), Now: time.Now,
-	})
-	router := echo.New()
-	e.Register(router)
-	body := `{"writeKey":"pixel-key","messageId":"ajs-next-1795290789387","anonymousId":"ee0c709e-bb7a-4c93-a504-6f5eceb13d17","userId":"u1","type":"track","event":"Order Completed","timestamp":"2026-09-01T11:00:00.000Z","sentAt":"2026-09-01T11:00:00.010Z","properties":{"order_id":"o1","total":27.5,"currency":"NOK"},"context":{"page":{"url":"https://shop.example/checkout?utm_source=whatsapp","referrer":"https://l.wl.co/","title":"Checkout"},"traits":{"phone":"+4791234567"}}}`
-	b.ReportAllocs()
-	for b.Loop() {
-		w := httptest.NewRecorder()
-		router.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/t", strings.NewReader(body)))
-		if w.Code != http.StatusOK {
-			b.Fatal(w.Code)
-		}
 	}
 }

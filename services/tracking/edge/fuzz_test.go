@@ -1,8 +1,10 @@
 package edge
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -70,8 +72,35 @@ func fuzzQuery(f *testing.F, path, fixed string, names ...string) {
 }
 
 func FuzzGIF(f *testing.F) {
-	fuzzQuery(f, "/e.gif", "key=pixel-key", "url", "ref", "mt", "did", "uid", "id", "title", "key")
+	fuzzQuery(f, "/e.gif", "key=pixel-key", "url", "ref", "mt", "did", "uid", "id", "title", "key", "consent", "cookieless")
 }
+
+func FuzzHandover(f *testing.F) { fuzzQuery(f, "/e/handover", "k=pixel-key", "d", "to", "k") }
+
+func FuzzScript(f *testing.F) { fuzzQuery(f, "/p.js", "x=1", "use") }
+
+// FuzzVisitor fuzzes what the edge reads of a browser beside its events.
+func FuzzVisitor(f *testing.F) {
+	for _, s := range corpustest.Seeds(f).Strings {
+		f.Add(s, "https://edge.example", s, s)
+	}
+	f.Add("_tls=0198f3a2-1111-7c2e-8a54-2f6b1f0c9d11", "https://www.edge.example", "", "d1234567.tkopfc.R4HwHryHfkFo30olfgjDfw")
+	b := newBench(f)
+	f.Fuzz(func(t *testing.T, cookie, origin, referer, token string) {
+		quoted, err := json.Marshal(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := b.judged(t, http.MethodPost, "/e", `{"writeKey":"pixel-key","batch":[{"type":"page","anonymousId":"d1234567","device":"new"},{"type":"page","anonymousId":"d1234567","handover":`+string(quoted)+`},{"type":"page","cookieless":true}]}`,
+			"Cookie", cookie, "Origin", origin, "Referer", referer)
+		if set := w.Header().Get("Set-Cookie"); set != "" && !cookieSet.MatchString(set) {
+			t.Errorf("Set-Cookie: %q", set)
+		}
+	})
+}
+
+// cookieSet is what the edge may set, whatever it was sent.
+var cookieSet = regexp.MustCompile(`^_tls=[A-Za-z0-9._-]{8,64}; Path=/; Max-Age=34128000; HttpOnly; (Secure; )?SameSite=Lax$`)
 
 func FuzzVerify(f *testing.F) {
 	fuzzQuery(f, "/webhooks/whatsapp/"+whatsappID, "hub.mode=subscribe", "hub.verify_token", "hub.challenge", "hub.mode")

@@ -51,7 +51,8 @@ func endpoints() []endpoint {
 		{name: "webhook", path: "/webhooks/webhook/" + webhookID, sign: "hush", header: headerSignature, body: func(item string) string { return item }, item: `{"id":"i","event":"E","at":"2026-09-01T11:00:00Z","phone":"+4790123456","email":"a@b.example","user_id":"u","anonymous_id":"d","in_thread":true,"properties":{"order_id":"o","total":1.5,"country":"NO"}}`},
 		{name: "batch", path: "/v1/batch?key=server-key", batch: true, body: array("batch"), item: track},
 		{name: "import", path: "/v1/import?key=server-key", batch: true, body: array("batch"), item: page},
-		{name: "pixel", path: "/e?key=pixel-key", batch: true, body: array("batch"), item: page},
+		{name: "pixel", path: "/e?key=pixel-key", batch: true, body: array("batch"), item: strings.Replace(page, `{`, `{"consent":"granted","signals":{"gpc":true,"dnt":true,"gcm":{"ad_storage":"granted"},"tcf":"CP.A"},"device":"new","handover":"d.e.f",`, 1)},
+		{name: "pixel cookieless", path: "/e?key=pixel-key", batch: true, body: array("batch"), item: strings.Replace(page, `{`, `{"consent":"denied","cookieless":true,`, 1)},
 		{name: "pixel alone", path: "/e?key=pixel-key", body: func(item string) string { return item }, item: person},
 	}
 	for path, call := range segmentPaths() {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,56 +11,38 @@ import (
 	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
 	"github.com/touchline/touchline/services/tracking/edge/pixel"
+	"github.com/touchline/touchline/services/tracking/edge/segment"
 	"github.com/touchline/touchline/services/tracking/intake"
 )
 
 // gif is one transparent pixel.
 const gif = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
-// script serves the pixel.
-func (e *Edge) script(c echo.Context) error {
-	header := c.Response().Header()
-	tag := `"` + e.Script.Hash + `"`
-	header.Set("ETag", tag)
-	header.Set(echo.HeaderCacheControl, "public, max-age=3600, stale-while-revalidate=86400")
-	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	header.Add(echo.HeaderVary, echo.HeaderAcceptEncoding)
-	request := c.Request().Header
-	if matches(request.Get("If-None-Match"), tag) {
-		return c.NoContent(http.StatusNotModified)
+// pixelEvents takes what the pixel sends. Its answer may hold a cookie.
+func (e *Edge) pixelEvents(c echo.Context) error {
+	at := hit.InstantOf(e.Now())
+	body, err := e.body(c)
+	if err != nil {
+		return err
 	}
-	body := e.Script.Plain
-	if len(e.Script.Gzip) > 0 && acceptsGzip(request.Get(echo.HeaderAcceptEncoding)) {
-		header.Set(echo.HeaderContentEncoding, "gzip")
-		body = e.Script.Gzip
+	r, err := pixel.Decode(body, segment.Meta{SentAt: c.Request().Header.Get("SentAt"), ReceivedAt: at})
+	if err != nil {
+		return err
 	}
-	return c.Blob(http.StatusOK, "text/javascript; charset=utf-8", body)
+	source, err := e.source(c, r.WriteKey)
+	if err != nil {
+		return err
+	}
+	v := e.visitor(c, source, at)
+	v.state = r.Consent
+	v.settle(r.Items, r.Asks)
+	_, rejected, err := e.keep(c, request{source: source, trust: source.Trust(), items: r.Items, at: at, maxItem: e.cfg.MaxItem})
+	if err != nil {
+		return err
+	}
+	v.setCookie()
+	return c.JSON(http.StatusOK, accepted{Success: true, Rejected: rejected, AnonymousID: v.answer})
 }
-
-// matches reports whether an If-None-Match names the tag. Proxies that compress make
-// tags weak.
-func matches(ifNoneMatch, tag string) bool {
-	for _, stated := range strings.Split(ifNoneMatch, ",") {
-		stated = strings.TrimPrefix(strings.TrimSpace(stated), "W/")
-		if stated == tag || stated == "*" {
-			return true
-		}
-	}
-	return false
-}
-
-func acceptsGzip(accept string) bool {
-	for _, coding := range strings.Split(accept, ",") {
-		name, weight, _ := strings.Cut(strings.TrimSpace(coding), ";")
-		if strings.TrimSpace(name) == "gzip" {
-			return strings.ReplaceAll(weight, " ", "") != "q=0"
-		}
-	}
-	return false
-}
-
-// pixelEvents takes what the pixel sends.
-func (e *Edge) pixelEvents(c echo.Context) error { return e.calls(c, pixel.Decode) }
 
 // pixelGIF takes a page view of a page or mail that runs no script. The answer is an
 // image whatever happens; what happened is in its status and headers.
@@ -90,8 +71,15 @@ func (e *Edge) keepView(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	item := pixel.View(c.QueryParams(), c.Request().Referer(), at)
-	_, _, err = e.keep(c, request{source: source, trust: source.Trust(), items: []intake.Item{item}, at: at, maxItem: e.cfg.MaxItem})
+	r := c.Request()
+	item, ask := pixel.View(c.QueryParams(), pixel.Sent{Referer: r.Referer(), GPC: r.Header.Get(headerGPC) == "1", ReceivedAt: at})
+	items := []intake.Item{item}
+	v := e.visitor(c, source, at)
+	v.settle(items, []pixel.Ask{ask})
+	_, _, err = e.keep(c, request{source: source, trust: source.Trust(), items: items, at: at, maxItem: e.cfg.MaxItem})
+	if err == nil {
+		v.setCookie()
+	}
 	return err
 }
 

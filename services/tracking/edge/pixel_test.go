@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -67,6 +68,62 @@ func TestScript(t *testing.T) {
 		w = b.do(http.MethodGet, "/p.js", "", "If-None-Match", stated)
 		if w.Code != http.StatusNotModified || w.Body.Len() != 0 {
 			t.Errorf("If-None-Match %s: %d", stated, w.Code)
+		}
+	}
+}
+
+func TestScript_Modules(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, c := range []struct{ use, body, tag string }{
+		{"", "plain", `"sha384-x"`},
+		{",", "plain", `"sha384-x"`},
+		{"forms", "plain+forms", `"sha384-forms"`},
+		{" forms,,forms ", "plain+forms", `"sha384-forms"`},
+		{"tcf,forms,ab-2", "/* Touchline: there is no module ab-2, tcf. This is the script without. */\nplain+forms", ""},
+		{"*/alert(1)/*,tcf", "/* Touchline: there is no module (a name that is none), tcf. This is the script without. */\nplain", ""},
+		{"Forms,<x>", "/* Touchline: there is no module (a name that is none). This is the script without. */\nplain", ""},
+		{strings.Repeat("a", 33), "/* Touchline: there is no module (a name that is none). This is the script without. */\nplain", ""},
+		{strings.Repeat("forms,", 50), "/* Touchline: there is no module (a name that is none). This is the script without. */\nplain+forms", ""},
+	} {
+		w := b.do(http.MethodGet, "/p.js?use="+url.QueryEscape(c.use), "")
+		h := w.Header()
+		if w.Code != http.StatusOK || w.Body.String() != c.body || h.Get("Content-Type") != "text/javascript; charset=utf-8" ||
+			h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cross-Origin-Resource-Policy") != "cross-origin" {
+			t.Errorf("use=%s: %d %q %v", c.use, w.Code, w.Body, h)
+		}
+		age := "max-age=3600"
+		if c.tag == "" {
+			age = "max-age=300"
+		}
+		if c.tag != "" && h.Get("ETag") != c.tag || !strings.Contains(h.Get("Cache-Control"), age) {
+			t.Errorf("use=%s: %v", c.use, h)
+		}
+		again := b.do(http.MethodGet, "/p.js?use="+url.QueryEscape(c.use), "", "If-None-Match", h.Get("ETag"))
+		if again.Code != http.StatusNotModified {
+			t.Errorf("use=%s again: %d", c.use, again.Code)
+		}
+	}
+}
+
+// The image renews the cookie of a page of the edge's own site, and keeps consent.
+func TestPixelGIF_Cookie(t *testing.T) {
+	t.Parallel()
+	for query, cookie := range map[string]string{
+		"did=" + freshDevice:                      "_tls=" + freshDevice + "; Path=/; Max-Age=34128000; HttpOnly; Secure; SameSite=Lax",
+		"did=" + freshDevice + "&consent=denied":  "",
+		"did=" + freshDevice + "&cookieless=1":    "",
+		"consent=unknown":                         "",
+		"did=" + freshDevice + "&consent=granted": "_tls=" + freshDevice + "; Path=/; Max-Age=34128000; HttpOnly; Secure; SameSite=Lax",
+	} {
+		b := newBench(t)
+		w := b.do(http.MethodGet, "http://t.shop.example/e.gif?key=pixel-key&"+query, "", "Referer", "https://www.shop.example/")
+		if got := w.Header().Get("Set-Cookie"); w.Code != http.StatusOK || got != cookie {
+			t.Errorf("%s: %d %q, want %q", query, w.Code, got, cookie)
+		}
+		w = b.do(http.MethodGet, "http://t.shop.example/e.gif?key=pixel-key&"+query, "", "Referer", "https://shop.test/")
+		if got := w.Header().Get("Set-Cookie"); w.Code != http.StatusOK || got != "" {
+			t.Errorf("%s from another site: %d %q", query, w.Code, got)
 		}
 	}
 }

@@ -34,6 +34,9 @@ func texts(f *hit.Fact) []*string {
 	if i := f.Identify; i != nil {
 		all = append(all, &i.Group, &i.Message)
 	}
+	if c := f.Consent; c != nil {
+		all = append(all, &c.TCF)
+	}
 	return append(all, inboundTexts(f.Inbound)...)
 }
 
@@ -68,6 +71,9 @@ func documents(f *hit.Fact) []*json.RawMessage {
 	}
 	if f.Identify != nil {
 		all = append(all, &f.Identify.Traits)
+	}
+	if f.Consent != nil {
+		all = append(all, &f.Consent.GCM)
 	}
 	return all
 }

@@ -535,6 +535,14 @@ type ConflictSide struct {
 	UserIds []Identifier `json:"user_ids"`
 }
 
+// Cookie Of a pixel: where the edge keeps the device of a visitor of its own site. A script can't
+// read it, and browsers keep it for longer than what scripts store.
+type Cookie struct {
+	// Days How long after each request; 400 is all that browsers grant. 0: there is no cookie.
+	Days *int    `json:"days,omitempty"`
+	Name *string `json:"name,omitempty"`
+}
+
 // Country ISO 3166-1 alpha-2. National phone numbers are read in it.
 type Country = string
 
@@ -1089,6 +1097,10 @@ type SourceConfig struct {
 
 	// AppSecrets Further secrets that are accepted while one is replaced.
 	AppSecrets *[]string `json:"app_secrets,omitempty"`
+
+	// Cookie Of a pixel: where the edge keeps the device of a visitor of its own site. A script can't
+	// read it, and browsers keep it for longer than what scripts store.
+	Cookie *Cookie `json:"cookie,omitempty"`
 
 	// Secret Key of the HMAC-SHA-256 in X-Signature-256.
 	Secret *string `json:"secret,omitempty"`

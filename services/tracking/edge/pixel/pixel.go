@@ -15,38 +15,57 @@ import (
 
 // Decode reads the body of a beacon: a batch as the SDKs send it, or a single call
 // that names its type.
-func Decode(body []byte, meta segment.Meta) (segment.Request, error) {
-	call := segment.Batch
+func Decode(body []byte, meta segment.Meta) (Request, error) {
+	call, stated := segment.Batch, hit.ConsentState("")
 	if lenient.Valid(body) {
-		if o, ok := lenient.Read(body); ok && !o.Has("batch") && o.Text("type") != "" {
+		o, ok := lenient.Read(body)
+		if ok && !o.Has("batch") && o.Text("type") != "" {
 			call = segment.Call(o.Text("type"))
 		}
+		stated, _ = stateOf(o.Text("consent"))
 	}
-	return segment.Decode(body, call, meta)
+	var asks []Ask
+	meta.Each = func(index int, item *intake.Item, o lenient.Object) {
+		if ask, asked := read(item, o); asked {
+			ask.Item = index
+			asks = append(asks, ask)
+		}
+	}
+	r, err := segment.Decode(body, call, meta)
+	return Request{Request: r, Asks: asks, Consent: stated}, err
+}
+
+// Sent is what a request for the image says beside its query.
+type Sent struct {
+	Referer    string
+	GPC        bool // by the header Sec-GPC: no script is there to tell
+	ReceivedAt hit.Instant
 }
 
 // View reads the query of the image as a page view. All parameters are optional:
 //
-//	url  address of the page; without it the request's Referer
-//	ref  address of the page before
-//	mt   click token, added to the address when that has none
-//	did  anonymous (device) id
-//	uid  the site's own id of its user
-//	id   event id, so that a repetition is the same view; without it, each is its own
+//	url        address of the page; without it the request's Referer
+//	ref        address of the page before
+//	mt         click token, added to the address when that has none
+//	did        anonymous (device) id
+//	uid        the site's own id of its user
+//	id         event id, so that a repetition is the same view; without it, each is its own
+//	consent    unknown, denied or granted, as events of the script have it
+//	cookieless 1: to be given a device that lasts a day
 //
 // A view that names nobody is kept when it carries a click token, because that is a
-// click all the same.
-func View(query url.Values, referer string, receivedAt hit.Instant) intake.Item {
+// click all the same, or says anything of consent.
+func View(query url.Values, sent Sent) (intake.Item, Ask) {
 	address := query.Get("url")
 	if address == "" {
-		address = referer
+		address = sent.Referer
 	}
 	address = withToken(address, query.Get("mt"))
 	id := query.Get("id")
 	if id == "" {
-		id = intake.ContentID([]byte(query.Encode()), []byte(address), strconv.AppendInt(nil, int64(receivedAt), 10))
+		id = intake.ContentID([]byte(query.Encode()), []byte(address), strconv.AppendInt(nil, int64(sent.ReceivedAt), 10))
 	}
-	return intake.Item{
+	item := intake.Item{
 		Fact: hit.Fact{
 			Kind: hit.KindPage, ID: id,
 			Page: &hit.Page{URL: address, Referrer: query.Get("ref"), Title: query.Get("title")},
@@ -58,6 +77,22 @@ func View(query url.Values, referer string, receivedAt hit.Instant) intake.Item 
 		Raw:       []byte(query.Encode()),
 		Anonymous: hasToken(address),
 	}
+	ask := Ask{Cookieless: query.Get("cookieless") == "1"}
+	stated := query.Get("consent")
+	if stated != "" || sent.GPC {
+		item.Fact.Consent, item.Anonymous = &hit.Consent{GPC: sent.GPC}, true
+	}
+	if stated != "" {
+		state, ok := stateOf(stated)
+		if item.Fact.Consent.State = state; !ok {
+			item.Fact.Flags = append(item.Fact.Flags, hit.FlagConsentInvalid)
+		}
+	}
+	if ask.Cookieless || stated == string(hit.ConsentDenied) {
+		withoutDevice(&item)
+		item.Anonymous = true
+	}
+	return item, ask
 }
 
 // hasToken reports whether an address carries a click token.

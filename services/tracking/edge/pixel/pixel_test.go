@@ -51,7 +51,8 @@ func TestView(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, refusal := intake.Run(View(query, c.referer, edgetest.ReceivedAt), edgetest.Env(hit.TrustBrowser))
+			item, _ := View(query, Sent{Referer: c.referer, ReceivedAt: edgetest.ReceivedAt})
+			h, refusal := intake.Run(item, edgetest.Env(hit.TrustBrowser))
 			if (refusal != nil) != c.refused {
 				t.Fatalf("refusal %v", refusal)
 			}
@@ -72,11 +73,15 @@ func TestView(t *testing.T) {
 func TestView_ID(t *testing.T) {
 	t.Parallel()
 	query := url.Values{"did": {"d1"}, "id": {"v1"}}
-	if View(query, "", 1).Fact.ID != View(query, "", 2).Fact.ID {
+	idAt := func(at hit.Instant) string {
+		item, _ := View(query, Sent{ReceivedAt: at})
+		return item.Fact.ID
+	}
+	if idAt(1) != idAt(2) {
 		t.Error("a view with an id must stay the same view")
 	}
 	query.Del("id")
-	if View(query, "", 1).Fact.ID == View(query, "", 2).Fact.ID {
+	if idAt(1) == idAt(2) {
 		t.Error("two views without an id must be two")
 	}
 }
@@ -84,17 +89,20 @@ func TestView_ID(t *testing.T) {
 func FuzzView(f *testing.F) {
 	f.Add("did=d1&url=https%3A%2F%2Fs.example%2F&mt=t&ref=r&id=i", "https://x.example/")
 	f.Add("mt=%00%ff&url=?#", "")
+	f.Add("consent=denied&did=d1&cookieless=1", "")
 	f.Fuzz(func(t *testing.T, query, referer string) {
 		values, err := url.ParseQuery(query)
 		if err != nil {
 			return
 		}
-		edgetest.Check(t, []intake.Item{View(values, referer, edgetest.ReceivedAt)})
+		item, _ := View(values, Sent{Referer: referer, ReceivedAt: edgetest.ReceivedAt})
+		edgetest.Check(t, []intake.Item{item})
 	})
 }
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"type":"page","anonymousId":"d"}`))
+	f.Add([]byte(`{"type":"page","consent":"granted","signals":{"gpc":true,"dnt":true,"gcm":{"ad_storage":"granted"},"tcf":"CP.A"},"device":"new","handover":"a.b.c"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if r, err := Decode(body, segment.Meta{ReceivedAt: 1}); err == nil {
 			edgetest.Check(t, r.Items)

@@ -34,6 +34,18 @@ const (
 type Meta struct {
 	SentAt     string      // the SentAt header
 	ReceivedAt hit.Instant // sets items apart that bring neither id nor time
+
+	// Each, when set, is called with every item that could be read, where it is in the
+	// request, and the object that it was read from.
+	Each func(index int, item *intake.Item, o lenient.Object)
+}
+
+// each calls the function of that name on the last of the items that were read.
+func (m *Meta) each(items []intake.Item, o lenient.Object) {
+	last := len(items) - 1
+	if m.Each != nil && items[last].Refusal == nil {
+		m.Each(last, &items[last], o)
+	}
 }
 
 // Request is one body as it was read.
@@ -64,6 +76,7 @@ func Decode(body []byte, call Call, meta Meta) (Request, error) {
 	b := batch{sentAt: meta.SentAt, receivedAt: meta.ReceivedAt}
 	if call != Batch {
 		r.Items = []intake.Item{b.item(body, o, call, "")}
+		meta.each(r.Items, o)
 		return r, nil
 	}
 	if lenient.Kind(o["batch"]) != '[' {
@@ -84,6 +97,7 @@ func Decode(body []byte, call Call, meta Meta) (Request, error) {
 			continue
 		}
 		r.Items = append(r.Items, b.item(raw, inner, Call(inner.Text("type")), pointer))
+		meta.each(r.Items, inner)
 	}
 	return r, nil
 }
