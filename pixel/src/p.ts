@@ -47,7 +47,7 @@ attempt(() => {
   };
   if (currentScript && options.use && !modules.length) {
     // Named in the tag but not in the script's address: the file with them is another one.
-    import(new URL(`?use=${options.use}`, src).href).catch(begin);
+    import(new URL(`?use=${options.use}`, src).href).then(begin, begin);
   } else {
     begin();
   }

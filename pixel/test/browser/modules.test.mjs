@@ -227,3 +227,10 @@ test('a tag manager states everything in the address of the script', async () =>
   await visitor.until((list) => list.length === 1, 'page view');
   assert.equal(visitor.events()[0].anonymousId, undefined);
 });
+
+test('a module that there is not costs nothing but the module', async () => {
+  const tag = () =>
+    `<script>const s = document.createElement('script'); s.async = true; s.src = '${world.trackingURL}/p.js?key=${world.current.key}&use=nothing'; document.head.append(s)</script>`;
+  const visitor = await world.visit('/start', { tag: '', head: tag });
+  await visitor.until((list) => list.length === 1, 'page view');
+});

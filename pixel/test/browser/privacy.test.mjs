@@ -132,6 +132,28 @@ test('cookieless keeps nothing and asks the edge for an id, until consent is gra
   assert.ok(y.anonymousId);
 });
 
+test('cookieless, the site may still say who the visitor is, on this page', async () => {
+  const visitor = await world.visit('/start', { attributes: 'data-cookieless' });
+  await say(visitor.page, 'identify', 'u1');
+  await say(visitor.page, 'track', 'x');
+  const [, identify, x] = await visitor.exactly(3);
+  assert.deepEqual([identify.userId, x.userId, x.anonymousId], ['u1', 'u1', undefined]);
+  assert.deepEqual(await keeps(visitor.page), []);
+});
+
+for (const [state, known] of [['denied', false], ['granted', true]]) {
+  test(`the tag may state that consent is ${state}, and the page overrules it`, async () => {
+    const visitor = await world.visit('/start', { attributes: `data-consent="${state}"` });
+    const other = known ? 'denied' : 'granted';
+    await say(visitor.page, 'consent', other);
+    await say(visitor.page, 'track', 'x');
+    const events = await visitor.until((list) => list.some((e) => e.event === 'x'), 'event');
+    const x = events.find((e) => e.event === 'x');
+    assert.deepEqual([events[0].consent, !!events[0].anonymousId], [state, known]);
+    assert.deepEqual([x.consent, !!x.anonymousId], [other, !known]);
+  });
+}
+
 test('requests without an id carry no cookie either, but the withdrawal does, so that the server takes it away', async () => {
   const attributes = `data-endpoint="/e" data-consent="required"`;
   const visitor = await world.visit('/start', { attributes });

@@ -16,6 +16,8 @@ export async function startServers() {
   const pages = new Map();
   const beacons = [];
   const handovers = [];
+  /** What browsers asked of the shop, and for which purpose (Sec-Purpose). */
+  const asked = [];
   const behaviour = {};
   const reset = () =>
     Object.assign(behaviour, {
@@ -38,6 +40,7 @@ export async function startServers() {
   const shop = createServer((request, response) => {
     const page = pages.get(new URL(request.url, 'http://x').pathname);
     const { html, headers } = page ? page() : {};
+    asked.push({ path: request.url, purpose: request.headers['sec-purpose'] || '' });
     response.writeHead(page ? 200 : 404, {
       'content-type': 'text/html',
       'content-security-policy': `script-src 'self' 'unsafe-inline' http://127.0.0.1:${trackingPort}`,
@@ -89,6 +92,7 @@ export async function startServers() {
     pages,
     beacons,
     handovers,
+    asked,
     behaviour,
     visit,
     reset,
