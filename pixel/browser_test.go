@@ -3,6 +3,7 @@ package pixel_test
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -26,7 +27,16 @@ func TestPixel_InChromium(t *testing.T) {
 	if _, err := os.Stat("test/node_modules/playwright-core"); err != nil {
 		t.Skip("skipped: the browser test needs `npm ci` in pixel/test")
 	}
-	run := exec.CommandContext(t.Context(), node, "--test", "browser/pixel.test.mjs")
+	// One browser at a time: several at once are slow enough on a small machine to fail.
+	tests, err := filepath.Glob("test/browser/*.test.mjs")
+	if err != nil || len(tests) == 0 {
+		t.Fatalf("find the browser tests: %d files, error %v", len(tests), err)
+	}
+	args := []string{"--test", "--test-concurrency=1"}
+	for _, test := range tests {
+		args = append(args, "browser/"+filepath.Base(test))
+	}
+	run := exec.CommandContext(t.Context(), node, args...)
 	run.Dir = "test"
 	if out, err := run.CombinedOutput(); err != nil {
 		t.Errorf("node --test: %v\n%s", err, out)

@@ -2,28 +2,58 @@ package main
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/evanw/esbuild/pkg/api"
 )
 
 func TestDistIsCurrent(t *testing.T) {
 	t.Parallel()
-	for _, o := range outputs {
-		built, err := bundle("..", o)
+	files, err := build("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		committed, err := os.ReadFile(filepath.Join("..", f.path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		committed, err := os.ReadFile(filepath.Join("..", o.file))
-		if err != nil {
-			t.Fatal(err)
+		if !bytes.Equal(f.text, committed) {
+			t.Errorf("pixel/%s is not what pixel/src builds: run `go generate` in pixel and commit the result", f.path)
 		}
-		if !bytes.Equal(built, committed) {
-			t.Errorf("pixel/%s is not what pixel/src builds: run `go generate` in pixel and commit the result", o.file)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	noise := make([]byte, maxCore)
+	for i := range noise {
+		noise[i] = byte(i * i >> 3)
+	}
+	if err := judge([]file{{"dist/p.js", []byte("1")}, {"dist/pixel.mjs", noise}}); err != nil {
+		t.Error(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(random.Uint32())
+	}
+	if err := judge([]file{{"dist/p.js", noise}}); err == nil || !strings.Contains(err.Error(), "dist/p.js is 4") {
+		t.Errorf("a script that is too heavy: got %v", err)
+	}
+}
+
+func TestExpression(t *testing.T) {
+	t.Parallel()
+	got, err := expression([]byte("function a(n){}export{a as forms};\n"), "forms")
+	if want := "(()=>{function a(n){}return a})()"; err != nil || string(got) != want {
+		t.Errorf("got %s, %v; want %s", got, err, want)
+	}
+	for _, text := range []string{"export{a as form};", "export{a as forms,b as c};", "function a(n){}"} {
+		if _, err := expression([]byte(text), "forms"); err == nil {
+			t.Errorf("%s was taken for a module", text)
 		}
 	}
 }
@@ -34,7 +64,7 @@ func TestBundle_NamesTheFaultyFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "bad.ts"), []byte("let x = ;"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := bundle(root, output{entry: "bad.ts"})
+	_, err := bundle(root, "bad.ts")
 	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("bad.ts:1:8")) {
 		t.Fatalf("bundle of a faulty file: got %v, want an error with bad.ts:1:8", err)
 	}
@@ -52,12 +82,12 @@ func TestHelpers_InNode(t *testing.T) {
 	if err != nil || len(helpers) == 0 {
 		t.Fatalf("find the helpers: %d files, error %v", len(helpers), err)
 	}
-	for _, helper := range helpers {
-		name := strings.TrimSuffix(filepath.Base(helper), ".ts")
-		module, err := bundle("..", output{entry: "src/lib/" + name + ".ts", format: api.FormatESModule})
+	for _, helper := range append(helpers, "../src/createQueue.ts", "../src/createSender.ts") {
+		module, err := bundle("..", strings.TrimPrefix(helper, "../"))
 		if err != nil {
 			t.Fatal(err)
 		}
+		name := strings.TrimSuffix(filepath.Base(helper), ".ts")
 		if err := os.WriteFile(filepath.Join(built, name+".mjs"), module, 0o600); err != nil {
 			t.Fatal(err)
 		}

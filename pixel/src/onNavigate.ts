@@ -6,15 +6,17 @@ import { attempt } from './lib/attempt';
  * where the address is the same and yet the page is looked at anew.
  */
 export function onNavigate(callback: (restored: boolean) => void): void {
-  const wrap = (name: 'pushState' | 'replaceState') => {
-    const original = history[name];
-    history[name] = function (this: History, ...args: Parameters<History['pushState']>) {
-      original.apply(this, args);
-      attempt(() => callback(false));
-    };
-  };
-  attempt(() => wrap('pushState'));
-  attempt(() => wrap('replaceState'));
-  addEventListener('popstate', () => attempt(() => callback(false)));
-  addEventListener('pageshow', (e) => e.persisted && attempt(() => callback(true)));
+  const tell = (restored: boolean) => attempt(() => callback(restored));
+  const wrap = (name: 'pushState' | 'replaceState') =>
+    attempt(() => {
+      const original = history[name];
+      history[name] = function (this: History, ...args: Parameters<History['pushState']>) {
+        original.apply(this, args);
+        tell(false);
+      };
+    });
+  wrap('pushState');
+  wrap('replaceState');
+  addEventListener('popstate', () => tell(false));
+  addEventListener('pageshow', (e) => e.persisted && tell(true));
 }

@@ -1,37 +1,54 @@
 import { attempt } from './lib/attempt';
-import type { Touchline } from './payload';
+import type { Module, Options, Touchline } from './payload';
 import { start } from './start';
 import { whenShown } from './whenShown';
 
-/** The page's queue stub: collects calls in q until the pixel takes them over by putting itself in q's place. */
-type Stub = Touchline & { q?: { push(call: ArrayLike<unknown>): void }; on?: 1 };
+/** The modules that the served file holds: package pixel (pixel.go) puts them before this program. */
+declare const $modules: Module[];
 
-// The script tag's program: everything is said by the tag's data attributes.
+/** The page's queue stub: collects calls in q until the pixel takes them over by putting itself in q's place. */
+type Stub = Touchline & { q?: { push(call: ArrayLike<any>): void }; on?: 1 };
+
+// The script tag's program: everything is said by the tag's data attributes, or, for
+// tag managers that can't set any, by parameters of the same names in the script's address.
 attempt(() => {
+  const modules = $modules;
   const page = window as { touchline?: Stub };
-  const tag = (document.currentScript || document.querySelector('script[data-key]')) as HTMLScriptElement;
-  const { key, endpoint, disabled, keepToken } = tag.dataset;
-  const stub = (page.touchline =
-    page.touchline ||
-    (function () {
-      (stub.q = stub.q || ([] as unknown[])).push(arguments);
-    } as Stub));
-  if (stub.on || !key) {
-    return; // A second tag would count every page twice.
+  const { currentScript } = document;
+  const { src, dataset } = (currentScript || document.querySelector('script[data-key]')) as HTMLScriptElement;
+  const options: { [name: string]: any } = {
+    endpoint: new URL('/e', src).href,
+    ...Object.fromEntries(new URL(src).searchParams),
+    ...dataset,
+  };
+  const begin = () => {
+    const stub = (page.touchline =
+      page.touchline ||
+      (function () {
+        (stub.q = stub.q || ([] as unknown[])).push(arguments);
+      } as Stub));
+    if (stub.on || !options.key) {
+      return; // A second tag would count every page twice.
+    }
+    stub.on = 1;
+    whenShown(() => {
+      const queued = (stub.q || []) as ArrayLike<any>[];
+      for (const name in options) {
+        options[name] = options[name] || true; // An attribute without a value.
+      }
+      options.use = modules;
+      const run: (...call: any) => void = options.disabled ? () => {} : start(options as Options);
+      // The stub stays, for who already holds it: its calls now arrive here.
+      const { push } = (stub.q = { push: (call) => run(call[0], call[1], call[2]) });
+      for (let i = 0; i < queued.length; i++) {
+        push(queued[i]);
+      }
+    });
+  };
+  if (currentScript && options.use && !modules.length) {
+    // Named in the tag but not in the script's address: the file with them is another one.
+    import(new URL(`?use=${options.use}`, src).href).then(begin, begin);
+  } else {
+    begin();
   }
-  stub.on = 1;
-  whenShown(() => {
-    const queued = stub.q as unknown[][] | undefined;
-    const run =
-      disabled === undefined
-        ? (start({
-            key,
-            endpoint: endpoint || new URL('/e', tag.src).href,
-            keepToken: keepToken !== undefined,
-          }) as (...call: unknown[]) => void)
-        : () => {};
-    // The stub stays, for who already holds it: its calls now arrive here.
-    stub.q = { push: (call: ArrayLike<unknown>) => run(...Array.from(call)) };
-    Array.from(queued || []).forEach(stub.q.push);
-  });
 });

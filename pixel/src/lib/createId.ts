@@ -1,10 +1,13 @@
 /**
- * A UUID of version 7: 48 bits of time in milliseconds, then 74 random bits.
- * `crypto.randomUUID` is not used: it is missing on plain http and gives version 4,
- * whose order in the database's indexes is random.
+ * A UUID of version 7: 48 bits of time in milliseconds, then 74 random bits, four of
+ * each of the bytes given. `crypto.randomUUID` is not used: it is missing on plain
+ * http and gives version 4, whose order in the database's indexes is random.
  */
 export function createId(now: number, random: Uint8Array): string {
-  const hex = now.toString(16).padStart(12, '0') + Array.from(random, (b) => b.toString(16).padStart(2, '0')).join('');
-  const variant = '89ab'[random[2] >> 6];
-  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/, `$1-$2-7$3-${variant}$4-$5`);
+  const time = now.toString(16).padStart(12, '0');
+  let i = 0;
+  let j = 0;
+  return 'tttttttt-tttt-7rrr-vrrr-rrrrrrrrrrrr'.replace(/[trv]/g, (part) =>
+    part === 't' ? time[i++] : (part === 'r' ? random[j++] & 15 : (random[j++] & 3) | 8).toString(16),
+  );
 }

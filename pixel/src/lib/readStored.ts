@@ -1,10 +1,11 @@
 import { attempt } from './attempt';
+import { readLocal } from './local';
 
 /** What writeStored kept under a name: from localStorage, else from the cookie. */
 export function readStored(name: string): string | undefined {
   return (
-    attempt(() => localStorage.getItem(name)) ||
-    attempt(() => decodeURIComponent((`; ${document.cookie}`.split(`; ${name}=`)[1] || '').split(';')[0])) ||
+    readLocal(name) ||
+    attempt(() => decodeURIComponent(RegExp(`(^|; )${name}=([^;]*)`).exec(document.cookie)![2])) ||
     undefined
   );
 }

@@ -13,7 +13,11 @@ function storage(refuses) {
     }
     return work(...args);
   };
-  return { getItem: guard((name) => kept.get(name) ?? null), setItem: guard((name, value) => kept.set(name, value)) };
+  return {
+    getItem: guard((name) => kept.get(name) ?? null),
+    setItem: guard((name, value) => kept.set(name, value)),
+    removeItem: guard((name) => kept.delete(name)),
+  };
 }
 
 /** A document.cookie that keeps names and values and drops what has max-age=0. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { stripToken } = await import(`${process.env.PIXEL_BUILT}/stripToken.mjs`);
+const { stripParam } = await import(`${process.env.PIXEL_BUILT}/stripParam.mjs`);
 
 const cases = [
   ['', ''],
@@ -17,6 +17,6 @@ const cases = [
 
 for (const [search, want] of cases) {
   test(`of ${search || 'an empty query'} stays ${want || 'nothing'}`, () => {
-    assert.equal(stripToken(search), want);
+    assert.equal(stripParam(search, 'mt'), want);
   });
 }
