@@ -250,9 +250,10 @@ func (p *parts) listen() (public, admin *httpserver.Server, err error) {
 	return public, admin, nil
 }
 
-// scripts is the pixel's core, which has no modules yet.
+// scripts is the pixel's core with modules, and those that there are none of.
 func scripts(modules []string) (s edge.Script, missing []string) {
-	return edge.Script{Plain: pixel.Script, Gzip: pixel.ScriptGzip, Hash: pixel.Hash}, modules
+	f, missing := pixel.Use(modules)
+	return edge.Script{Plain: f.Script, Gzip: f.Gzip, Hash: f.Hash}, missing
 }
 
 // edge is what the edge needs of the settings.
