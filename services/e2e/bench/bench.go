@@ -27,7 +27,7 @@ type bench struct {
 	plan  string // of the SQL peer, as PostgreSQL explains it
 }
 
-func newBench(ctx context.Context, o options) (*bench, error) {
+func newBench(o options) (*bench, error) {
 	b := &bench{options: o, begun: time.Now()}
 	var err error
 	if b.bin, err = filepath.Abs(o.bin); err != nil {
@@ -121,7 +121,8 @@ func fill(ctx context.Context, s *system.System, requests []load.Request) (int, 
 	return result.Items, err
 }
 
-// self is the measuring of this process and the servers, without any of Touchline's.
+// servers are those whose CPU time always counts, and this process, which generates the
+// load; none of Touchline's.
 func (b *bench) servers(ctx context.Context) ([]meter.Process, error) {
 	conn, err := pgx.Connect(ctx, b.database)
 	if err != nil {

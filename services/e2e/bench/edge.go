@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/touchline/touchline/services/e2e/bench/load"
@@ -74,7 +75,7 @@ func (b *bench) edges(ctx context.Context) ([]*report.Row, error) {
 	return rows, nil
 }
 
-// rounds measures doors in turn, as often as asked for, and empties the streams between.
+// round measures doors in turn, as often as asked for, and empties the streams between.
 func (e *edgeBench) round(ctx context.Context, unit string, doors []door) ([]*report.Side, error) {
 	sides := make([]*report.Side, len(doors))
 	for i := range doors {
@@ -82,7 +83,7 @@ func (e *edgeBench) round(ctx context.Context, unit string, doors []door) ([]*re
 	}
 	for range e.rounds {
 		for i := range doors {
-			s, _, err := e.press(ctx, unit, &doors[i], 0)
+			s, err := e.press(ctx, unit, &doors[i], 0)
 			if err != nil {
 				return nil, err
 			}
@@ -93,7 +94,7 @@ func (e *edgeBench) round(ctx context.Context, unit string, doors []door) ([]*re
 }
 
 // press loads a door for a while, at a rate or with 0 as hard as it takes.
-func (e *edgeBench) press(ctx context.Context, unit string, d *door, rate float64) (report.Sample, load.Result, error) {
+func (e *edgeBench) press(ctx context.Context, unit string, d *door, rate float64) (report.Sample, error) {
 	var result load.Result
 	watched := append([]meter.Process{}, e.watched...)
 	watched = append(watched, meter.Process{Name: d.process.Name, PID: d.process.PID()})
@@ -110,13 +111,13 @@ func (e *edgeBench) press(ctx context.Context, unit string, d *door, rate float6
 		},
 	})
 	if err != nil {
-		return s, result, err
+		return s, err
 	}
 	s.Extra["p50 ms"], s.Extra["p99 ms"] = millis(result.Quantile(0.5)), millis(result.Quantile(0.99))
 	if err := e.sys.EmptyStreams(ctx); err != nil {
-		return s, result, err
+		return s, err
 	}
-	return s, result, e.sys.Redis.XTrimMaxLen(ctx, e.stream, 0).Err()
+	return s, e.sys.Redis.XTrimMaxLen(ctx, e.stream, 0).Err()
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -147,7 +148,7 @@ func (e *edgeBench) single(ctx context.Context) (*report.Row, error) {
 	candidate, bare := sides[len(sides)-1], sides[len(sides)-4]
 	for i := range candidate.Samples {
 		s := &candidate.Samples[i]
-		calm, _, err := e.press(ctx, "single at half the rate", &all[len(all)-1], s.Rate()/2)
+		calm, err := e.press(ctx, "single at half the rate", &all[len(all)-1], s.Rate()/2)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +159,7 @@ func (e *edgeBench) single(ctx context.Context) (*report.Row, error) {
 		}
 		s.Extra["peak MB"] = float64(peak) / (1 << 20)
 	}
-	others := append(sides[:len(sides)-4:len(sides)-4], sides[len(sides)-3], sides[len(sides)-2])
+	others := slices.Concat(sides[:len(sides)-4], sides[len(sides)-3:len(sides)-1])
 	return &report.Row{
 		Unit: "requests", Mark: "at least 0.40 of the bare handler; p99 under 8 ms at half the rate; under 64 MB", Goal: 0.40,
 		Candidate: candidate, Reference: bare, Others: others,

@@ -234,7 +234,7 @@ func (f *follower) acknowledged(request int, at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, order := range orders[:min(followed, len(orders))] {
-		f.due[order] = at
+		f.due["order:"+order] = at // the conversion's id
 	}
 }
 
@@ -262,7 +262,6 @@ func (f *follower) look(ctx context.Context) error {
 	if len(orders) == 0 {
 		return nil
 	}
-	// An order's conversion has its order id for an id.
 	rows, err := f.conn.Query(ctx, `select conversion_id from conversion
 		where workspace_id = $1 and version = (select max(version) from policy) and definition = 'purchase' and conversion_id = any($2) and superseded_at is null`,
 		f.sys.Workspace, orders)
@@ -305,6 +304,6 @@ func (f *follower) wait(ctx context.Context) ([]time.Duration, error) {
 
 func (f *follower) close(ctx context.Context) {
 	f.stop()
-	<-f.ended
+	_ = <-f.ended // wait has told of it
 	_ = f.conn.Close(ctx)
 }

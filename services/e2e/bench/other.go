@@ -73,7 +73,7 @@ func (b *bench) growth(ctx context.Context) ([]*report.Row, error) {
 	}
 	g := &growing{bench: b, sys: sys, mix: mix}
 	small, large := &report.Side{Name: "at the first size"}, &report.Side{Name: own + ", ten times that"}
-	base := b.sized(b.options.growth, 2*traffic.Cycle) / traffic.Cycle
+	base := b.sized(b.options.growth, traffic.Cycle) / traffic.Cycle
 	for _, at := range []struct {
 		side   *report.Side
 		cycles int

@@ -89,10 +89,11 @@ func Send(ctx context.Context, plan Plan) (Result, error) {
 		total.latencies = append(total.latencies, results[i].latencies...)
 	}
 	slices.Sort(total.latencies)
-	if err := context.Cause(ctx); err != nil && !(plan.For > 0 && errors.Is(err, context.DeadlineExceeded)) {
-		return total, err
+	err := context.Cause(ctx)
+	if plan.For > 0 && errors.Is(err, context.DeadlineExceeded) {
+		err = nil // as planned
 	}
-	return total, nil
+	return total, err
 }
 
 // connection sends one request after the other until nothing is left or ctx ends.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/md5" //nolint:gosec // a short name for a phone number, not a secret
 	_ "embed"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -100,8 +101,12 @@ func Rows(ctx context.Context, conn *pgx.Conn, version int) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// Differ is an error that shows the first difference, nil when there is none.
+// Differ is an error that shows the first difference, nil when there is none and there
+// are rows.
 func Differ(ours, theirs []string) error {
+	if len(ours) == 0 && len(theirs) == 0 {
+		return errors.New("neither has a row")
+	}
 	for i := range max(len(ours), len(theirs)) {
 		switch {
 		case i >= len(ours):

@@ -37,7 +37,7 @@ func start(ctx context.Context, dir string, p program) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(p.path, p.args...) //nolint:noctx // Stop ends it in order; a context would kill it
+	cmd := exec.Command(p.path, p.args...) // without a context, which would kill it: Stop ends it in order
 	cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = log, log, p.env, dir
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.name, err), log.Close())
@@ -97,10 +97,10 @@ func (p *Process) Stop() {
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {
-	case <-p.ended:
+	case _ = <-p.ended:
 	case <-time.After(20 * time.Second):
 		_ = p.cmd.Process.Kill()
-		<-p.ended
+		_ = <-p.ended
 	}
 	_ = p.log.Close()
 	p.log = nil

@@ -85,7 +85,7 @@ func (s *System) until(ctx context.Context, holds func() (bool, error)) error {
 		case err := <-s.Worker.ended:
 			s.Worker.ended <- err
 			return fmt.Errorf("the worker ended: %w; see its log in %s", err, s.Dir)
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
