@@ -111,13 +111,16 @@ type growing struct {
 // perPerson is how many facts a person has.
 const perPerson = 10
 
-// next are the requests of the next cycles, among persons that are new with each
-// thousand cycles, so that there are always as many facts to a person.
-func (g *growing) next(cycles int) []load.Request {
+// next are the requests of the next cycles. Those that fill the database are of persons of
+// their own, ten facts each; those that are measured are of anybody so far.
+func (g *growing) next(cycles int, anybody bool) []load.Request {
 	m := g.mix
 	m.First, m.Begin = g.cycles, g.mix.Begin.Add(time.Duration(g.cycles)*time.Second)
 	m.Step = time.Second
-	m.Persons = max(50, (g.cycles+cycles)*traffic.Cycle/perPerson)
+	m.From, m.Persons = g.cycles*traffic.Cycle/perPerson, cycles*traffic.Cycle/perPerson
+	if anybody {
+		m.From, m.Persons = 0, m.From
+	}
 	g.cycles += cycles
 	return m.Requests(cycles)
 }
@@ -125,7 +128,7 @@ func (g *growing) next(cycles int) []load.Request {
 // grow fills up to a number of cycles, a piece at a time for the sake of memory.
 func (g *growing) grow(ctx context.Context, cycles int) error {
 	for g.cycles < cycles {
-		if _, err := fill(ctx, g.sys, g.next(min(50, cycles-g.cycles))); err != nil {
+		if _, err := fill(ctx, g.sys, g.next(min(50, cycles-g.cycles), false)); err != nil {
 			return err
 		}
 		if err := g.sys.Settled(ctx); err != nil {
@@ -138,7 +141,7 @@ func (g *growing) grow(ctx context.Context, cycles int) error {
 
 // more measures some cycles more.
 func (g *growing) more(ctx context.Context, cycles int) (report.Sample, error) {
-	requests := g.next(cycles)
+	requests := g.next(cycles, true)
 	return g.measure(ctx, measured{
 		name: fmt.Sprintf("growth at %d facts", g.cycles*traffic.Cycle), watched: g.sys.Watched(), profile: []*system.Process{g.sys.Worker},
 		do: func(ctx context.Context) (float64, error) {

@@ -19,6 +19,7 @@ const messages = 300
 type Mix struct {
 	Doors
 	Persons int
+	From    int           // number of the first person
 	Begin   time.Time     // of the first cycle
 	Step    time.Duration // from one cycle to the next
 	First   int           // number of the first cycle; two mixes whose cycles have different numbers have no fact in common
@@ -97,7 +98,7 @@ func (c cycle) person(kind, n int) int {
 	x := uint64(kind)<<56 ^ uint64(c.number)<<16 ^ uint64(n)
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return int((x ^ x>>31) % uint64(c.mix.Persons))
+	return c.mix.From + int((x^x>>31)%uint64(c.mix.Persons))
 }
 
 // Kinds, so that each has persons of its own.
