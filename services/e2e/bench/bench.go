@@ -89,11 +89,16 @@ type measured struct {
 	profile []*system.Process
 	do      func(context.Context) (count float64, err error)
 	started func() []meter.Process // processes that do started; may be nil
+	wal     *pgx.Conn              // when set, what was written to the log of its server is counted
 }
 
 // measure does it under the clock.
 func (b *bench) measure(ctx context.Context, m measured) (report.Sample, error) {
 	profiles := b.profiling(ctx, m)
+	before, err := logged(ctx, m.wal)
+	if err != nil {
+		return report.Sample{}, err
+	}
 	span, err := meter.Begin(m.watched)
 	if err != nil {
 		return report.Sample{}, err
@@ -111,8 +116,24 @@ func (b *bench) measure(ctx context.Context, m measured) (report.Sample, error) 
 		return report.Sample{}, err
 	}
 	s := report.Sample{Count: count, Wall: cost.Wall, CPU: cost.CPU, Extra: map[string]float64{}}
+	after, err := logged(ctx, m.wal)
+	if err != nil {
+		return report.Sample{}, err
+	}
+	if after > before {
+		s.Extra["WAL bytes each"] = float64(after-before) / count
+	}
 	b.say("%s: %.0f a second, %.1f µs of CPU each", m.name, s.Rate(), s.Each())
 	return s, profiles()
+}
+
+// logged is how many bytes a server has ever written to its write-ahead log.
+func logged(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
+	if conn == nil {
+		return 0, nil
+	}
+	err = conn.QueryRow(ctx, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn").Scan(&n)
+	return n, err
 }
 
 // fill sends requests once, as fast as they are taken, and returns how many items went out.

@@ -85,7 +85,7 @@ func (r *recomputing) round(ctx context.Context, round int) (reference, candidat
 	if version, err = r.sys.Count(ctx, "select max(version) + 1 from policy"); err != nil {
 		return reference, candidate, err
 	}
-	reference, err = r.measure(ctx, measured{name: "recompute SQL", watched: r.servers, do: func(ctx context.Context) (float64, error) {
+	reference, err = r.measure(ctx, measured{name: "recompute SQL", watched: r.servers, wal: r.sys.Conn, do: func(ctx context.Context) (float64, error) {
 		_, err := r.sql.Derive(ctx, int(version), window)
 		return r.facts, err
 	}})
@@ -93,7 +93,7 @@ func (r *recomputing) round(ctx context.Context, round int) (reference, candidat
 		return reference, candidate, err
 	}
 	candidate, err = r.measure(ctx, measured{
-		name: "recompute " + own, watched: r.sys.Watched(), profile: []*system.Process{r.sys.Worker},
+		name: "recompute " + own, wal: r.sys.Conn, watched: r.sys.Watched(), profile: []*system.Process{r.sys.Worker},
 		do: func(ctx context.Context) (float64, error) { return r.facts, r.publish(ctx, window) },
 	})
 	if err != nil {

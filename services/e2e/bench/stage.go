@@ -66,7 +66,7 @@ func (b *bench) stage(ctx context.Context, consume, copied, derive *report.Side)
 		return err
 	}
 	copied.Samples = append(copied.Samples, s)
-	s, err = b.measure(ctx, measured{name: "derive " + own, watched: sys.Watched(), profile: []*system.Process{sys.Worker}, do: func(ctx context.Context) (float64, error) {
+	s, err = b.measure(ctx, measured{name: "derive " + own, wal: sys.Conn, watched: sys.Watched(), profile: []*system.Process{sys.Worker}, do: func(ctx context.Context) (float64, error) {
 		if err := release(ctx); err != nil {
 			return 0, err
 		}
@@ -109,7 +109,7 @@ func (b *bench) mixed(ctx context.Context, sys *system.System, facts int) (traff
 // consume starts a worker on streams that are full and waits until they are empty.
 func (b *bench) consume(ctx context.Context, sys *system.System) (report.Sample, error) {
 	return b.measure(ctx, measured{
-		name: "consume " + own, watched: sys.Watched(),
+		name: "consume " + own, watched: sys.Watched(), wal: sys.Conn,
 		started: func() []meter.Process { return []meter.Process{{Name: "worker", PID: sys.Worker.PID()}} },
 		do: func(ctx context.Context) (float64, error) {
 			if err := sys.StartWorker(ctx); err != nil {
@@ -152,7 +152,7 @@ func (b *bench) copyFacts(ctx context.Context, sys *system.System) (report.Sampl
 	if err != nil {
 		return report.Sample{}, err
 	}
-	return b.measure(ctx, measured{name: "consume COPY", watched: watched, do: func(ctx context.Context) (float64, error) {
+	return b.measure(ctx, measured{name: "consume COPY", watched: watched, wal: sys.Conn, do: func(ctx context.Context) (float64, error) {
 		return float64(facts), copyAll(ctx, empty.Conn, rows)
 	}})
 }
