@@ -211,7 +211,8 @@ type follower struct {
 	due   map[string]time.Time // acknowledged, without a row
 	took  []time.Duration
 	stop  context.CancelFunc
-	ended chan error
+	ended chan struct{} // closed when it looks no more, why is in err
+	err   error
 }
 
 // newFollower begins to look for rows.
@@ -221,8 +222,11 @@ func newFollower(ctx context.Context, sys *system.System, mix *traffic.Mix) (*fo
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	f := &follower{conn: conn, mix: mix, sys: sys, due: map[string]time.Time{}, stop: stop, ended: make(chan error, 1)}
-	go func() { f.ended <- f.run(ctx) }()
+	f := &follower{conn: conn, mix: mix, sys: sys, due: map[string]time.Time{}, stop: stop, ended: make(chan struct{})}
+	go func() {
+		f.err = f.run(ctx)
+		close(f.ended)
+	}()
 	return f, nil
 }
 
@@ -292,9 +296,8 @@ func (f *follower) wait(ctx context.Context) ([]time.Duration, error) {
 			return took, nil
 		}
 		select {
-		case err := <-f.ended:
-			f.ended <- err
-			return nil, err
+		case <-f.ended:
+			return nil, f.err
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%d orders never got a row", left)
 		case <-time.After(20 * time.Millisecond):
@@ -304,6 +307,6 @@ func (f *follower) wait(ctx context.Context) ([]time.Duration, error) {
 
 func (f *follower) close(ctx context.Context) {
 	f.stop()
-	_ = <-f.ended // wait has told of it
+	<-f.ended
 	_ = f.conn.Close(ctx)
 }

@@ -19,7 +19,8 @@ type Process struct {
 	Addr      string // host:port of what it serves; "" for a worker
 	Admin     string // host:port of health and profiles; "" when it has none
 	cmd       *exec.Cmd
-	ended     chan error
+	ended     chan struct{} // closed when it has ended, how is in err
+	err       error
 	log       *os.File
 	readiness string
 }
@@ -42,8 +43,11 @@ func start(ctx context.Context, dir string, p program) (*Process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.name, err), log.Close())
 	}
-	process := &Process{Name: p.name, cmd: cmd, ended: make(chan error, 1), log: log, readiness: p.ready}
-	go func() { process.ended <- cmd.Wait() }()
+	process := &Process{Name: p.name, cmd: cmd, ended: make(chan struct{}), log: log, readiness: p.ready}
+	go func() {
+		process.err = cmd.Wait()
+		close(process.ended)
+	}()
 	if err := process.await(ctx); err != nil {
 		process.Stop()
 		return nil, fmt.Errorf("%s does not get ready: %w; see %s", p.name, err, log.Name())
@@ -60,9 +64,8 @@ func (p *Process) await(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case err := <-p.ended:
-			p.ended <- err
-			return fmt.Errorf("it ended: %w", err)
+		case <-p.ended:
+			return fmt.Errorf("it ended: %w", p.err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):
@@ -97,10 +100,10 @@ func (p *Process) Stop() {
 	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	select {
-	case _ = <-p.ended:
+	case <-p.ended:
 	case <-time.After(20 * time.Second):
 		_ = p.cmd.Process.Kill()
-		_ = <-p.ended
+		<-p.ended
 	}
 	_ = p.log.Close()
 	p.log = nil

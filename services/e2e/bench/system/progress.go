@@ -82,9 +82,8 @@ func (s *System) until(ctx context.Context, holds func() (bool, error)) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-s.Worker.ended:
-			s.Worker.ended <- err
-			return fmt.Errorf("the worker ended: %w; see its log in %s", err, s.Dir)
+		case <-s.Worker.ended:
+			return fmt.Errorf("the worker ended: %w; see its log in %s", s.Worker.err, s.Dir)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
