@@ -50,7 +50,17 @@ generate: ## Make every generated file anew
 	@.tools/generate.sh
 
 .PHONY: bench
-bench: ## Run the benchmarks of all modules
+bench: build ## Measure every path beside its reference and write services/docs/performance.md; ARGS="-run edge -scale 0.1" measures less
+	@go build -o $(BIN)/bench ./services/e2e/bench
+	@$(DEVSTACK) servers --dir .local/bench -- $(BIN)/bench -out services/docs/performance.md $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: build ## See in a minute that every row of the benchmark comes to a number
+	@go build -o $(BIN)/bench ./services/e2e/bench
+	@$(DEVSTACK) servers -- $(BIN)/bench -scale 0.002 -rounds 1 $(ARGS)
+
+.PHONY: bench-packages
+bench-packages: ## Run the Go benchmarks of all modules
 	@mkdir -p $(BIN)
 	@go build -o $(DEVSTACK) ./services/devstack/cmd/devstack
 	@$(DEVSTACK) servers -- go test -run '^$$' -bench . -benchmem $(ARGS) $(PACKAGES)
@@ -70,4 +80,4 @@ faults: ## Kill, cut, fill and stop everything while hits come in, and check tha
 .PHONY: clean
 clean: ## Remove what make run and the builds left in .local (the demo's data too)
 	@if ps -o command= -p "$$(cat .local/devstack.lock 2>/dev/null || echo 0)" 2>/dev/null | grep -q devstack; then echo "make run still runs: stop it first" >&2; exit 1; fi
-	@elsewhere=$$(sed -n 's|.*"elsewhere": "\(/[a-z/]*/touchline-[0-9]*\)".*|\1|p' .local/servers.json 2>/dev/null || true); rm -rf $${elsewhere:+"$$elsewhere"} .local
+	@elsewhere=$$(sed -n 's|.*"elsewhere": "\(/[a-z/]*/touchline-[0-9]*\)".*|\1|p' .local/servers.json .local/bench/servers.json 2>/dev/null || true); rm -rf $$elsewhere .local

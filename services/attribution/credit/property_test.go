@@ -200,3 +200,37 @@ func BenchmarkHalving(b *testing.B) {
 		halving(3*day+12345, life)
 	}
 }
+
+// In words it comes to the same as in numbers of any size.
+func TestApportionWords(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		total := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 100), rapid.Just(uint64(Whole))).Draw(t, "total")
+		small := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Range(0, 3), rapid.Uint64Range(0, 1<<58)), 1, 30).Draw(t, "shares")
+		shares := make([]*big.Int, len(small))
+		sum := uint64(0)
+		for i, s := range small {
+			shares[i] = new(big.Int).SetUint64(s)
+			sum += s
+		}
+		if sum == 0 {
+			t.Skip("the sum of shares is positive")
+		}
+		again, ok := words(shares)
+		if !ok || !slices.Equal(again, small) {
+			t.Fatalf("%v in words are %v", shares, again)
+		}
+		got := apportionWords(total, small)
+		for i, want := range apportion(new(big.Int).SetUint64(total), shares) {
+			if got[i] != want.Uint64() {
+				t.Fatalf("part %d is %d, want %s", i, got[i], want)
+			}
+		}
+	})
+	if _, ok := words([]*big.Int{new(big.Int).SetUint64(1 << 63), new(big.Int).SetUint64(1 << 63)}); ok {
+		t.Error("a sum of 65 bits passes for a word")
+	}
+	if _, ok := words([]*big.Int{new(big.Int).Lsh(big.NewInt(1), 64)}); ok {
+		t.Error("65 bits pass for a word")
+	}
+}

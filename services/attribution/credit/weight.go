@@ -21,11 +21,25 @@ func byRemainder(remainders []*big.Int) []int {
 // weigh returns the weights of touchpoints under one model, in parts of [Whole].
 // Touchpoints come by (time, key); there is at least one.
 func weigh(model string, p *policy.Policy, touches []counted) []int64 {
+	weights := make([]int64, len(touches))
+	switch model {
+	case policy.FirstTouch:
+		weights[0] = Whole
+		return weights
+	case policy.LastTouch:
+		weights[len(touches)-1] = Whole
+		return weights
+	}
 	shares := sharesOf(model, p, touches)
 	if !slices.ContainsFunc(shares, func(s *big.Int) bool { return s.Sign() > 0 }) {
 		shares = equal(len(touches))
 	}
-	weights := make([]int64, len(touches))
+	if small, ok := words(shares); ok {
+		for i, part := range apportionWords(uint64(Whole), small) {
+			weights[i] = int64(part)
+		}
+		return weights
+	}
 	for i, part := range apportion(big.NewInt(Whole), shares) {
 		weights[i] = part.Int64()
 	}
@@ -37,10 +51,6 @@ func weigh(model string, p *policy.Policy, touches []counted) []int64 {
 func sharesOf(model string, p *policy.Policy, touches []counted) []*big.Int {
 	n := len(touches)
 	switch model {
-	case policy.FirstTouch:
-		return only(n, 0)
-	case policy.LastTouch:
-		return only(n, n-1)
 	case policy.TimeDecay:
 		return decayShares(p.HalfLifeSeconds, touches)
 	case policy.PositionBased:
@@ -53,15 +63,6 @@ func sharesOf(model string, p *policy.Policy, touches []counted) []*big.Int {
 		return whole(rates)
 	}
 	return equal(n)
-}
-
-func only(n, at int) []*big.Int {
-	shares := make([]*big.Int, n)
-	for i := range shares {
-		shares[i] = new(big.Int)
-	}
-	shares[at].SetInt64(1)
-	return shares
 }
 
 func equal(n int) []*big.Int {

@@ -24,7 +24,9 @@ func Read(raw []byte) (o Object, ok bool) {
 	if at == len(raw) || raw[at] != '{' {
 		return nil, false
 	}
-	o = make(Object, 16)
+	// Eight members fit into the smallest map; room for more costs a kilobyte, and most
+	// objects inside a call are small.
+	o = make(Object, min(16, 4+len(raw)/32))
 	for key, value := range Members(raw) {
 		o[key] = value
 	}

@@ -108,8 +108,8 @@ func refuse(raw []byte, reason intake.Reason, detail, pointer string) intake.Ite
 
 // item reads one call.
 func (b *batch) item(raw []byte, o lenient.Object, call Call, pointer string) intake.Item {
-	c := reader{Object: o, batch: b}
-	item := intake.Item{Raw: raw, Country: c.country(), Stated: c.stated(), Names: c.names(call)}
+	c := newReader(b, o)
+	item := intake.Item{Raw: raw, Country: c.country, Stated: c.stated(), Names: c.names(call)}
 	item.Fact.ID = o.Text("messageId")
 	if item.Fact.ID == "" {
 		item.Fact.ID = b.makeID(raw, item.Stated, pointer)
@@ -144,16 +144,33 @@ func (b *batch) makeID(raw []byte, stated intake.Stated, pointer string) string 
 	return intake.ContentID(parts...)
 }
 
-// reader is one item with what its batch adds to it.
+// reader is one item with what its batch adds to it. What several fields come from is
+// read once: reading objects is what this package costs.
 type reader struct {
 	lenient.Object
-	batch *batch
+	batch              *batch
+	around             lenient.Object // the item's own context
+	properties, traits lenient.Object
+	person             lenient.Object // the traits of the context
+	country            string         // that the item itself names, of an address or outright
+}
+
+func newReader(b *batch, o lenient.Object) *reader {
+	c := &reader{Object: o, batch: b, around: o.Object("context"), properties: o.Object("properties"), traits: o.Object("traits")}
+	c.person = c.context("traits")
+	for _, of := range []lenient.Object{c.properties, c.traits, c.person} {
+		if c.country = country.Of(of); c.country != "" {
+			return c
+		}
+	}
+	c.country = country.Alpha2(c.context("location").Text("country"))
+	return c
 }
 
 // context returns an object of the item's context, else of the batch's.
 func (c *reader) context(key string) lenient.Object {
-	if own := c.Object.Object("context"); own.Has(key) {
-		return own.Object(key)
+	if c.around.Has(key) {
+		return c.around.Object(key)
 	}
 	return c.batch.context.Object(key)
 }
@@ -186,9 +203,9 @@ func (c *reader) names(call Call) []intake.Name {
 			device = previous
 		}
 	}
-	traits := []lenient.Object{c.context("traits")}
+	traits := []lenient.Object{c.person}
 	if call == Identify {
-		traits = []lenient.Object{c.Object.Object("traits"), traits[0]}
+		traits = []lenient.Object{c.traits, c.person}
 	}
 	return append(names,
 		intake.Name{Kind: hit.Phone, Text: first(traits, "phone")},
@@ -206,20 +223,6 @@ func first(objects []lenient.Object, key string) string {
 	return ""
 }
 
-// country returns the country that the item itself names, of an address or outright.
-func (c *reader) country() string {
-	if code := country.Of(c.Object.Object("properties")); code != "" {
-		return code
-	}
-	if code := country.Of(c.Object.Object("traits")); code != "" {
-		return code
-	}
-	if code := country.Of(c.context("traits")); code != "" {
-		return code
-	}
-	return country.Alpha2(c.context("location").Text("country"))
-}
-
 // document returns a member that is an object, as it came; nil for anything else.
 func (c *reader) document(key string) json.RawMessage {
 	if lenient.Kind(c.Object[key]) != '{' {
@@ -230,12 +233,11 @@ func (c *reader) document(key string) json.RawMessage {
 
 func (c *reader) event() *hit.Event {
 	name, _ := c.String("event")
-	properties := c.Object.Object("properties")
 	return &hit.Event{
 		Name:       name,
-		InThread:   properties.True("in_thread"),
+		InThread:   c.properties.True("in_thread"),
 		Properties: c.document("properties"),
-		Country:    c.country(),
+		Country:    c.country,
 	}
 }
 
@@ -243,16 +245,16 @@ func (c *reader) event() *hit.Event {
 // the SDK says of the page it runs on. (context.campaign is not read: it repeats the
 // address's utm parameters.)
 func (c *reader) page(call Call) *hit.Page {
-	properties, around := c.Object.Object("properties"), c.context("page")
+	around := c.context("page")
 	of := func(key string) string {
-		if value, ok := properties.String(key); ok {
+		if value, ok := c.properties.String(key); ok {
 			return value
 		}
 		return around.Text(key)
 	}
 	name := c.Text("name")
 	if name == "" {
-		name = properties.Text("name")
+		name = c.properties.Text("name")
 	}
 	return &hit.Page{
 		URL: of("url"), Referrer: of("referrer"), Title: of("title"),
@@ -263,9 +265,9 @@ func (c *reader) page(call Call) *hit.Page {
 // identify reads identify, group and alias. Phone and e-mail are left out of the
 // traits that are kept: they are identifiers, and stored as such.
 func (c *reader) identify(call Call) *hit.Identify {
-	traits := c.Object.Object("traits")
+	traits := c.traits
 	if len(traits) == 0 && call == Identify {
-		traits = c.context("traits")
+		traits = c.person
 	}
 	i := &hit.Identify{Call: string(call), Traits: without(traits, "phone", "email")}
 	if call == Group {
