@@ -20,7 +20,7 @@ import (
 
 // tick lets the clock go on by more than what is in ids: entries from before and from
 // behind a loss are told apart by it.
-func tick() { time.Sleep(2 * time.Millisecond) }
+func tick() { <-time.After(2 * time.Millisecond) }
 
 // overMemory is streams in memory.
 func overMemory(*testing.T) streamtest.Server {
