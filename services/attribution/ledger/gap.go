@@ -58,7 +58,7 @@ func (s Sides) search(ctx context.Context, now time.Time, scans *scans) (Gaps, e
 		if err != nil {
 			return err
 		}
-		result.Behind = behind(books, before)
+		result.Behind = Behind(books, before)
 		held, left, err := s.held(ctx, scans, result.Behind)
 		if err != nil {
 			return err
@@ -94,10 +94,10 @@ func marksOf(books []stream.ShardBooks) dbsqlc.SequenceMarkParams {
 	return marks
 }
 
-// behind lists the shards of which books, read after before, say less than was known, or
-// did until an edge went on. An epoch of which Redis never said anything proves nothing:
+// Behind lists the shards of which books, read after before, say less than was known, or
+// did until an edge went on: Redis lost data. An epoch of which Redis never said anything proves nothing:
 // somebody else wrote to a stream.
-func behind(books []stream.ShardBooks, before []dbsqlc.SequenceMarksRow) []int {
+func Behind(books []stream.ShardBooks, before []dbsqlc.SequenceMarksRow) []int {
 	var shards []int
 	for _, b := range books {
 		if b.Jumped > 0 {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/consume"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
-	"github.com/touchline/touchline/services/internal/stream"
 )
 
 // errReplay says that the quarantine can not be replayed here.
@@ -395,18 +394,4 @@ func (t consumeTx) QuarantineFailed(context.Context, dbsqlc.QuarantineFailedPara
 
 func (t consumeTx) QuarantineReplayed(context.Context, dbsqlc.QuarantineReplayedParams) error {
 	return errReplay
-}
-
-// Recover is [stream.Recover], as [postgres.Pool.RecoverBooks].
-func (c Conn) Recover(ctx context.Context, shard int, apply func(stream.Seed) error) error {
-	return c.run(ctx, false, func(x *tx) error {
-		seed := stream.Seed{Accepted: map[string]int64{}, Settled: map[uuid.UUID]int64{}}
-		if err := x.statement(ctx, "hold the ledger", func() error { return x.holdBatches(ctx) }); err != nil {
-			return err
-		}
-		if err := x.statement(ctx, "read the ledger", func() error { x.seed(int32(shard), seed); return nil }); err != nil {
-			return err
-		}
-		return apply(seed)
-	})
 }

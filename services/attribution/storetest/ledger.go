@@ -160,6 +160,11 @@ func (x *tx) seed(shard int32, into stream.Seed) {
 			last(k)
 		}
 	}
+	for k, n := range x.stored() {
+		if k.shard == shard {
+			into.Stored[k.epoch] = n
+		}
+	}
 }
 
 // Terms are the terms of the books as of the batches that are settled: the query

@@ -39,6 +39,7 @@ type Memory struct {
 	locks      map[any]*queue
 
 	receipts      *table[receiptKey, map[int64]bool]
+	marked        *table[markKey, int64] // how far Redis was seen to say that the numbers reach
 	batches       *table[batchKey, dbsqlc.Batch]
 	facts         *table[factKey, dbsqlc.Fact]
 	conflicts     *table[conflictKey, dbsqlc.FactConflictListRow]
@@ -62,6 +63,7 @@ type (
 		epoch uuid.UUID
 		shard int32
 	}
+	markKey  receiptKey
 	batchKey struct {
 		consumer uuid.UUID
 		shard    int32
@@ -119,6 +121,7 @@ func NewMemory(now func() time.Time, folder postgres.Folder, workspaces map[uuid
 		locks: map[any]*queue{},
 	}
 	m.receipts, m.batches, m.facts = newTable[receiptKey, map[int64]bool](m), newTable[batchKey, dbsqlc.Batch](m), newTable[factKey, dbsqlc.Fact](m)
+	m.marked = newTable[markKey, int64](m)
 	m.conflicts, m.refs = newTable[conflictKey, dbsqlc.FactConflictListRow](m), newTable[refKey, dbsqlc.FactRefInsertParams](m)
 	m.identifiers, m.touched = newTable[identifierKey, dbsqlc.IdentifierInsertParams](m), newTable[touchedKey, touchedRow](m)
 	m.ledgerBatches, m.ledger = newTable[termKey, terms](m), newTable[accountKey, terms](m)

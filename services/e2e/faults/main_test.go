@@ -20,7 +20,6 @@ import (
 var (
 	run    = flag.Bool("faults", false, "play the faults; without it nothing is tested here")
 	long   = flag.Bool("long", false, "the long tier: 200 kills, every failure of F23, long outages")
-	known  = flag.Bool("known", false, "also play the cases that are known to fail")
 	seed   = flag.Uint64("seed", 0, "of traffic and times; 0: another one each time")
 	report = flag.String("report", "", "file to write the table of results to, in Markdown")
 )

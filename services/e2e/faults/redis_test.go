@@ -70,12 +70,9 @@ func TestF4_cut(t *testing.T) {
 }
 
 // The same, from before batches that workers had stored and settled: what returns to the
-// stream is stored already, and the terms of those batches count again.
+// stream is stored already, and the terms of those batches count: the books are made anew.
 func TestF4_cutBehindWorkers(t *testing.T) {
 	t.Parallel()
-	if !*known {
-		t.Skip("SKIPPED: a known fault, see services/docs/reliability.md: the books do not count again what was settled after the cut; -known plays it")
-	}
 	s := newScene(t, "F4", "Redis returns with its log cut before batches that were settled", options{})
 	s.loses(func() {}, func(log string) { cutLog(t, log, sizeOf(t, log)/3) }, func(string) {})
 }

@@ -205,8 +205,6 @@ func (w *world) finish() {
 		}
 	}
 	w.met["lost and told of"] += len(lost)
-	// Books that begin anew count a hit twice when its flush is sent again, and not at
-	// all when a worker had it in hands: after a loss they may differ, which is told.
 	switch by := w.imbalance(); {
 	case !w.lost:
 		w.balance()
@@ -218,6 +216,7 @@ func (w *world) finish() {
 	default:
 		w.met["books balance after a loss"]++
 	}
+	w.met["books made anew"] += w.rebuilt
 	w.witness()
 	w.table()
 }

@@ -108,13 +108,40 @@ func (w *world) worker(p *proc) {
 		StaleAfter: time.Second, FoldAfter: 5 * time.Second, ChoreEvery: 2*time.Second + 5*odd, Logger: quiet, Jitter: jitter(p.name),
 	}, consume.Parts{
 		Reader: streamtest.NewReader(redis, w.newID(), base.Recover), Store: store, Digests: w.ring, Signal: deriver.Wake,
-		Books: func(ctx context.Context) (books []stream.ShardBooks, err error) {
-			err = redis.Through(ctx, "read the books", func() { books = w.streams.Books() })
-			return books, err
-		},
+		Books: redis.Books,
 	})
 	p.ended.Go(func() { _ = consumer.Run(ctx) })
 	p.ended.Go(func() { _ = deriver.Run(ctx) })
+	p.ended.Go(func() { w.watch(ctx, redis, base, 2*time.Second+7*odd) })
+}
+
+// watch makes books anew that fell behind, as the ledger's watch does.
+func (w *world) watch(ctx context.Context, redis streamtest.Conn, base storetest.Conn, every time.Duration) {
+	look := func() error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+every)
+		defer cancel()
+		behind, err := base.Behind(ctx, redis.Books)
+		for _, shard := range behind {
+			if err == nil {
+				err = base.Rebuild(ctx, shard, func(seed stream.Seed, known stream.Known) error {
+					return redis.Rebuild(ctx, shard, seed, known)
+				})
+			}
+			if err == nil {
+				w.mu.Lock()
+				w.rebuilt++
+				w.mu.Unlock()
+			}
+		}
+		return err
+	}
+	for ctx.Err() == nil {
+		_ = look() // again the next time
+		select {
+		case <-ctx.Done():
+		case <-time.After(every):
+		}
+	}
 }
 
 // newID is the world's own: no order of goroutines changes it.

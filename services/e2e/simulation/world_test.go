@@ -72,6 +72,7 @@ type world struct {
 	mu      sync.Mutex
 	waiting []*call
 	acked   []ack
+	rebuilt int // shards whose books were made anew
 
 	step    int
 	calm    bool // nothing goes wrong any more

@@ -66,10 +66,12 @@ type entry struct {
 	epoch   string
 	number  int64
 	field   string
+	hour    string // of receipt; "" when the account has none
 	payload string
 }
 
-// shard is one stream with its books and its group.
+// shard is one stream with its books and its group. What the books say by hour is left
+// out: no consumer reads it.
 type shard struct {
 	entries []entry // by id
 	last    id      // ever given out
@@ -112,95 +114,7 @@ func (s *shard) add(e entry, now time.Time) entry {
 	return e
 }
 
-// append is append.lua. It returns what was new.
-func (s *shard) append(run stream.Run, fields, payloads []string, now time.Time) (added []entry) {
-	epoch := run.Epoch.String()
-	mark, told := "epoch:"+epoch, "announced:"+epoch
-	applied, announced := s.books[mark], s.books[told]
-	last := run.First + int64(len(payloads)) - 1
-	if applied >= last {
-		return nil
-	}
-	for i, field := range fields {
-		number := run.First + int64(i)
-		if number <= applied {
-			continue
-		}
-		added = append(added, s.add(entry{epoch: epoch, number: number, field: field, payload: payloads[i]}, now))
-		s.books["inflight:"+field]++
-		if number > announced {
-			s.books["accepted:"+field]++
-			continue
-		}
-		if s.books["spooled:"+field]--; s.books["spooled:"+field] <= 0 {
-			delete(s.books, "spooled:"+field)
-		}
-	}
-	if announced > 0 && last >= announced {
-		delete(s.books, told)
-	}
-	s.books[mark] = last
-	return added
-}
-
-// announce is announce.lua.
-func (s *shard) announce(run stream.Run, counts map[string]int64) bool {
-	mark := "announced:" + run.Epoch.String()
-	has := max(s.books[mark], s.books["epoch:"+run.Epoch.String()])
-	if has >= run.Last {
-		return true
-	}
-	if has != run.First-1 {
-		return false
-	}
-	s.books[mark] = run.Last
-	for field, n := range counts {
-		s.books["accepted:"+field] += n
-		s.books["spooled:"+field] += n
-	}
-	return true
-}
-
-// settle is settle.lua: it returns whether the batch is in order.
-func (s *shard) settle(b stream.Batch) error {
-	mark := "settled:" + b.Consumer.String()
-	settled := s.books[mark]
-	if settled >= b.Number {
-		return nil
-	}
-	if settled != b.Number-1 {
-		return fmt.Errorf("settle batch %d of shard %d after %d: %w", b.Number, b.Shard, settled, stream.ErrOrder)
-	}
-	for i, text := range b.Entries {
-		gone := text == stream.Lost
-		if !gone {
-			at := parseID(text)
-			s.group.drop(at)
-			gone = s.remove(at)
-		}
-		if gone {
-			s.books["inflight:"+b.Fields[i]]--
-		}
-	}
-	s.books[mark] = b.Number
-	return nil
-}
-
-// seed is seed.lua.
-func (s *shard) seed(seed stream.Seed) {
-	if s.books["begun"] == 1 {
-		return
-	}
-	s.books["begun"] = 1
-	for field, hits := range seed.Accepted {
-		s.books["accepted:"+field] += hits
-	}
-	for consumer, batch := range seed.Settled {
-		s.books["settled:"+consumer.String()] = batch
-	}
-}
-
-// ShardBooks reads the books of a shard.
+// shardBooks reads the books of a shard.
 func (s *shard) shardBooks(number int) stream.ShardBooks {
 	b := stream.ShardBooks{
 		Shard: number, Accepted: map[string]int64{}, InFlight: map[string]int64{}, Spooled: map[string]int64{},
@@ -208,6 +122,7 @@ func (s *shard) shardBooks(number int) stream.ShardBooks {
 	}
 	counts := map[string]map[string]int64{"accepted": b.Accepted, "inflight": b.InFlight, "spooled": b.Spooled}
 	marks := map[string]map[uuid.UUID]int64{"settled": b.Settled, "epoch": b.Appended, "announced": b.Announced}
+	b.Jumped = s.books["jumped"]
 	for name, n := range s.books {
 		kind, rest, _ := strings.Cut(name, ":")
 		if counts[kind] != nil {

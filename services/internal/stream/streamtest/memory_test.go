@@ -12,10 +12,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/redistest"
 	"github.com/touchline/touchline/services/internal/stream"
 	"github.com/touchline/touchline/services/internal/stream/streamtest"
 )
+
+// tick lets the clock go on by more than what is in ids: entries from before and from
+// behind a loss are told apart by it.
+func tick() { <-time.After(2 * time.Millisecond) }
 
 // overMemory is streams in memory.
 func overMemory(*testing.T) streamtest.Server {
@@ -29,7 +34,14 @@ func overMemory(*testing.T) streamtest.Server {
 		Books:  m.Books,
 		Held:   m.Held,
 		Delete: func(shard int, entry string) { m.Delete(shard, entry) },
-		Lose:   func() { m.Restart(streamtest.State{}) },
+		Lose: func() {
+			m.Restart(streamtest.State{})
+			tick()
+		},
+		Rebuild: func(ctx context.Context, shard int, seed stream.Seed, known stream.Known) error {
+			tick()
+			return conn.Rebuild(ctx, shard, seed, known)
+		},
 	}
 }
 
@@ -68,8 +80,13 @@ func overRedis(t *testing.T) streamtest.Server {
 		},
 		Lose: func() {
 			for shard := range 2 {
-				must(client.Del(context.Background(), key(shard, "hits"), key(shard, "books")).Err())
+				must(client.Del(context.Background(), key(shard, "hits"), key(shard, "books"), key(shard, "hours"), key(shard, "settled")).Err())
 			}
+			tick()
+		},
+		Rebuild: func(ctx context.Context, shard int, seed stream.Seed, known stream.Known) error {
+			tick()
+			return probe.Rebuild(ctx, shard, seed, known)
 		},
 	}
 }
@@ -107,6 +124,8 @@ type play struct {
 	last    [2]int64          // of each epoch
 	held    [3][]stream.Entry // last given to each reader
 	number  [3]int64          // batches of each reader
+	stored  map[hit.Receipt]bool
+	seed    stream.Seed
 	names   map[string]string // entries by id: their receipts
 	ids     map[string]string // and the reverse
 }
@@ -116,10 +135,29 @@ func newPlay(s streamtest.Server, seed uint64) *play {
 	for i := range p.epochs {
 		p.epochs[i] = uuid.NewSHA1(uuid.Nil, []byte{byte(i), byte(seed)})
 	}
+	p.stored = map[hit.Receipt]bool{}
+	p.seed = stream.Seed{Accepted: map[string]int64{}, Settled: map[uuid.UUID]int64{}, Stored: map[uuid.UUID]int64{}}
 	for i := range 3 {
-		p.readers = append(p.readers, s.Reader(uuid.NewSHA1(uuid.Nil, []byte{9, byte(i)}), nil))
+		p.readers = append(p.readers, s.Reader(uuid.NewSHA1(uuid.Nil, []byte{9, byte(i)}), p.begin))
 	}
 	return p
+}
+
+// begin hands over what was stored.
+func (p *play) begin(_ context.Context, _ int, apply func(stream.Seed) error) error {
+	return apply(p.seed)
+}
+
+// known says what was.
+func (p *play) known(context.Context, []hit.Receipt) (map[hit.Receipt]bool, error) {
+	return p.stored, nil
+}
+
+// fields are accounts, with and without an hour.
+var fields = []string{
+	"10000000-0000-0000-0000-000000000001/20000000-0000-0000-0000-000000000001/494160",
+	"10000000-0000-0000-0000-000000000001/20000000-0000-0000-0000-000000000002/494161",
+	"10000000-0000-0000-0000-000000000001/20000000-0000-0000-0000-000000000001",
 }
 
 // named notes entries and says what can be compared of them.
@@ -150,7 +188,7 @@ func (p *play) step(t *testing.T) []any {
 	case 3:
 		e := p.random.IntN(2)
 		run := stream.Run{Epoch: p.epochs[e], First: p.last[e] + 1 + int64(p.random.IntN(2)), Last: p.last[e] + 3}
-		told, err := p.To.Announce(ctx, run, map[string]int64{"a/b": run.Len()})
+		told, err := p.To.Announce(ctx, run, map[string]int64{fields[run.Last%3]: run.Len()})
 		return result("announce", err, told)
 	case 4, 5:
 		entries, err := r.Read(ctx, 0, int64(1+p.random.IntN(4)), 0)
@@ -175,17 +213,20 @@ func (p *play) step(t *testing.T) []any {
 	}
 }
 
-// append sends a run that may overlap what was sent.
+// append sends a run that may overlap what was sent, and seldom jumps.
 func (p *play) append(ctx context.Context) error {
 	e := p.random.IntN(2)
 	first := max(1, p.last[e]+1-int64(p.random.IntN(3)))
+	if p.random.IntN(20) == 0 {
+		first = p.last[e] + 3
+	}
 	run := stream.Run{Epoch: p.epochs[e], First: first, Last: first + int64(p.random.IntN(4))}
-	var fields, payloads []string
+	var accounts, payloads []string
 	for n := run.First; n <= run.Last; n++ {
-		fields, payloads = append(fields, []string{"a/b", "a/c"}[n%2]), append(payloads, fmt.Sprint(n))
+		accounts, payloads = append(accounts, fields[n%3]), append(payloads, fmt.Sprint(n))
 	}
 	p.last[e] = max(p.last[e], run.Last)
-	return p.To.Append(ctx, run, fields, payloads)
+	return p.To.Append(ctx, run, accounts, payloads)
 }
 
 // settle settles what a reader was given last, now and then out of order or again.
@@ -193,11 +234,18 @@ func (p *play) settle(ctx context.Context, i int) error {
 	number := p.number[i] + int64(p.random.IntN(5)/2)
 	b := stream.Batch{Consumer: p.readers[i].Consumer(), Number: number, Entries: []string{}, Fields: []string{}}
 	for _, e := range p.held[i] {
-		b.Entries, b.Fields = append(b.Entries, e.ID), append(b.Fields, e.Field)
+		own := p.random.IntN(2) == 0
+		b.Entries, b.Fields = append(b.Entries, e.ID), append(b.Fields, e.Account(own))
+		if own && !p.stored[e.Receipt] {
+			p.stored[e.Receipt] = true
+			p.seed.Accepted[e.Field]++
+			p.seed.Stored[e.Receipt.Epoch] = max(p.seed.Stored[e.Receipt.Epoch], e.Receipt.Number)
+		}
 	}
 	err := p.readers[i].Settle(ctx, b)
 	if err == nil {
 		p.number[i] = max(number, p.number[i])
+		p.seed.Settled[b.Consumer] = p.number[i]
 	}
 	return err
 }
@@ -205,7 +253,9 @@ func (p *play) settle(ctx context.Context, i int) error {
 // rare is what seldom happens.
 func (p *play) rare(ctx context.Context, i int, result func(string, error, ...any) []any) []any {
 	r := p.readers[i]
-	switch p.random.IntN(5) {
+	switch p.random.IntN(6) {
+	case 5:
+		return result("rebuild", p.Rebuild(ctx, 0, p.seed, p.known))
 	case 0:
 		if len(p.held[i]) > 0 {
 			p.Delete(0, p.held[i][0].ID)
@@ -226,7 +276,7 @@ func (p *play) rare(ctx context.Context, i int, result func(string, error, ...an
 		}
 		return result("recount", r.Recount(ctx, 0, int64(p.random.IntN(5)), p.held[i][0].ID))
 	default:
-		p.readers[i] = p.Reader(r.Consumer(), nil) // it starts again
+		p.readers[i] = p.Reader(r.Consumer(), p.begin) // it starts again
 		return result("start", nil)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -200,6 +201,9 @@ func newEntry(number int, from entry) stream.Entry {
 	if epoch, err := uuid.Parse(from.epoch); err == nil && from.number > 0 {
 		e.Receipt = hit.Receipt{Epoch: epoch, Shard: number, Number: from.number}
 	}
+	if hour, err := strconv.ParseInt(from.hour, 10, 64); err == nil && hour >= 0 && len(from.field) == accountLen-1 {
+		e.Hour = time.Unix(hour*3600, 0).UTC()
+	}
 	return e
 }
 
@@ -231,8 +235,8 @@ func (r *Reader) begin(ctx context.Context, number int) error {
 		return err
 	}
 	return r.recover(ctx, number, func(seed stream.Seed) error {
-		return r.ask(ctx, "begin the books", number, func(s *shard, _ time.Time) error {
-			s.seed(seed)
+		return r.ask(ctx, "begin the books", number, func(s *shard, now time.Time) error {
+			s.seed(seed, false, now)
 			return nil
 		})
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
 )
 
@@ -37,10 +38,15 @@ type Server struct {
 	Held   func(shard int) stream.Held
 	Delete func(shard int, entry string) // behind everybody's back
 	Lose   func()                        // everything
+	// Rebuild is that of [stream.Probe].
+	Rebuild func(ctx context.Context, shard int, seed stream.Seed, known stream.Known) error
 }
 
 // shop is the field that most hits of the suite have.
 const shop = "10000000-0000-0000-0000-000000000001/20000000-0000-0000-0000-000000000001"
+
+// account is where the books count those hits.
+const account = shop + "/494160"
 
 // suite is one test's server.
 type suite struct {
@@ -60,6 +66,8 @@ func Run(t *testing.T, open func(t *testing.T) Server) {
 		"settles once and in order":             suite.settles,
 		"tells of entries that were deleted":    suite.buries,
 		"begins again after everything is lost": suite.begins,
+		"counts down what was deleted":          suite.deletes,
+		"makes books anew":                      suite.rebuilds,
 	} {
 		t.Run(name, func(t *testing.T) { test(suite{t, open(t)}) })
 	}
@@ -84,7 +92,7 @@ func (s suite) append(epoch uuid.UUID, first, last int64) {
 	s.Helper()
 	var fields, payloads []string
 	for n := first; n <= last; n++ {
-		fields, payloads = append(fields, shop), append(payloads, fmt.Sprint("hit ", n))
+		fields, payloads = append(fields, account), append(payloads, fmt.Sprint("hit ", n))
 	}
 	s.must(s.To.Append(s.Context(), stream.Run{Epoch: epoch, First: first, Last: last}, fields, payloads))
 }
@@ -108,7 +116,16 @@ func (s suite) read(c Consumer, limit int64) []stream.Entry {
 func batch(c Consumer, number int64, entries ...stream.Entry) stream.Batch {
 	b := stream.Batch{Consumer: c.Consumer(), Number: number, Entries: []string{}, Fields: []string{}}
 	for _, e := range entries {
-		b.Entries, b.Fields = append(b.Entries, e.ID), append(b.Fields, e.Field)
+		b.Entries, b.Fields = append(b.Entries, e.ID), append(b.Fields, e.Account(false))
+	}
+	return b
+}
+
+// storing is one of shard 0 that stored its hits.
+func storing(c Consumer, number int64, entries ...stream.Entry) stream.Batch {
+	b := batch(c, number, entries...)
+	for i := range b.Fields {
+		b.Fields[i] += "!"
 	}
 	return b
 }
@@ -131,7 +148,7 @@ func (s suite) appendsOnce() {
 	entries := s.read(c, 100)
 	s.equal("numbers", numbers(entries), []int64{1, 2, 3, 4, 5, 6, 7, 8, 9})
 	for _, e := range entries {
-		if e.Deliveries != 1 || e.Field != shop || string(e.Payload) != fmt.Sprint("hit ", e.Receipt.Number) || e.Receipt.Epoch != epoch {
+		if e.Deliveries != 1 || e.Account(true) != account+"!" || string(e.Payload) != fmt.Sprint("hit ", e.Receipt.Number) || e.Receipt.Epoch != epoch {
 			s.Fatalf("entry %+v", e)
 		}
 	}
@@ -150,7 +167,7 @@ func (s suite) announces() {
 	epoch := uuid.New()
 	tell := func(first, last int64, want bool) {
 		s.Helper()
-		told, err := s.To.Announce(s.Context(), stream.Run{Epoch: epoch, First: first, Last: last}, map[string]int64{shop: last - first + 1})
+		told, err := s.To.Announce(s.Context(), stream.Run{Epoch: epoch, First: first, Last: last}, map[string]int64{account: last - first + 1})
 		s.must(err)
 		s.equal("told", told, want)
 	}
@@ -302,4 +319,51 @@ func (s suite) begins() {
 	if !slices.Equal(s.Held(0).Runs, []stream.Run{{Epoch: epoch, First: 4, Last: 5}}) || seeds != 2 {
 		s.Fatalf("held %v after %d seeds", s.Held(0), seeds)
 	}
+}
+
+func (s suite) deletes() {
+	s.append(uuid.New(), 1, 4)
+	one, two := s.Reader(uuid.New(), nil), s.Reader(uuid.New(), nil)
+	entries := s.read(one, 10)
+	s.Delete(0, entries[0].ID)
+	s.Delete(0, entries[1].ID)
+	s.must(one.Settle(s.Context(), batch(one, 1, entries[0])))
+	s.equal("who did not store leaves it", s.books().InFlight, map[string]int64{shop: 4})
+	s.must(one.Settle(s.Context(), storing(one, 2, entries[0], entries[2])))
+	s.must(two.Settle(s.Context(), batch(two, 1, entries[2])))
+	s.equal("who stored counts", s.books().InFlight, map[string]int64{shop: 2})
+	s.Lose()
+	s.append(uuid.New(), 1, 2)
+	s.must(two.Settle(s.Context(), storing(two, 1, entries[3])))
+	b := s.books()
+	s.equal("of an earlier life", []any{b.InFlight, b.Accepted}, []any{map[string]int64{shop: 2}, map[string]int64{shop: 3}})
+}
+
+func (s suite) rebuilds() {
+	epoch, fresh, name := uuid.New(), uuid.New(), uuid.New()
+	s.append(epoch, 1, 4)
+	c := s.Reader(name, nil)
+	entries := s.read(c, 3)
+	s.append(epoch, 7, 8) // 5 and 6 are nowhere
+	told, err := s.To.Announce(s.Context(), stream.Run{Epoch: epoch, First: 9, Last: 10}, map[string]int64{account: 2})
+	s.must(err)
+	s.equal("told", told, true)
+	s.equal("jumped", s.books().Jumped, int64(1))
+	seed := stream.Seed{
+		Accepted: map[string]int64{shop: 20}, Settled: map[uuid.UUID]int64{name: 5},
+		Stored: map[uuid.UUID]int64{epoch: 2, fresh: 3},
+	}
+	s.must(s.Rebuild(s.Context(), 0, seed, func(_ context.Context, receipts []hit.Receipt) (map[hit.Receipt]bool, error) {
+		s.equal("asked", len(receipts), 6)
+		return map[hit.Receipt]bool{entries[0].Receipt: true, entries[1].Receipt: true}, nil
+	}))
+	b := s.books()
+	s.equal("the books", b, stream.ShardBooks{
+		Accepted: map[string]int64{shop: 24}, InFlight: map[string]int64{shop: 4}, Spooled: map[string]int64{},
+		Settled: map[uuid.UUID]int64{name: 5}, Appended: map[uuid.UUID]int64{epoch: 8, fresh: 3}, Announced: map[uuid.UUID]int64{},
+	})
+	s.equal("left", numbers(s.read(s.Reader(name, nil), 10)), []int64{3})
+	s.must(c.Settle(s.Context(), storing(c, 6, entries[2])))
+	s.append(fresh, 1, 3)
+	s.equal("stored ones are not appended again", s.books().InFlight, map[string]int64{shop: 3})
 }

@@ -1,0 +1,95 @@
+package streamtest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/internal/stream"
+)
+
+// Books is [stream.Probe.Books], at one instant of all shards.
+func (c Conn) Books(ctx context.Context) (books []stream.ShardBooks, err error) {
+	err = c.do(ctx, "read the books", func() {
+		for i, s := range c.Memory.shards {
+			books = append(books, s.shardBooks(i))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return books, nil
+}
+
+// rebuildStep is how many entries Rebuild looks at in one go.
+const rebuildStep = 1000
+
+// Rebuild is [stream.Probe.Rebuild].
+func (c Conn) Rebuild(ctx context.Context, number int, seed stream.Seed, known stream.Known) error {
+	if number < 0 || number >= len(c.Memory.shards) {
+		return fmt.Errorf("shard %d of %d", number, len(c.Memory.shards))
+	}
+	for from := (id{}); ; {
+		var page []entry
+		err := c.do(ctx, fmt.Sprint("read again ", number), func() {
+			s := c.Memory.shards[number] // another one after a restart
+			page = nil
+			at, _ := s.find(from)
+			for ; at < len(s.entries) && len(page) < rebuildStep; at++ {
+				page = append(page, s.entries[at])
+			}
+		})
+		if err != nil || len(page) == 0 {
+			return c.sow(ctx, number, seed, err)
+		}
+		last := page[len(page)-1].id
+		from = id{last.millis, last.counter + 1}
+		if err := c.discard(ctx, number, page, known); err != nil {
+			return err
+		}
+	}
+}
+
+// discard removes those entries that are stored.
+func (c Conn) discard(ctx context.Context, number int, page []entry, known stream.Known) error {
+	receipts := make([]hit.Receipt, len(page))
+	for i, e := range page {
+		receipts[i] = newEntry(number, e).Receipt
+	}
+	stored, err := known(ctx, receipts)
+	if err != nil {
+		return err
+	}
+	var gone []id
+	for i, e := range page {
+		if receipts[i].Number > 0 && stored[receipts[i]] {
+			gone = append(gone, e.id)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	err = c.do(ctx, fmt.Sprint("acknowledge what is stored ", number), func() {
+		for _, at := range gone {
+			c.Memory.shards[number].group.drop(at)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, fmt.Sprint("remove what is stored ", number), func() {
+		for _, at := range gone {
+			c.Memory.shards[number].remove(at)
+		}
+	})
+}
+
+// sow begins the books anew, unless err says that something went wrong before.
+func (c Conn) sow(ctx context.Context, number int, seed stream.Seed, err error) error {
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, fmt.Sprint("make the books anew ", number), func() {
+		c.Memory.shards[number].seed(seed, true, c.Memory.now())
+	})
+}
