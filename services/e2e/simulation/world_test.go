@@ -128,6 +128,11 @@ func (w *world) at(p *proc, where string) func(ctx context.Context, name string,
 		case <-ctx.Done():
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			select { // of two that came at one instant the answer is first: a run can be repeated
+			case err := <-c.answer:
+				return err
+			default:
+			}
 			c.left = true
 			return ctx.Err()
 		}

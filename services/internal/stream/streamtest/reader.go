@@ -108,6 +108,11 @@ func (r *Reader) Read(ctx context.Context, number int, limit int64, block time.D
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+		select { // of two that came at one instant the end is first: a run can be repeated
+		case <-until.C:
+			return nil, nil
+		default:
+		}
 	}
 }
 
