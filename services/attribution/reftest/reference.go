@@ -127,9 +127,9 @@ func (w *world) joined(reports []*fact) *message {
 	service := some(reports, func(f *fact) bool { return f.Report.Category == "service" }) // of an unregistered one (3)
 	session := first.Kind == "message" && m.template+m.Campaign == "" || first.Kind == "status" && service
 	m.barred = session && text(w.policy, "session_messages") != "count" || len(at("failed", "bounced")) > 0 && len(m.at["delivered"]) == 0
-	// "First by precedence; two of one kind: one from the registration first, then the earliest stated" (2).
+	// "First by precedence; two of one kind: one from the registration first, then the earliest stated" (2); the trust is left open.
 	m.primary = one(each(sorted(stated(m.facts...), func(s *fact) string {
-		return s.who[:1] + fmt.Sprint(first.Kind == "status" || !in(s.who, first.ids...))
+		return order(s.who[:1], fmt.Sprint(first.Kind == "status" || !in(s.who, first.ids...)), n(s.At), s.ID, n(9-s.Trust))
 	}), whom))
 	return m
 }
