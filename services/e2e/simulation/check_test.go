@@ -210,8 +210,10 @@ func (w *world) finish() {
 		w.balance()
 	case len(by) > 0 && w.stale:
 		w.met["books differ after an old state"]++
+		w.t.Logf("DIFFER stale seed %d: %v behind %v", w.seed, by, w.store.Behind(w.streams.Books()))
 	case len(by) > 0:
 		w.met["books differ after a loss"]++
+		w.t.Logf("DIFFER loss seed %d: %v behind %v", w.seed, by, w.store.Behind(w.streams.Books()))
 		w.note("the books differ in the end: %v", by)
 	default:
 		w.met["books balance after a loss"]++
