@@ -146,6 +146,9 @@ func (s *shard) seed(seed stream.Seed, anew bool, now time.Time) {
 	}
 	for epoch, number := range seed.Stored {
 		mark := "epoch:" + epoch.String()
+		if s.books[mark] > 0 && !anew {
+			s.books["jumped"]++
+		}
 		s.books[mark] = max(s.books[mark], number)
 	}
 }
