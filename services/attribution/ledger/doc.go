@@ -33,7 +33,8 @@
 // # After Redis lost data
 //
 // Redis proves it by itself: its mark of an epoch is lower than it was or than what is
-// stored, or an edge's next hits do not follow on it. A watch then makes the books of the
+// stored, an edge's next hits do not follow on it, or it does not know that a batch was
+// settled whose row was deleted for that. A watch then makes the books of the
 // shard anew ([Sides.Rebuild]) from what is stored and what is in the stream. What was
 // lost is in no book any more; the gap names it. What a worker had in its hands and stores
 // later counts as accepted when its batch is settled.

@@ -54,11 +54,15 @@ func (s Sides) search(ctx context.Context, now time.Time, scans *scans) (Gaps, e
 		if err != nil {
 			return fmt.Errorf("read how far the numbers reach: %w", err)
 		}
+		settled, err := tx.LedgerSettled(ctx)
+		if err != nil {
+			return fmt.Errorf("read what was settled: %w", err)
+		}
 		books, err := s.Probe.Books(ctx)
 		if err != nil {
 			return err
 		}
-		result.Behind = Behind(books, before)
+		result.Behind = Behind(books, before, settled)
 		held, left, err := s.held(ctx, scans, result.Behind)
 		if err != nil {
 			return err
@@ -94,27 +98,31 @@ func marksOf(books []stream.ShardBooks) dbsqlc.SequenceMarkParams {
 	return marks
 }
 
-// Behind lists the shards of which books, read after before, say less than was known, or
-// did until an edge went on: Redis lost data. An epoch of which Redis never said anything proves nothing:
-// somebody else wrote to a stream.
-func Behind(books []stream.ShardBooks, before []dbsqlc.SequenceMarksRow) []int {
-	var shards []int
-	for _, b := range books {
-		if b.Jumped > 0 {
-			shards = append(shards, b.Shard)
-		}
+// Behind lists the shards of which books, read after before and settled, say less than was
+// known, or did until an edge went on: Redis lost data. An epoch of which Redis never said
+// anything proves nothing: somebody else wrote to a stream.
+func Behind(books []stream.ShardBooks, before []dbsqlc.SequenceMarksRow, settled []dbsqlc.LedgerSettledRow) []int {
+	less := make([]bool, len(books))
+	for shard, b := range books {
+		less[shard] = b.Jumped > 0
 	}
 	for _, known := range before {
-		shard := int(known.Shard)
-		if shard >= len(books) || slices.Contains(shards, shard) {
-			continue
+		if int(known.Shard) < len(books) {
+			says := books[known.Shard].Appended[known.Epoch]
+			less[known.Shard] = less[known.Shard] || (says > 0 || known.Marked > 0) && says < max(known.Marked, known.Stored)
 		}
-		says := books[shard].Appended[known.Epoch]
-		if (says > 0 || known.Marked > 0) && says < max(known.Marked, known.Stored) {
+	}
+	for _, known := range settled {
+		if int(known.Shard) < len(books) {
+			less[known.Shard] = less[known.Shard] || books[known.Shard].Settled[known.Consumer] < known.Batch
+		}
+	}
+	var shards []int
+	for shard, is := range less {
+		if is {
 			shards = append(shards, shard)
 		}
 	}
-	slices.Sort(shards)
 	return shards
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -236,4 +237,41 @@ func TestHeal_cutLog(t *testing.T) {
 		t.Errorf("%d lost: the log was cut for nothing", lost)
 	}
 	t.Logf("%d acknowledged, %d lost and named", x.count(), lost)
+}
+
+// Redis comes back without having settled what a worker settled, and with every number
+// that was appended: the terms of that batch prove it.
+func TestHeal_unsettled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	stop := r.worker()
+	first := r.append(orders("o", 3)...)
+	r.drained()
+	stop()
+	r.exec(`with gone as (delete from touched returning *)
+		insert into ledger_batch (workspace_id, consumer, shard, batch, source_id, hour, stored, duplicate, conflict, rejected)
+		select workspace_id, consumer, shard, batch, source_id, hour, count(*), 0, 0, 0 from gone group by 1, 2, 3, 4, 5, 6`)
+	r.search()
+	if gaps := r.search(); len(gaps.Behind) != 0 {
+		t.Fatalf("behind before anything happened: %v", gaps.Behind)
+	}
+	books, err := r.sides.Probe.Books(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for consumer := range books[first.Shard].Settled {
+		if err := r.client.HDel(t.Context(), r.books(first.Shard), "settled:"+consumer.String()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if gaps := r.search(); !slices.Equal(gaps.Behind, []int{first.Shard}) {
+		t.Fatalf("behind: %v", gaps.Behind)
+	}
+	if err := r.sides.Rebuild(t.Context(), first.Shard); err != nil {
+		t.Fatal(err)
+	}
+	if gaps := r.search(); len(gaps.Behind) != 0 {
+		t.Errorf("behind still: %v", gaps.Behind)
+	}
+	until(t, "the books to be right", func() bool { return r.check().Right })
 }

@@ -68,17 +68,30 @@ func (c Conn) Behind(ctx context.Context, read func(context.Context) ([]stream.S
 			return err
 		}
 		var before []dbsqlc.SequenceMarksRow
-		if err := x.statement(ctx, "read the marks", func() error { before = x.marks(); return nil }); err != nil {
+		var settled []dbsqlc.LedgerSettledRow
+		err = x.statement(ctx, "read the marks", func() error {
+			before, settled = x.marks(), x.settled()
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 		books, err := read(ctx)
 		if err != nil {
 			return err
 		}
-		shards = ledger.Behind(books, before)
+		shards = ledger.Behind(books, before, settled)
 		return x.statement(ctx, "note the marks", func() error { return x.mark(ctx, books) })
 	})
 	return shards, err
+}
+
+// Behind lists the shards whose books are to be made anew.
+func (m *Memory) Behind(books []stream.ShardBooks) []int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x := &tx{m: m}
+	return ledger.Behind(books, x.marks(), x.settled())
 }
 
 // marks is the query SequenceMarks, behind SequenceRaise.
@@ -90,6 +103,16 @@ func (x *tx) marks() (rows []dbsqlc.SequenceMarksRow) {
 	}
 	for k, n := range stored {
 		rows = append(rows, dbsqlc.SequenceMarksRow{Epoch: k.epoch, Shard: k.shard, Stored: n})
+	}
+	return rows
+}
+
+// settled is the query LedgerSettled.
+func (x *tx) settled() (rows []dbsqlc.LedgerSettledRow) {
+	for k := range x.m.ledgerBatches.base(x) {
+		if x.m.batches.base(x)[k.batch] == nil {
+			rows = append(rows, dbsqlc.LedgerSettledRow{Consumer: k.batch.consumer, Shard: k.batch.shard, Batch: k.batch.batch})
+		}
 	}
 	return rows
 }

@@ -14,7 +14,8 @@
 -- Returns 1, or 0 when the books had been begun already and nothing was changed.
 --
 -- Numbers up to one that is stored were appended once: an edge that was not answered,
--- and sends them again, must not count twice.
+-- and sends them again, must not count twice. Of an epoch that has a mark already they may
+-- have come again before the books were begun: jumped says so.
 local anew = ARGV[1] == 'anew'
 if redis.call('HSETNX', KEYS[2], 'begun', '1') == 0 and not anew then
   return 0
@@ -73,7 +74,11 @@ for _ = 1, consumers do
 end
 for i = at, #ARGV, 2 do
   local mark = 'epoch:' .. ARGV[i]
-  if tonumber(redis.call('HGET', KEYS[2], mark) or '0') < tonumber(ARGV[i + 1]) then
+  local appended = tonumber(redis.call('HGET', KEYS[2], mark) or '0')
+  if appended > 0 and not anew then
+    redis.call('HINCRBY', KEYS[2], 'jumped', 1)
+  end
+  if appended < tonumber(ARGV[i + 1]) then
     redis.call('HSET', KEYS[2], mark, ARGV[i + 1])
   end
 end

@@ -28,7 +28,8 @@ end
 if settled ~= number - 1 then
   return {-1, settled}
 end
-local life = tonumber(redis.call('HGET', KEYS[2], 'life') or '0')
+local life = redis.call('HGET', KEYS[2], 'life')
+local begun = redis.call('HEXISTS', KEYS[2], 'begun') == 1
 for i = 4, #ARGV, 2 do
   local id, account = ARGV[i], ARGV[i + 1]
   local own = string.sub(account, -1) == '!'
@@ -40,9 +41,9 @@ for i = 4, #ARGV, 2 do
     redis.call('XACK', KEYS[1], ARGV[1], id)
     gone = redis.call('XDEL', KEYS[1], id) == 1
   end
-  if gone or (own and millis(id) >= life) then
+  if gone or (own and (life or begun) and millis(id) >= tonumber(life or '0')) then
     count(KEYS[2], KEYS[3], 'inflight', account, -1)
-  elseif own then
+  elseif own and begun then
     count(KEYS[2], KEYS[3], 'accepted', account, 1)
   end
 end

@@ -226,3 +226,38 @@ func (q *Queries) LedgerSeen(ctx context.Context, shard int32) ([]LedgerSeenRow,
 	}
 	return items, nil
 }
+
+const ledgerSettled = `-- name: LedgerSettled :many
+select t.consumer, t.shard, max(t.batch)::bigint as batch
+from ledger_batch t
+where not exists (select from batch b where b.consumer = t.consumer and b.shard = t.shard and b.batch = t.batch)
+group by t.consumer, t.shard
+`
+
+type LedgerSettledRow struct {
+	Consumer uuid.UUID
+	Shard    int32
+	Batch    int64
+}
+
+// The last batch of each consumer and shard of which terms tell and whose row is gone:
+// rows go when Redis has settled them. Terms that wait in touched come here when they are derived.
+func (q *Queries) LedgerSettled(ctx context.Context) ([]LedgerSettledRow, error) {
+	rows, err := q.db.Query(ctx, ledgerSettled)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LedgerSettledRow{}
+	for rows.Next() {
+		var i LedgerSettledRow
+		if err := rows.Scan(&i.Consumer, &i.Shard, &i.Batch); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -69,3 +69,11 @@ from (select unnest(@consumers::uuid[]) as consumer) c
 where exists (select from ledger_batch b where b.consumer = c.consumer)
   or exists (select from touched t where t.consumer = c.consumer)
   or exists (select from batch b where b.consumer = c.consumer);
+
+-- The last batch of each consumer and shard of which terms tell and whose row is gone:
+-- rows go when Redis has settled them. Terms that wait in touched come here when they are derived.
+-- name: LedgerSettled :many
+select t.consumer, t.shard, max(t.batch)::bigint as batch
+from ledger_batch t
+where not exists (select from batch b where b.consumer = t.consumer and b.shard = t.shard and b.batch = t.batch)
+group by t.consumer, t.shard;

@@ -101,6 +101,11 @@ func (r *Reader) Read(ctx context.Context, number int, limit int64, block time.D
 		if err != nil || len(entries) > 0 || block <= 0 {
 			return entries, err
 		}
+		select { // of several that are ready none by chance: runs are to repeat
+		case <-until.C:
+			return nil, ctx.Err()
+		default:
+		}
 		select {
 		case <-arrived:
 		case <-until.C:

@@ -100,6 +100,8 @@ func (s *shard) settle(b stream.Batch) error {
 	if settled != b.Number-1 {
 		return fmt.Errorf("settle batch %d of shard %d after %d: %w", b.Number, b.Shard, settled, stream.ErrOrder)
 	}
+	life, lives := s.books["life"]
+	_, begun := s.books["begun"]
 	for i, text := range b.Entries {
 		account, own := strings.CutSuffix(b.Fields[i], "!")
 		gone := text == stream.Lost
@@ -109,9 +111,9 @@ func (s *shard) settle(b stream.Batch) error {
 			gone = s.remove(at)
 		}
 		switch {
-		case gone, own && parseID(text).millis >= s.books["life"]:
+		case gone, own && (lives || begun) && parseID(text).millis >= life:
 			s.count("inflight", account, -1)
-		case own:
+		case own && begun:
 			s.count("accepted", account, 1)
 		}
 	}
@@ -144,6 +146,9 @@ func (s *shard) seed(seed stream.Seed, anew bool, now time.Time) {
 	}
 	for epoch, number := range seed.Stored {
 		mark := "epoch:" + epoch.String()
+		if s.books[mark] > 0 && !anew {
+			s.books["jumped"]++
+		}
 		s.books[mark] = max(s.books[mark], number)
 	}
 }

@@ -333,9 +333,14 @@ func (s suite) deletes() {
 	s.must(two.Settle(s.Context(), batch(two, 1, entries[2])))
 	s.equal("who stored counts", s.books().InFlight, map[string]int64{shop: 2})
 	s.Lose()
-	s.append(uuid.New(), 1, 2)
 	s.must(two.Settle(s.Context(), storing(two, 1, entries[3])))
+	s.append(uuid.New(), 1, 2)
+	s.must(two.Settle(s.Context(), storing(two, 2, entries[3])))
 	b := s.books()
+	s.equal("while they are not begun", []any{b.InFlight, b.Accepted}, []any{map[string]int64{shop: 2}, map[string]int64{shop: 2}})
+	s.read(s.Reader(uuid.New(), func(_ context.Context, _ int, apply func(stream.Seed) error) error { return apply(stream.Seed{}) }), 1)
+	s.must(two.Settle(s.Context(), storing(two, 3, entries[3])))
+	b = s.books()
 	s.equal("of an earlier life", []any{b.InFlight, b.Accepted}, []any{map[string]int64{shop: 2}, map[string]int64{shop: 3}})
 }
 
