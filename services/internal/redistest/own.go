@@ -42,7 +42,7 @@ func Own(t testing.TB) *Server {
 // Start starts the server, with what it had on disk, and waits until it answers.
 func (s *Server) Start() {
 	s.t.Helper()
-	s.cmd = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir,
+	s.cmd = exec.CommandContext(context.Background(), "redis-server", "--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir,
 		"--appendonly", "yes", "--appendfsync", "always", "--save", "")
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
