@@ -29,6 +29,8 @@ export async function startServers() {
       delay: 0,
       /** Connections are cut without an answer. */
       down: false,
+      /** How many requests met that. */
+      cut: 0,
       /** Credentials are refused, as a server does to pages of other sites. */
       strict: false,
     });
@@ -68,6 +70,7 @@ export async function startServers() {
   const tracking = createServer((request, response) => {
     const url = new URL(request.url, 'http://x');
     if (url.pathname === '/e' && behaviour.down) {
+      behaviour.cut++;
       return request.socket.destroy();
     }
     if (url.pathname === '/e/handover') {

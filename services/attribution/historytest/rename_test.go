@@ -91,7 +91,6 @@ func digested(ring *digest.Ring, workspace uuid.UUID, h reftest.History) reftest
 		if *id = ring.Identifier(workspace, *id); is && !slices.Contains(more, id.Value) {
 			more = append(more, id.Value)
 		}
-		id.Folded = "" // the digest is what the list names
 	}
 	facts := slices.Clone(h.Facts)
 	for i := range facts {
