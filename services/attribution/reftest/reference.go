@@ -162,7 +162,7 @@ type link struct{ a, b, rank string }
 
 // link ties one identifier with each other stated: "the weaker trust, the later time and the larger id of the two" (2).
 func (w *world) link(id string, statements []*fact) {
-	all := sorted(firsts(statements, whom), func(s *fact) string { return order(s.who[:1], n(s.At), s.ID) })
+	all := sorted(firsts(statements, whom), func(s *fact) string { return order(s.who[:1], n(s.At), s.ID, n(9-s.Trust)) })
 	a := one(keep(all, func(s *fact) bool { return s.who == id }))
 	for position, b := range keep(all, func(s *fact) bool { return s.who != id }) {
 		trust, at, fact := 9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID)
@@ -174,7 +174,7 @@ func (w *world) link(id string, statements []*fact) {
 // linkAll finds the links in facts, answers, recipients and orders (2).
 func (w *world) linkAll() {
 	for _, f := range keep(w.facts, func(f *fact) bool { return in(f.Kind, "identify", "event", "page", "inbound") && w.mayLink(f) }) {
-		w.link(f.who, stated(f))
+		w.link(f.who, each(f.ids, f.naming)) // of one kind in the order stated, which is left open
 		answered := cmp.Or(w.answered(f), &message{})
 		w.link(f.who, append(keep(stated(answered.facts...), func(s *fact) bool { return s.who == answered.primary }), f))
 	}
@@ -333,7 +333,7 @@ func keep[T any](items []T, is func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(items), func(item T) bool { return !is(item) })
 }
 
-// groups returns the items of one key together, by key; firsts the first of each; sorted all by key, equals as they were.
+// groups returns the items of one key together, by key; firsts the first of each as they were; sorted all by key, equals as they were.
 func groups[T any](items []T, key func(T) string) [][]T {
 	of := map[string][]T{}
 	for _, item := range items {
@@ -342,7 +342,11 @@ func groups[T any](items []T, key func(T) string) [][]T {
 	return each(slices.Sorted(maps.Keys(of)), func(key string) []T { return of[key] })
 }
 
-func firsts[T any](items []T, key func(T) string) []T { return each(groups(items, key), one[T]) }
+func firsts[T any](items []T, key func(T) string) []T {
+	seen := map[string]bool{}
+	return keep(items, func(item T) bool { defer func() { seen[key(item)] = true }(); return !seen[key(item)] })
+}
+
 func sorted[T any](items []T, key func(T) string) []T { return slices.Concat(groups(items, key)...) }
 func one[T any](items []T) (none T)                   { return append(slices.Clip(items), none)[0] }
 func last[T any](items []T) (none T)                  { return append([]T{none}, items...)[len(items)] }
