@@ -29,7 +29,7 @@ type Config struct {
 	StaleAfter time.Duration // age at which any worker settles a committed batch; default 1 s
 	FoldAfter  time.Duration // age of the books by which terms are folded; default 10 s
 	ChoreEvery time.Duration // how often to settle what others left, and to fold; default 1 s
-	TriedMost  int64         // deliveries after which an entry is taken to kill workers, from 4; default 6: three deaths may have been other entries' fault, three more hardly
+	TriedMost  int64         // deaths after which an entry is taken to kill workers, from 4; default 6: three may have been other entries' fault, three more while it was tried alone hardly
 
 	// Jitter says how much of a pause is waited, so that workers do not come back in step;
 	// default a random half of it to all of it.
@@ -218,20 +218,24 @@ func (l *lane) consume(ctx context.Context, entries []stream.Entry) {
 }
 
 // aloneFrom is the delivery from which on an entry is tried alone: the deaths before may
-// have been the fault of others in its batch.
-const aloneFrom = 4
+// have been the fault of others in its batch. aloneStep is what a death while it was alone
+// counts, so that it differs from one between its being handed out and its being tried.
+const (
+	aloneFrom = 4
+	aloneStep = 1000
+)
 
 // try stores one entry alone. While it is at work the entry counts as delivered once
 // more than before: only a worker that ends meanwhile leaves it so.
 func (l *lane) try(ctx context.Context, e stream.Entry) {
 	l.alone <- struct{}{}
 	defer func() { <-l.alone }()
-	if e.Deliveries > l.cfg.TriedMost {
+	if e.Deliveries/aloneStep > l.cfg.TriedMost-aloneFrom {
 		l.log.Error("quarantined an entry that kills workers", "shard", l.shard, "entry", e.ID, "deliveries", e.Deliveries)
 		l.persist(ctx, []*item{deadlyItem(e)})
 		return
 	}
-	if err := l.parts.Reader.Recount(ctx, l.shard, e.Deliveries, e.ID); err != nil {
+	if err := l.parts.Reader.Recount(ctx, l.shard, e.Deliveries-1+aloneStep, e.ID); err != nil {
 		l.log.Warn("an entry that may kill workers waits", "shard", l.shard, "entry", e.ID, "error", err)
 		return // it stays pending, and is taken over again
 	}
@@ -249,9 +253,6 @@ func (l *lane) try(ctx context.Context, e stream.Entry) {
 // absolve takes the delivery under way off the count of entries.
 func (l *lane) absolve(ctx context.Context, entries ...stream.Entry) {
 	for _, e := range entries {
-		if e.Deliveries > l.cfg.TriedMost {
-			continue
-		}
 		if err := l.parts.Reader.Recount(ctx, l.shard, e.Deliveries-1, e.ID); err != nil {
 			l.log.Warn("an entry counts as delivered once too often", "shard", l.shard, "entry", e.ID, "error", err)
 		}

@@ -134,7 +134,7 @@ func decode(e stream.Entry, digests *digest.Ring) *item {
 func deadlyItem(e stream.Entry) *item {
 	i := newItem(stream.Entry{ID: e.ID, Shard: e.Shard, Field: e.Field, Hour: e.Hour, Receipt: e.Receipt}, nil)
 	i.entry.Payload = e.Payload
-	i.refuse(reasonDeadly, fmt.Sprintf("%d workers ended while they had it", e.Deliveries-1))
+	i.refuse(reasonDeadly, fmt.Sprintf("%d workers ended while they had it", (e.Deliveries-1)%aloneStep+e.Deliveries/aloneStep))
 	return i
 }
 

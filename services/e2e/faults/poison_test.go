@@ -20,20 +20,31 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
+// scriptOf reads a script as the product sends it.
+func scriptOf(t *testing.T, name string) string {
+	t.Helper()
+	var script strings.Builder
+	for _, file := range []string{"account.lua", name} {
+		text, err := os.ReadFile("../../internal/stream/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		script.Write(text)
+	}
+	return script.String()
+}
+
 // appendRaw writes payloads to a stream as an edge of another version would: by the very
 // script, with receipts of an epoch of its own.
 func (s *scene) appendRaw(client *redis.Client, payloads ...[]byte) {
 	s.t.Helper()
-	script, err := os.ReadFile("../../internal/stream/append.lua")
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	script := scriptOf(s.t, "append.lua")
 	args := []any{uuid.Must(uuid.NewV7()).String(), "1"}
 	for _, payload := range payloads {
 		args = append(args, s.workspace.String()+"/"+s.sources["server"].ID.String(), payload)
 	}
-	keys := []string{"{touchline:0}:hits", "{touchline:0}:books"}
-	if err := client.Eval(s.t.Context(), string(script), keys, args...).Err(); err != nil {
+	keys := []string{"{touchline:0}:hits", "{touchline:0}:books", "{touchline:0}:hours"}
+	if err := client.Eval(s.t.Context(), script, keys, args...).Err(); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -226,12 +237,9 @@ var tookOver = regexp.MustCompile(`"took over entries".*"count":(\d+)`)
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "redelivery", "entries that were stored are delivered again", options{proxied: true})
-	script, err := os.ReadFile("../../internal/stream/settle.lua")
-	if err != nil {
-		t.Fatal(err)
-	}
+	script := scriptOf(t, "settle.lua")
 	release := s.holdBatches()
-	settling := fmt.Sprintf("%x", sha1.Sum(script)) // what EVALSHA says
+	settling := fmt.Sprintf("%x", sha1.Sum([]byte(script))) // what EVALSHA says
 	_, heal := s.proxies["worker-redis"].cut("upstream", cutToxic{Match: settling, At: 1, Every: 1})
 	s.stopWorkers()
 	l := s.load(pace{rate: 150})
