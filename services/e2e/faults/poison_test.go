@@ -21,7 +21,7 @@ import (
 )
 
 // scriptOf reads a script as the product sends it.
-func scriptOf(t *testing.T, name string) string {
+func scriptOf(t testing.TB, name string) string {
 	t.Helper()
 	var script strings.Builder
 	for _, file := range []string{"account.lua", name} {
