@@ -67,8 +67,11 @@ func (s *Server) validate(next echo.HandlerFunc) echo.HandlerFunc {
 // wholeBody refuses a JSON body that is more than one value or nests too deep, before
 // anything reads it that stops after the first value or calls itself.
 func wholeBody(r *http.Request) error {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" || r.Body == nil {
+	if r.Body == nil || r.ContentLength == 0 {
 		return nil // which the validator refuses
+	}
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		return problem(http.StatusUnsupportedMediaType, "The body must be application/json.")
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

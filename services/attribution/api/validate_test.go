@@ -49,3 +49,17 @@ func TestRoutes_WhatIsNotThereIsNotForbidden(t *testing.T) {
 		}
 	}
 }
+
+// A body of another type is refused in words, by every call in the same.
+func TestValidate_TypeOfTheBody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, admin := r.workspace(nil)
+	for call, path := range map[string]string{http.MethodPut: "/v1/policy", http.MethodPost: "/v1/sources"} {
+		var answer httpserver.Problem
+		r.call(call, path, admin, `{}`, "Content-Type", "text/plain").into(t, http.StatusUnsupportedMediaType, &answer)
+		if answer.Detail != "The body must be application/json." {
+			t.Errorf("%s %s: %+v", call, path, answer)
+		}
+	}
+}
