@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 	"github.com/touchline/touchline/services/internal/stream"
 )
@@ -91,7 +89,7 @@ func (c *Consumer) recover(ctx context.Context) error {
 // numbers from 1. Redis demands a batch before it that was settled long ago: it lost
 // its data, and under the old name these batches' terms would never count.
 func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
-	fresh, offset := uuid.New(), first.Number-1
+	fresh, offset := c.cfg.NewID(ctx), first.Number-1
 	err := c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		row := dbsqlc.BatchAdoptParams{Fresh: fresh, Gone: offset, Consumer: first.Consumer, Shard: int32(first.Shard)}
 		if err := tx.BatchAdopt(ctx, row); err != nil {

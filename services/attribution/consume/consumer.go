@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -34,6 +36,9 @@ type Config struct {
 	// Jitter says how much of a pause is waited, so that workers do not come back in step;
 	// default a random half of it to all of it.
 	Jitter func(pause time.Duration) time.Duration
+	// NewID makes the names under which batches are counted, for several tasks at once;
+	// default uuid.New. pprof.Label(ctx, "task") tells which of them asks.
+	NewID func(ctx context.Context) uuid.UUID
 
 	Failpoints *failpoint.Points     // default none
 	Logger     *slog.Logger          // default slog.Default
@@ -52,6 +57,9 @@ func (c Config) withDefaults() Config {
 	c.ChoreEvery = cmp.Or(c.ChoreEvery, time.Second)
 	if c.Jitter == nil {
 		c.Jitter = jitter
+	}
+	if c.NewID == nil {
+		c.NewID = func(context.Context) uuid.UUID { return uuid.New() }
 	}
 	c.TriedMost = max(cmp.Or(c.TriedMost, 6), aloneFrom)
 	if c.Logger == nil {
@@ -92,12 +100,15 @@ func New(cfg Config, parts Parts) *Consumer {
 // Run works until ctx ends, then finishes the batches at hand and returns nil. While
 // Redis or Postgres is away it waits and tries again; nothing is acknowledged
 // meanwhile. Beside the shards it settles what others left behind and folds the
-// ledger.
+// ledger. Each of these tasks is named in CPU profiles by the label "task".
 func (c *Consumer) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	alive := make(chan struct{})
-	group.Go(func() {
+	begin := func(task string, run func(context.Context)) {
+		group.Go(func() { pprof.Do(ctx, pprof.Labels("task", task), run) })
+	}
+	begin("live", func(ctx context.Context) {
 		c.parts.Store.KeepAlive(ctx, c.parts.Reader.Consumer(), sync.OnceFunc(func() { close(alive) }))
 	})
 	select {
@@ -106,10 +117,9 @@ func (c *Consumer) Run(ctx context.Context) error {
 	case <-alive: // before the first entry is ours
 	}
 	for shard := range c.cfg.Shards {
-		work := newLane(c, shard)
-		group.Go(func() { work.run(ctx) })
+		begin(fmt.Sprint("consume ", shard), newLane(c, shard).run)
 	}
-	group.Go(func() { c.chores(ctx) })
+	begin("chores", c.chores)
 	return nil
 }
 
@@ -125,14 +135,12 @@ type lane struct {
 // newLane begins without a time of claiming, so that what a dead worker left comes
 // first: workers that each die young would otherwise leave it to each other for ever.
 func newLane(c *Consumer, shard int) *lane {
-	l := &lane{Consumer: c, shard: shard}
-	l.rename()
-	return l
+	return &lane{Consumer: c, shard: shard}
 }
 
 // rename begins a new row of batches: the number of the last one may be taken.
-func (l *lane) rename() {
-	l.name = name{consumer: uuid.New(), shard: l.shard, number: 1}
+func (l *lane) rename(ctx context.Context) {
+	l.name = name{consumer: l.cfg.NewID(ctx), shard: l.shard, number: 1}
 }
 
 func (l *lane) run(ctx context.Context) {
@@ -245,7 +253,7 @@ func (l *lane) try(ctx context.Context, e stream.Entry) {
 		return
 	}
 	// Whatever it was, the worker lives.
-	l.rename()
+	l.rename(ctx)
 	l.absolve(ctx, e)
 	l.persist(ctx, []*item{one})
 }
@@ -269,7 +277,7 @@ func (l *lane) persist(ctx context.Context, items []*item) {
 		if err == nil {
 			return
 		}
-		l.rename()
+		l.rename(ctx)
 		if errors.Is(err, postgres.ErrRefused) && len(items) > 1 {
 			half := len(items) / 2
 			l.persist(ctx, items[:half])
@@ -322,7 +330,7 @@ const renameAfter = 12 * time.Hour
 func (l *lane) attempt(ctx context.Context, items []*item) error {
 	begin := time.Now()
 	if begin.Sub(l.stored) > renameAfter {
-		l.rename()
+		l.rename(ctx)
 	}
 	// A stop must not cut a transaction in two; its own bound still holds.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
@@ -362,7 +370,7 @@ func (l *lane) settle(ctx context.Context, batch stream.Batch) {
 			// Redis has forgotten the batches before: its data is gone, and this batch's
 			// entries with it.
 			l.log.Error("Redis lost the settled batches of this consumer; going on as a new one", "shard", l.shard, "error", err)
-			l.rename()
+			l.rename(ctx)
 			return
 		}
 		if ctx.Err() != nil {

@@ -328,6 +328,7 @@ func TestConsumer_commitWithUnknownOutcome(t *testing.T) {
 		t.Fatalf("read %d entries, %v", len(entries), err)
 	}
 	l := newLane(c, receipt.Shard)
+	l.rename(t.Context())
 	var items []*item
 	for _, e := range entries {
 		items = append(items, newItem(e, c.parts.Digests))

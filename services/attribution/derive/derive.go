@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/pprof"
 	"sync"
 	"time"
 
@@ -127,10 +128,17 @@ func (d *Deriver) Wake(uuid.UUID) {
 }
 
 // Run derives until ctx ends, then waits for the transactions under way and
-// returns nil. While the database is away it keeps trying.
+// returns nil. While the database is away it keeps trying. CPU profiles tell workspaces
+// apart by the label "workspace".
 func (d *Deriver) Run(ctx context.Context) error {
 	var under sync.WaitGroup
 	defer under.Wait()
+	pprof.Do(ctx, pprof.Labels("task", "look for touched facts"), func(ctx context.Context) { d.look(ctx, &under) })
+	return nil
+}
+
+// look starts the derivation of whatever is touched until ctx ends.
+func (d *Deriver) look(ctx context.Context, under *sync.WaitGroup) {
 	for {
 		pause := d.cfg.Poll
 		workspaces, err := d.store.Workspaces(ctx)
@@ -139,11 +147,11 @@ func (d *Deriver) Run(ctx context.Context) error {
 			pause = d.cfg.Jitter(time.Second)
 		}
 		for _, workspace := range workspaces {
-			d.start(ctx, &under, workspace)
+			d.start(ctx, under, workspace)
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-d.wake:
 		case <-time.After(pause):
 		}
@@ -160,7 +168,8 @@ func (d *Deriver) start(ctx context.Context, under *sync.WaitGroup, workspace uu
 	d.running[workspace] = true
 	under.Go(func() {
 		d.slots <- struct{}{}
-		err := d.guarded(ctx, workspace)
+		var err error
+		pprof.Do(ctx, pprof.Labels("task", "derive", "workspace", workspace.String()), func(ctx context.Context) { err = d.guarded(ctx, workspace) })
 		<-d.slots
 		d.finished(ctx, workspace, err)
 	})

@@ -63,6 +63,7 @@ func (x *tx) await(ctx context.Context, q *queue, r *request) error {
 	var err error
 	select {
 	case <-r.granted:
+		err = x.conn.pass(ctx, "have a lock", nil) // of several that are let in at once one goes on at a time
 	case <-ctx.Done():
 		err = fmt.Errorf("wait for a lock: %w: %w", postgres.ErrUnavailable, ctx.Err())
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"testing"
@@ -106,13 +107,16 @@ func (w *world) worker(p *proc) {
 	consumer := consume.New(consume.Config{
 		Shards: shards, BatchSize: 1 + w.random.IntN(6), Block: time.Second + 2*odd, MinIdle: 20 * time.Second, ClaimEvery: time.Second + 3*odd, TxTimeout: 5*time.Second + odd,
 		StaleAfter: time.Second, FoldAfter: 5 * time.Second, ChoreEvery: 2*time.Second + 5*odd, Logger: quiet, Jitter: jitter(p.name),
+		NewID: ids(fmt.Sprint(w.seed, p.name, p.life)),
 	}, consume.Parts{
 		Reader: streamtest.NewReader(redis, w.newID(), base.Recover), Store: store, Digests: w.ring, Signal: deriver.Wake,
 		Books: redis.Books,
 	})
 	p.ended.Go(func() { _ = consumer.Run(ctx) })
 	p.ended.Go(func() { _ = deriver.Run(ctx) })
-	p.ended.Go(func() { w.watch(ctx, redis, base, 2*time.Second+7*odd) })
+	p.ended.Go(func() {
+		pprof.Do(ctx, pprof.Labels("task", "watch"), func(ctx context.Context) { w.watch(ctx, redis, base, 2*time.Second+7*odd) })
+	})
 }
 
 // watch makes books anew that fell behind, as the ledger's watch does.
@@ -152,6 +156,20 @@ func (w *world) newID() uuid.UUID {
 	}
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	return id
+}
+
+// ids makes ids for the tasks of one life of a process: each has its own row, since
+// nobody knows which of two that run at once comes first.
+func ids(of string) func(ctx context.Context) uuid.UUID {
+	var mu sync.Mutex
+	made := map[string]int{}
+	return func(ctx context.Context) uuid.UUID {
+		mu.Lock()
+		defer mu.Unlock()
+		task := task(ctx)
+		made[task]++
+		return uuid.NewSHA1(shop, fmt.Append(nil, of, task, made[task]))
+	}
 }
 
 // buggy has the bugs of a consumer.

@@ -9,7 +9,7 @@ import (
 )
 
 func compareCalls(a, b *call) int {
-	return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(a.proc.name, b.proc.name), cmp.Compare(a.name, b.name))
+	return cmp.Or(cmp.Compare(a.step, b.step), cmp.Compare(a.proc.name, b.proc.name), cmp.Compare(a.task, b.task), cmp.Compare(a.name, b.name))
 }
 
 // trouble happens before a step, seldom.

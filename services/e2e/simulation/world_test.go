@@ -17,6 +17,7 @@ import (
 	"io"
 	"math/rand/v2"
 	runtimedebug "runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
@@ -98,6 +99,7 @@ type call struct {
 	proc   *proc
 	where  string // redis or postgres
 	name   string
+	task   string // of the process
 	step   int    // in which it came
 	do     func() // nil: a statement, which its client does
 	answer chan error
@@ -113,7 +115,7 @@ type ack struct {
 // at is the gate of a process to a server.
 func (w *world) at(p *proc, where string) func(ctx context.Context, name string, do func()) error {
 	return func(ctx context.Context, name string, do func()) error {
-		c := &call{proc: p, where: where, name: name, do: do, answer: make(chan error, 1)}
+		c := &call{proc: p, where: where, name: name, task: task(ctx), do: do, answer: make(chan error, 1)}
 		w.mu.Lock()
 		if p.dead {
 			w.mu.Unlock()
@@ -170,13 +172,29 @@ func jitter(name string) func(time.Duration) time.Duration {
 	}
 }
 
+// task is which of a process's tasks has ctx.
+func task(ctx context.Context) string {
+	name, _ := pprof.Label(ctx, "task")
+	return name
+}
+
 // lots makes ids from the seed.
-type lots struct{ *rand.ChaCha8 }
+type lots struct {
+	mu     sync.Mutex
+	random *rand.ChaCha8
+}
+
+// Read implements io.Reader.
+func (l *lots) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.random.Read(p)
+}
 
 func newLots(seed uint64) io.Reader {
 	var key [32]byte
 	key[0], key[1], key[2], key[3] = byte(seed), byte(seed>>8), byte(seed>>16), byte(seed>>24)
-	return lots{rand.NewChaCha8(key)}
+	return &lots{random: rand.NewChaCha8(key)}
 }
 
 // outcome is what a run came to.
@@ -287,7 +305,10 @@ func (w *world) calls() []*call {
 	w.waiting = live
 	slices.SortStableFunc(w.waiting, compareCalls)
 	var ready []*call
-	for _, c := range w.waiting {
+	for i, c := range w.waiting {
+		if i > 0 && w.bug == "" && compareCalls(w.waiting[i-1], c) == 0 {
+			w.fail("two calls are the same to the simulation, which then is not repeatable: %s of %s, %s", c.name, c.proc.name, c.task)
+		}
 		if time.Now().After(c.proc.paused) || w.calm {
 			ready = append(ready, c)
 		}
