@@ -72,10 +72,9 @@ func (c *Consumer) recover(ctx context.Context) error {
 		first := row.Consumer != before.Consumer || row.Shard != before.Shard
 		before = row
 		b := stream.Batch{Consumer: row.Consumer, Shard: int(row.Shard), Number: row.Batch, Entries: row.Entries, Fields: row.Fields}
-		err := c.parts.Reader.Settle(ctx, b)
+		err := c.settleAgain(ctx, b)
 		switch {
 		case err == nil:
-			c.forget(ctx, b)
 		case first && errors.Is(err, stream.ErrOrder):
 			faults = append(faults, c.adopt(ctx, b))
 		default:
@@ -85,6 +84,23 @@ func (c *Consumer) recover(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
+// settleAgain settles a batch that was committed some time ago and deletes its row. It
+// holds the row meanwhile: once the batch goes by another name, and the books were made
+// anew, it would count a second time under this one.
+func (c *Consumer) settleAgain(ctx context.Context, b stream.Batch) error {
+	return c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
+		row := dbsqlc.BatchLockParams{Consumer: b.Consumer, Shard: int32(b.Shard), Batch: b.Number}
+		found, err := tx.BatchLock(ctx, row)
+		if err != nil || found == 0 {
+			return err
+		}
+		if err := c.parts.Reader.Settle(ctx, b); err != nil {
+			return err
+		}
+		return tx.BatchDelete(ctx, dbsqlc.BatchDeleteParams(row))
+	})
+}
+
 // adopt gives the batches of a consumer, of which first is the oldest, a new name and
 // numbers from 1. Redis demands a batch before it that was settled long ago: it lost
 // its data, and under the old name these batches' terms would never count.
@@ -92,8 +108,11 @@ func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
 	fresh, offset := c.cfg.NewID(ctx), first.Number-1
 	err := c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
 		row := dbsqlc.BatchAdoptParams{Fresh: fresh, Gone: offset, Consumer: first.Consumer, Shard: int32(first.Shard)}
-		if err := tx.BatchAdopt(ctx, row); err != nil {
+		switch adopted, err := tx.BatchAdopt(ctx, row); {
+		case err != nil:
 			return err
+		case adopted == 0: // others did, or settled them
+			return errBegun
 		}
 		// From here on nobody begins the books anew. If somebody did meanwhile, they know
 		// these batches by their old name and have counted them.
@@ -117,8 +136,8 @@ func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
 	return err
 }
 
-// errBegun says that batches keep their name.
-var errBegun = errors.New("the books were begun anew meanwhile")
+// errBegun says that batches keep the name that they have.
+var errBegun = errors.New("the books were begun anew meanwhile, or the batches have a new name")
 
 // forget deletes the row of a settled batch. That it fails does no harm: settling
 // again changes nothing, and then the row is deleted.

@@ -356,16 +356,15 @@ func (l *lane) attempt(ctx context.Context, items []*item) error {
 // the database. When ctx ends first, another worker does it.
 func (l *lane) settle(ctx context.Context, batch stream.Batch) {
 	b := l.backoff()
+	settle := l.settleNow
 	for {
 		work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
-		err := l.parts.Reader.Settle(work, batch)
+		err := settle(work, batch)
+		cancel()
 		if err == nil {
-			l.cfg.Failpoints.Pass("after_settle")
-			l.forget(work, batch)
-			cancel()
 			return
 		}
-		cancel()
+		settle = l.settleAgain
 		if errors.Is(err, stream.ErrOrder) {
 			// Redis has forgotten the batches before: its data is gone, and this batch's
 			// entries with it.
@@ -379,6 +378,16 @@ func (l *lane) settle(ctx context.Context, batch stream.Batch) {
 		l.log.Warn("settling a batch", "shard", l.shard, "error", err)
 		b.wait(ctx)
 	}
+}
+
+// settleNow settles a batch that was committed just now.
+func (l *lane) settleNow(ctx context.Context, batch stream.Batch) error {
+	if err := l.parts.Reader.Settle(ctx, batch); err != nil {
+		return err
+	}
+	l.cfg.Failpoints.Pass("after_settle")
+	l.forget(ctx, batch)
+	return nil
 }
 
 // jitter is the half of a pause and a random part of the other.

@@ -84,6 +84,7 @@ type Batches interface {
 	BatchInsert(ctx context.Context, arg dbsqlc.BatchInsertParams) (int64, error)
 	BatchHeld(ctx context.Context, shard int32, entries []string) ([]string, error)
 	BatchUnsettled(ctx context.Context, olderSeconds float64, upTo int32) ([]dbsqlc.Batch, error)
+	BatchLock(ctx context.Context, arg dbsqlc.BatchLockParams) (int64, error)
 	BatchDelete(ctx context.Context, arg dbsqlc.BatchDeleteParams) error
 }
 
@@ -134,7 +135,7 @@ type Replays interface {
 
 // Adoption gives batches another name.
 type Adoption interface {
-	BatchAdopt(ctx context.Context, arg dbsqlc.BatchAdoptParams) error
+	BatchAdopt(ctx context.Context, arg dbsqlc.BatchAdoptParams) (int64, error)
 	LedgerBatchAdopt(ctx context.Context, arg dbsqlc.LedgerBatchAdoptParams) error
 	TouchedAdopt(ctx context.Context, arg dbsqlc.TouchedAdoptParams) error
 }

@@ -206,7 +206,8 @@ func TestLedger_redeliveryChangesNothing(t *testing.T) {
 			if err := r.client.Do(t.Context(), "XADD", r.hits(shard), "*", "e", values["e"], "n", values["n"], "w", values["w"], "h", values["h"]).Err(); err != nil {
 				t.Fatal(err)
 			}
-			// As the first time: an entry that is there is in flight.
+			// As the first time: an entry that is there is accepted and in flight.
+			r.client.HIncrBy(t.Context(), r.books(shard), "accepted:"+fmt.Sprint(values["w"]), 1)
 			r.client.HIncrBy(t.Context(), r.books(shard), "inflight:"+fmt.Sprint(values["w"]), 1)
 			again++
 		}

@@ -103,11 +103,9 @@ func (w *Watch) look(ctx context.Context) error {
 		w.tell(gaps)
 	}
 	for _, shard := range gaps.Behind {
-		w.cfg.Logger.Error("redis lost data: it says of its books less than it did; they are made anew", "shard", shard)
-		if err := w.sides.Rebuild(ctx, shard); err != nil {
+		if err := w.rebuild(ctx, shard, "redis lost data: it says of its books less than it did; they are made anew"); err != nil {
 			return err
 		}
-		w.metrics.rebuilt.Inc()
 	}
 	if time.Since(w.pruned) >= pruneEvery {
 		w.pruned = time.Now()
@@ -119,8 +117,41 @@ func (w *Watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.weigh(differs)
+	if w.weigh(differs) {
+		if err := w.heal(ctx); err != nil {
+			return err
+		}
+	}
 	w.metrics.looked.SetToCurrentTime()
+	return nil
+}
+
+// heal makes those books anew that are of another run of Redis than the one that
+// answers. Books that do not balance in the run in which they were begun are a fault of
+// ours, which is to be seen.
+func (w *Watch) heal(ctx context.Context) error {
+	for shard := range w.sides.Probe.Shards() {
+		restarted, err := w.sides.Probe.Restarted(ctx, shard)
+		if err != nil {
+			return err
+		}
+		if !restarted {
+			continue
+		}
+		if err := w.rebuild(ctx, shard, "the books do not balance since redis restarted: it came back with older data; they are made anew"); err != nil {
+			return err
+		}
+		w.imbalance = nil
+	}
+	return nil
+}
+
+func (w *Watch) rebuild(ctx context.Context, shard int, why string) error {
+	w.cfg.Logger.Error(why, "shard", shard)
+	if err := w.sides.Rebuild(ctx, shard); err != nil {
+		return err
+	}
+	w.metrics.rebuilt.Inc()
 	return nil
 }
 
@@ -137,8 +168,8 @@ func (w *Watch) tell(gaps Gaps) {
 }
 
 // weigh shows an imbalance when two looks in a row saw it: one alone may have fallen
-// into the moment in which Redis' books are begun anew.
-func (w *Watch) weigh(differs map[string]int64) {
+// into the moment in which Redis' books are begun anew. It says whether there is one.
+func (w *Watch) weigh(differs map[string]int64) bool {
 	var sum int64
 	for source, by := range differs {
 		if w.imbalance[source] == by {
@@ -148,6 +179,7 @@ func (w *Watch) weigh(differs map[string]int64) {
 	}
 	w.imbalance = differs
 	w.metrics.imbalance.Set(float64(sum))
+	return sum > 0
 }
 
 func names(runs []stream.Run) []string {

@@ -170,6 +170,17 @@ func (t consumeTx) BatchUnsettled(ctx context.Context, olderSeconds float64, upT
 	return list, err
 }
 
+func (t consumeTx) BatchLock(ctx context.Context, arg dbsqlc.BatchLockParams) (found int64, err error) {
+	err = t.statement(ctx, "lock batch", func() error {
+		keys, err := lockAll(ctx, t.tx, t.m.batches, func(k batchKey, _ *dbsqlc.Batch) bool {
+			return k == batchKey{arg.Consumer, arg.Shard, arg.Batch}
+		})
+		found = int64(len(keys))
+		return err
+	})
+	return found, err
+}
+
 func (t consumeTx) BatchDelete(ctx context.Context, arg dbsqlc.BatchDeleteParams) error {
 	return t.statement(ctx, "delete batch", func() error {
 		key := batchKey{arg.Consumer, arg.Shard, arg.Batch}

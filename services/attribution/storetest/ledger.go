@@ -87,8 +87,8 @@ func adopts(arg dbsqlc.BatchAdoptParams, b batchKey) (batchKey, bool) {
 	return batchKey{arg.Fresh, b.shard, b.batch - arg.Gone}, b.consumer == arg.Consumer && b.shard == arg.Shard && b.batch > arg.Gone
 }
 
-func (t consumeTx) BatchAdopt(ctx context.Context, arg dbsqlc.BatchAdoptParams) error {
-	return t.statement(ctx, "adopt batches", func() error {
+func (t consumeTx) BatchAdopt(ctx context.Context, arg dbsqlc.BatchAdoptParams) (adopted int64, err error) {
+	err = t.statement(ctx, "adopt batches", func() error {
 		if err := t.write(ctx); err != nil {
 			return err
 		}
@@ -100,8 +100,10 @@ func (t consumeTx) BatchAdopt(ctx context.Context, arg dbsqlc.BatchAdoptParams) 
 			t.m.batches.put(t.tx, key, nil)
 			t.m.batches.put(t.tx, fresh, &row)
 		}
+		adopted = int64(len(keys))
 		return err
 	})
+	return adopted, err
 }
 
 func (t consumeTx) LedgerBatchAdopt(ctx context.Context, arg dbsqlc.LedgerBatchAdoptParams) error {

@@ -219,7 +219,13 @@ func (s suite) batches() {
 		young, err := tx.BatchUnsettled(ctx, 3600, 10)
 		s.must(err)
 		s.equal("young", len(young), 0)
-		return tx.BatchDelete(ctx, dbsqlc.BatchDeleteParams{Consumer: one.Consumer, Shard: 1, Batch: 1})
+		row := dbsqlc.BatchLockParams{Consumer: one.Consumer, Shard: 1, Batch: 1}
+		there, err := tx.BatchLock(ctx, row)
+		s.must(err)
+		s.must(tx.BatchDelete(ctx, dbsqlc.BatchDeleteParams(row)))
+		gone, err := tx.BatchLock(ctx, row)
+		s.equal("there, and gone", []int64{there, gone}, []int64{1, 0})
+		return err
 	})
 	s.equal("its number is free", insert(one), int64(1))
 }
@@ -336,7 +342,9 @@ func (s suite) adopts() {
 	})
 	s.in(func(ctx context.Context, tx consume.Tx) error {
 		row := dbsqlc.BatchAdoptParams{Fresh: fresh, Gone: 2, Consumer: consumer}
-		return errors.Join(tx.BatchAdopt(ctx, row), tx.LedgerBatchAdopt(ctx, dbsqlc.LedgerBatchAdoptParams(row)), tx.TouchedAdopt(ctx, dbsqlc.TouchedAdoptParams(row)))
+		n, err := tx.BatchAdopt(ctx, row)
+		s.equal("batches with a new name", n, int64(2))
+		return errors.Join(err, tx.LedgerBatchAdopt(ctx, dbsqlc.LedgerBatchAdoptParams(row)), tx.TouchedAdopt(ctx, dbsqlc.TouchedAdoptParams(row)))
 	})
 	s.equal("the first", s.terms(fresh, 1), []int64{3, 1, 0, -1, 1})
 	s.equal("both", s.terms(fresh, 2), []int64{7, 2, 0, -2, 2})

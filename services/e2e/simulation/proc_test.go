@@ -119,33 +119,69 @@ func (w *world) worker(p *proc) {
 	})
 }
 
-// watch makes books anew that fell behind, as the ledger's watch does.
+// watch makes books anew that fell behind, and those that do not balance since Redis
+// restarted, as the ledger's watch does.
 func (w *world) watch(ctx context.Context, redis streamtest.Conn, base storetest.Conn, every time.Duration) {
-	look := func() error {
-		ctx, cancel := context.WithTimeout(ctx, 10*time.Second+every)
-		defer cancel()
-		behind, err := base.Behind(ctx, redis.Books)
-		for _, shard := range behind {
-			if err == nil {
-				err = base.Rebuild(ctx, shard, func(seed stream.Seed, known stream.Known) error {
-					return redis.Rebuild(ctx, shard, seed, known)
-				})
-			}
-			if err == nil {
-				w.mu.Lock()
-				w.rebuilt++
-				w.mu.Unlock()
-			}
-		}
-		return err
-	}
+	before := ""
 	for ctx.Err() == nil {
-		_ = look() // again the next time
+		_ = w.look(ctx, redis, base, every, &before) // again the next time
 		select {
 		case <-ctx.Done():
 		case <-time.After(every):
 		}
 	}
+}
+
+// look is one look. before is the imbalance of the look before.
+func (w *world) look(ctx context.Context, redis streamtest.Conn, base storetest.Conn, every time.Duration, before *string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second+every)
+	defer cancel()
+	behind, err := base.Behind(ctx, redis.Books)
+	if err != nil {
+		return err
+	}
+	if err := w.rebuild(ctx, redis, base, behind); err != nil {
+		return err
+	}
+	if _, err := redis.Books(ctx); err != nil { // it does not see what it can't reach
+		return err
+	}
+	differs := ""
+	if by := w.imbalance(); len(by) > 0 {
+		differs = fmt.Sprint(by)
+	}
+	stays := differs != "" && differs == *before
+	*before = differs
+	if !stays {
+		return nil
+	}
+	var old []int
+	for shard := range shards {
+		restarted, err := redis.Restarted(ctx, shard)
+		if err != nil {
+			return err
+		}
+		if restarted {
+			old = append(old, shard)
+		}
+	}
+	return w.rebuild(ctx, redis, base, old)
+}
+
+// rebuild makes the books of some shards anew.
+func (w *world) rebuild(ctx context.Context, redis streamtest.Conn, base storetest.Conn, list []int) error {
+	for _, shard := range list {
+		err := base.Rebuild(ctx, shard, func(seed stream.Seed, known stream.Known) error {
+			return redis.Rebuild(ctx, shard, seed, known)
+		})
+		if err != nil {
+			return err
+		}
+		w.mu.Lock()
+		w.rebuilt++
+		w.mu.Unlock()
+	}
+	return nil
 }
 
 // newID is the world's own: no order of goroutines changes it.

@@ -45,7 +45,7 @@ func (w *world) lose() {
 	w.mark()
 	old := streamtest.State{}
 	if w.saved != nil && w.chance(500) {
-		old, w.stale = *w.saved, true
+		old = *w.saved
 	}
 	w.streams.Restart(old)
 	w.lost = true

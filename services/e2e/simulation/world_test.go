@@ -79,7 +79,6 @@ type world struct {
 	calm    bool // nothing goes wrong any more
 	lossy   bool // Redis may lose what it has
 	lost    bool // and did
-	stale   bool // and came back with what it had some time ago
 	healed  time.Time
 	differs string // of the books, since Redis lost data
 	saved   *streamtest.State

@@ -44,7 +44,7 @@ func BenchmarkProbe(b *testing.B) {
 	})
 	b.Run("Rebuild", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := probe.scripts.sow(b.Context(), client, cfg, 0, Seed{anew: true}); err != nil {
+			if _, err := probe.scripts.sow(b.Context(), client, cfg, 0, Seed{looked: "0-0"}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -22,13 +22,13 @@ func mustRead(t *testing.T, r *Reader, shard int, block time.Duration) []Entry {
 	return entries
 }
 
-// batch is all entries as the consumer's batch of a number.
+// batch is all entries as the consumer's batch of a number, which stored their hits.
 func batch(r *Reader, number int64, entries []Entry) Batch {
 	b := Batch{Consumer: r.Consumer(), Number: number}
 	for _, e := range entries {
 		b.Shard = e.Shard
 		b.Entries = append(b.Entries, e.ID)
-		b.Fields = append(b.Fields, e.Field)
+		b.Fields = append(b.Fields, e.Account(true))
 	}
 	return b
 }

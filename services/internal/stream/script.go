@@ -33,12 +33,14 @@ var (
 	excessSource string
 	//go:embed prune.lua
 	pruneSource string
+	//go:embed restarted.lua
+	restartedSource string
 )
 
 // scripts holds the digests of the scripts. They are sent as EVALSHA and, when the
 // server does not know them (first use, restart, failover), once as EVAL.
 type scripts struct {
-	appendHits, announce, settle, forget, lag, seed, held, surplus, excess, prune *redis.Script
+	appendHits, announce, settle, forget, lag, seed, held, surplus, excess, prune, restarted *redis.Script
 }
 
 func newScripts() scripts {
@@ -57,5 +59,6 @@ func newScripts() scripts {
 		surplus:    redis.NewScript(accountSource + surplusSource),
 		excess:     redis.NewScript(excessSource),
 		prune:      redis.NewScript(pruneSource),
+		restarted:  redis.NewScript(restartedSource),
 	}
 }

@@ -17,7 +17,7 @@ type Seed struct {
 	Settled  map[uuid.UUID]int64 // by consumer: its last committed batch
 	Stored   map[uuid.UUID]int64 // by epoch: its largest number that is stored
 
-	anew bool // the books are thrown away first
+	looked string // not empty: the books are thrown away first, and nothing is stored of what is in the stream up to this id
 }
 
 // Recover hands apply what the ledger knows of a shard and returns its error. No
@@ -42,11 +42,11 @@ func (r *Reader) begin(ctx context.Context, shard int) error {
 		return wrap(err, "look at the books of shard %d", shard)
 	}
 	return r.cfg.Recover(ctx, shard, func(s Seed) error {
-		began, err := r.scripts.sow(ctx, r.client, r.cfg, shard, s)
+		did, err := r.scripts.sow(ctx, r.client, r.cfg, shard, s)
 		if err != nil {
 			return fmt.Errorf("begin the books of shard %d: %w", shard, err)
 		}
-		if began && len(s.Accepted) > 0 {
+		if did == 1 && len(s.Accepted) > 0 {
 			r.log.Warn("began the books anew from the ledger: Redis had lost them", "shard", shard)
 		}
 		return nil
@@ -54,12 +54,8 @@ func (r *Reader) begin(ctx context.Context, shard int) error {
 }
 
 // sow runs seed.lua.
-func (s scripts) sow(ctx context.Context, client redis.UniversalClient, cfg Config, shard int, seed Seed) (bool, error) {
-	how := ""
-	if seed.anew {
-		how = "anew"
-	}
-	args := []any{how, len(seed.Accepted)}
+func (s scripts) sow(ctx context.Context, client redis.UniversalClient, cfg Config, shard int, seed Seed) (did int, err error) {
+	args := []any{seed.looked, len(seed.Accepted)}
 	for field, hits := range seed.Accepted {
 		args = append(args, field, hits)
 	}
@@ -70,8 +66,18 @@ func (s scripts) sow(ctx context.Context, client redis.UniversalClient, cfg Conf
 	for epoch, number := range seed.Stored {
 		args = append(args, epoch.String(), number)
 	}
-	began, err := s.seed.Run(ctx, client, []string{cfg.hitsKey(shard), cfg.booksKey(shard), cfg.hoursKey(shard)}, args...).Int()
-	return began == 1, err
+	return s.seed.Run(ctx, client, []string{cfg.hitsKey(shard), cfg.booksKey(shard), cfg.hoursKey(shard)}, args...).Int()
+}
+
+// Restarted reports whether the Redis that has a shard is another one, or in another run,
+// than when the shard's books were begun or made anew: they may be of a state that is
+// older than what was known. It is false where Redis hides which run it is in.
+func (p *Probe) Restarted(ctx context.Context, shard int) (bool, error) {
+	if err := p.cfg.checkShard(shard); err != nil {
+		return false, err
+	}
+	is, err := p.scripts.restarted.Run(ctx, p.client, []string{p.cfg.booksKey(shard)}).Int()
+	return is == 1, wrap(err, "ask for the run of Redis that has shard %d", shard)
 }
 
 // Rebuild makes the books of a shard anew from a seed and from what is in its stream:
@@ -84,23 +90,25 @@ func (p *Probe) Rebuild(ctx context.Context, shard int, seed Seed, known Known) 
 	if err := p.cfg.checkShard(shard); err != nil {
 		return err
 	}
-	key := p.cfg.hitsKey(shard)
-	for from := "-"; ; {
-		messages, err := p.client.XRangeN(ctx, key, from, "+", heldStep).Result()
+	seed.looked = "0-0"
+	for {
+		messages, err := p.client.XRangeN(ctx, p.cfg.hitsKey(shard), "("+seed.looked, "+", heldStep).Result()
 		if err != nil {
 			return fmt.Errorf("read shard %d again: %w", shard, err)
 		}
-		if len(messages) == 0 {
-			break
+		if len(messages) > 0 {
+			seed.looked = messages[len(messages)-1].ID
+			if err := p.discard(ctx, shard, messages, known); err != nil {
+				return fmt.Errorf("remove what is stored from shard %d: %w", shard, err)
+			}
+			continue
 		}
-		from = "(" + messages[len(messages)-1].ID
-		if err := p.discard(ctx, shard, messages, known); err != nil {
-			return fmt.Errorf("remove what is stored from shard %d: %w", shard, err)
+		// An edge may send just now what is stored, until the marks are set right.
+		did, err := p.scripts.sow(ctx, p.client, p.cfg, shard, seed)
+		if err != nil || did != -1 {
+			return wrap(err, "rebuild the books of shard %d", shard)
 		}
 	}
-	seed.anew = true
-	_, err := p.scripts.sow(ctx, p.client, p.cfg, shard, seed)
-	return wrap(err, "rebuild the books of shard %d", shard)
 }
 
 // discard removes those entries that are stored, for all consumers.

@@ -14,8 +14,10 @@
 -- Returns {1, number} when settled now, {0, mark} when the batch had been settled
 -- before, {-1, mark} when the batch before it has not been: nothing is changed then.
 --
--- An entry whose hit another batch stored counts down only when this call deleted it:
--- if it is not there, whoever stored it has counted. The batch that stored a hit counts
+-- An entry whose hit another batch stored counts down only when this call deleted it: if
+-- it is not there, whoever stored it has counted. If it is, it is a second entry of that
+-- hit, which an edge sent again because Redis had lost data, and counts no longer as
+-- accepted. The batch that stored a hit counts
 -- it down whether its entry is still there or somebody deleted it meanwhile: nobody else
 -- will. But an entry from before Redis lost its data is in no book any more; its hit
 -- was stored after the books were begun anew, and is accepted only now.
@@ -40,6 +42,9 @@ for i = 4, #ARGV, 2 do
   if not gone then
     redis.call('XACK', KEYS[1], ARGV[1], id)
     gone = redis.call('XDEL', KEYS[1], id) == 1
+  end
+  if gone and not own and id ~= 'lost' then
+    count(KEYS[2], KEYS[3], 'accepted', account, -1)
   end
   if gone or (own and (life or begun) and millis(id) >= tonumber(life or '0')) then
     count(KEYS[2], KEYS[3], 'inflight', account, -1)

@@ -85,7 +85,9 @@ func TestReader_SettleByTwoConsumersCountsOnce(t *testing.T) {
 		if err := quick.Settle(t.Context(), batch(quick, 1, claimed)); err != nil {
 			t.Fatal(err)
 		}
-		if err := slow.Settle(t.Context(), batch(slow, 1, entries)); err != nil {
+		known := batch(slow, 1, entries)
+		known.Fields[0] = entries[0].Account(false) // quick stored it
+		if err := slow.Settle(t.Context(), known); err != nil {
 			t.Fatal(err)
 		}
 		f := entries[0].Field

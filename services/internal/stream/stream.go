@@ -20,6 +20,7 @@
 //	    spooled:<ws>/<src>    hits told of and not appended yet: they are on an edge's disk
 //	    settled:<consumer>    number of that consumer's last settled batch
 //	    begun                 1: they were begun from the ledger
+//	    run:<run_id>          1: of Redis, when they were begun or made anew
 //	    life                  time in milliseconds; entries of before are not counted here:
 //	                          Redis lost its data since
 //	    jumped                how often an epoch's numbers left some out, since they were begun

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-const batchAdopt = `-- name: BatchAdopt :exec
+const batchAdopt = `-- name: BatchAdopt :execrows
 update batch set consumer = $1, batch = batch - $2::bigint
 where consumer = $3 and shard = $4 and batch > $2::bigint
 `
@@ -24,14 +24,17 @@ type BatchAdoptParams struct {
 }
 
 // A consumer's batches go on under a new name, their numbers less those that are gone.
-func (q *Queries) BatchAdopt(ctx context.Context, arg BatchAdoptParams) error {
-	_, err := q.db.Exec(ctx, batchAdopt,
+func (q *Queries) BatchAdopt(ctx context.Context, arg BatchAdoptParams) (int64, error) {
+	result, err := q.db.Exec(ctx, batchAdopt,
 		arg.Fresh,
 		arg.Gone,
 		arg.Consumer,
 		arg.Shard,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const batchDelete = `-- name: BatchDelete :exec
@@ -100,6 +103,25 @@ func (q *Queries) BatchInsert(ctx context.Context, arg BatchInsertParams) (int64
 		arg.Entries,
 		arg.Fields,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const batchLock = `-- name: BatchLock :execrows
+select from batch where consumer = $1 and shard = $2 and batch = $3 for update
+`
+
+type BatchLockParams struct {
+	Consumer uuid.UUID
+	Shard    int32
+	Batch    int64
+}
+
+// No row: it is settled, or goes by another name.
+func (q *Queries) BatchLock(ctx context.Context, arg BatchLockParams) (int64, error) {
+	result, err := q.db.Exec(ctx, batchLock, arg.Consumer, arg.Shard, arg.Batch)
 	if err != nil {
 		return 0, err
 	}

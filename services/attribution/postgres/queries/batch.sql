@@ -23,7 +23,11 @@ limit @up_to;
 -- name: BatchDelete :exec
 delete from batch where consumer = @consumer and shard = @shard and batch = @batch;
 
--- name: BatchAdopt :exec
+-- name: BatchAdopt :execrows
 -- A consumer's batches go on under a new name, their numbers less those that are gone.
 update batch set consumer = @fresh, batch = batch - @gone::bigint
 where consumer = @consumer and shard = @shard and batch > @gone::bigint;
+
+-- name: BatchLock :execrows
+-- No row: it is settled, or goes by another name.
+select from batch where consumer = @consumer and shard = @shard and batch = @batch for update;

@@ -77,6 +77,7 @@ type shard struct {
 	last    id      // ever given out
 	books   map[string]int64
 	group   *group // nil: there is none
+	run     int    // of the server, from 0
 }
 
 func newShard() *shard { return &shard{books: map[string]int64{}} }
@@ -192,11 +193,12 @@ func (m *Memory) Save() State {
 func (m *Memory) Restart(s State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range m.shards {
+	for i, before := range m.shards {
 		m.shards[i] = newShard()
 		if s.shards != nil {
 			m.shards[i] = s.shards[i].clone()
 		}
+		m.shards[i].run = before.run + 1
 	}
 }
 

@@ -42,6 +42,7 @@ func overMemory(*testing.T) streamtest.Server {
 			tick()
 			return conn.Rebuild(ctx, shard, seed, known)
 		},
+		Restarted: conn.Restarted,
 	}
 }
 
@@ -88,6 +89,7 @@ func overRedis(t *testing.T) streamtest.Server {
 			tick()
 			return probe.Rebuild(ctx, shard, seed, known)
 		},
+		Restarted: probe.Restarted,
 	}
 }
 

@@ -3,6 +3,9 @@ package streamtest
 import (
 	"context"
 	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
@@ -19,6 +22,18 @@ func (c Conn) Books(ctx context.Context) (books []stream.ShardBooks, err error) 
 		return nil, err
 	}
 	return books, nil
+}
+
+// Restarted is [stream.Probe.Restarted].
+func (c Conn) Restarted(ctx context.Context, number int) (is bool, err error) {
+	if number < 0 || number >= len(c.Memory.shards) {
+		return false, fmt.Errorf("shard %d of %d", number, len(c.Memory.shards))
+	}
+	err = c.do(ctx, fmt.Sprint("ask for the run of ", number), func() {
+		s := c.Memory.shards[number]
+		is = s.books[s.runField()] == 0
+	})
+	return is && err == nil, err
 }
 
 // rebuildStep is how many entries Rebuild looks at in one go.
@@ -39,15 +54,37 @@ func (c Conn) Rebuild(ctx context.Context, number int, seed stream.Seed, known s
 				page = append(page, s.entries[at])
 			}
 		})
-		if err != nil || len(page) == 0 {
-			return c.sow(ctx, number, seed, err)
+		if err != nil {
+			return err
 		}
-		last := page[len(page)-1].id
-		from = id{last.millis, last.counter + 1}
-		if err := c.discard(ctx, number, page, known); err != nil {
+		if len(page) > 0 {
+			last := page[len(page)-1].id
+			from = id{last.millis, last.counter + 1}
+			if err := c.discard(ctx, number, page, known); err != nil {
+				return err
+			}
+			continue
+		}
+		again := false
+		err = c.do(ctx, fmt.Sprint("make the books anew ", number), func() {
+			s := c.Memory.shards[number]
+			if again = s.mayBeStored(from, seed); !again {
+				s.seed(seed, true, c.Memory.now())
+			}
+		})
+		if err != nil || !again {
 			return err
 		}
 	}
+}
+
+// mayBeStored says whether entries from an id on have numbers that are stored.
+func (s *shard) mayBeStored(from id, seed stream.Seed) bool {
+	at, _ := s.find(from)
+	return slices.ContainsFunc(s.entries[at:], func(e entry) bool {
+		epoch, err := uuid.Parse(e.epoch)
+		return err == nil && e.number > 0 && e.number <= seed.Stored[epoch]
+	})
 }
 
 // discard removes those entries that are stored.
@@ -81,15 +118,5 @@ func (c Conn) discard(ctx context.Context, number int, page []entry, known strea
 		for _, at := range gone {
 			c.Memory.shards[number].remove(at)
 		}
-	})
-}
-
-// sow begins the books anew, unless err says that something went wrong before.
-func (c Conn) sow(ctx context.Context, number int, seed stream.Seed, err error) error {
-	if err != nil {
-		return err
-	}
-	return c.do(ctx, fmt.Sprint("make the books anew ", number), func() {
-		c.Memory.shards[number].seed(seed, true, c.Memory.now())
 	})
 }

@@ -110,6 +110,9 @@ func (s *shard) settle(b stream.Batch) error {
 			s.group.drop(at)
 			gone = s.remove(at)
 		}
+		if gone && !own && text != stream.Lost {
+			s.count("accepted", account, -1)
+		}
 		switch {
 		case gone, own && (lives || begun) && parseID(text).millis >= life:
 			s.count("inflight", account, -1)
@@ -121,11 +124,17 @@ func (s *shard) settle(b stream.Batch) error {
 	return nil
 }
 
+// runField is the field of the books that says in which run of the server they were begun
+// or made anew.
+func (s *shard) runField() string { return fmt.Sprint("run:", s.run) }
+
 // seed is seed.lua, anew or not.
 func (s *shard) seed(seed stream.Seed, anew bool, now time.Time) {
 	if !s.absent("begun", 1) && !anew {
 		return
 	}
+	maps.DeleteFunc(s.books, func(name string, _ int64) bool { return strings.HasPrefix(name, "run:") })
+	s.books[s.runField()] = 1
 	if anew {
 		s.books["life"] = now.UnixMilli()
 		maps.DeleteFunc(s.books, func(name string, _ int64) bool {

@@ -38,8 +38,9 @@ type Server struct {
 	Held   func(shard int) stream.Held
 	Delete func(shard int, entry string) // behind everybody's back
 	Lose   func()                        // everything
-	// Rebuild is that of [stream.Probe].
-	Rebuild func(ctx context.Context, shard int, seed stream.Seed, known stream.Known) error
+	// Rebuild and Restarted are those of [stream.Probe].
+	Rebuild   func(ctx context.Context, shard int, seed stream.Seed, known stream.Known) error
+	Restarted func(ctx context.Context, shard int) (bool, error)
 }
 
 // shop is the field that most hits of the suite have.
@@ -259,6 +260,7 @@ func (s suite) settles() {
 	s.must(one.Settle(s.Context(), batch(one, 1, entries[:2]...)))
 	s.must(one.Settle(s.Context(), batch(one, 1, entries[:2]...)))
 	s.equal("in flight", s.books().InFlight, map[string]int64{shop: 4})
+	s.equal("what others stored is not accepted twice", s.books().Accepted, map[string]int64{shop: 4})
 	if err := one.Settle(s.Context(), batch(one, 3, entries[2:4]...)); !errors.Is(err, stream.ErrOrder) {
 		s.Fatalf("out of order: %v", err)
 	}
@@ -344,9 +346,16 @@ func (s suite) deletes() {
 	s.equal("of an earlier life", []any{b.InFlight, b.Accepted}, []any{map[string]int64{shop: 2}, map[string]int64{shop: 3}})
 }
 
+func (s suite) restarted() bool {
+	is, err := s.Restarted(s.Context(), 0)
+	s.must(err)
+	return is
+}
+
 func (s suite) rebuilds() {
 	epoch, fresh, name := uuid.New(), uuid.New(), uuid.New()
 	s.append(epoch, 1, 4)
+	s.equal("not begun in this run", s.restarted(), true)
 	c := s.Reader(name, nil)
 	entries := s.read(c, 3)
 	s.append(epoch, 7, 8) // 5 and 6 are nowhere
@@ -367,6 +376,7 @@ func (s suite) rebuilds() {
 		Accepted: map[string]int64{shop: 24}, InFlight: map[string]int64{shop: 4}, Spooled: map[string]int64{},
 		Settled: map[uuid.UUID]int64{name: 5}, Appended: map[uuid.UUID]int64{epoch: 8, fresh: 3}, Announced: map[uuid.UUID]int64{},
 	})
+	s.equal("made in this run", s.restarted(), false)
 	s.equal("left", numbers(s.read(s.Reader(name, nil), 10)), []int64{3})
 	s.must(c.Settle(s.Context(), storing(c, 6, entries[2])))
 	s.append(fresh, 1, 3)
