@@ -346,12 +346,13 @@ func (w *world) eligible(d definition, f *fact, person uuid.UUID) []Engagement {
 func (w *world) weights(model string, at hit.Instant, touches []Engagement) []*big.Rat {
 	all, first, last, end := rat(1), number(w.PositionFirst), number(w.PositionLast), len(touches)-1
 	rest := quo(sub(sub(all, first), last), rat(max(1, end-1)))
+	age := func(i int) hit.Instant { return max(0, at-touches[i].TouchAt) } // of the last it is the least
 	weights := each(count(len(touches)), map[string]func(int) *big.Rat{
 		"linear":         func(int) *big.Rat { return all },
 		"first_touch":    func(i int) *big.Rat { return rat(when(i == 0, 1)) },
 		"last_touch":     func(i int) *big.Rat { return rat(when(i == end, 1)) },
 		"position_based": func(i int) *big.Rat { return cmp.Or(when(i == 0, first), when(i == end, last), rest) },
-		"time_decay":     func(i int) *big.Rat { return halved(int64(max(0, at-touches[i].TouchAt)), int64(w.HalfLife)) },
+		"time_decay":     func(i int) *big.Rat { return halved(int64(age(i)-age(end)), int64(w.HalfLife)) },
 		"tier_weighted":  func(i int) *big.Rat { return cmp.Or(number(w.TierWeights[touches[i].Tier]), rat(0)) },
 	}[model])
 	if !some(weights, func(weight *big.Rat) bool { return weight.Sign() > 0 }) { // all 0; of position_based left open
