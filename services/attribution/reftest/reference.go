@@ -220,7 +220,8 @@ func (w *world) classify(f *fact) string {
 	lower := func(name string) string { return strings.ToLower(f.query.Get(name)) }
 	source, medium, campaign, params := lower("utm_source"), lower("utm_medium"), lower("utm_campaign"), f.parameters
 	utm, from, kind, paid := like(params, `(?m)^utm_`), site(f.referrer), site(source), like(medium, `cp|^ppc$|^retargeting$|^paid`)
-	shop, is := like(campaign, `shopping|(^|[e\PL])shop`), func(words ...string) bool { return in(source, words...) || in(medium, words...) }
+	shop := like(campaign, `shopping|(^|[e\PL])shop`)
+	is := func(words ...string) bool { return in(source, words...) || in(medium, words...) }
 	ignored := func(host string) bool { return strings.HasSuffix("."+f.referrer, "."+strings.ToLower(host)) }
 	if params == "" {
 		none := f.referrer == "" || domain(f.referrer) == domain(f.host) || some(w.IgnoredReferrers, ignored)
