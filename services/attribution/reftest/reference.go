@@ -1,146 +1,90 @@
-// Package reftest holds a second reading of the contract (attribution.md), slow and plain, to be compared row for row with
-// package timeline, and the random histories over which the two are compared. It shares with the product the types of facts
-// (package hit) and the lists of sites and agents. A number in brackets is the contract's section; "left open" follows the product.
+// Package reftest holds a second reading of the contract (attribution.md), slow and plain, to be compared row for row with package
+// timeline, and the random histories over which the two are compared. The reading is this file, it shares with the product the types
+// of facts (package hit) and reference data. Numbers in brackets are the contract's sections; what is "left open" follows the product.
 package reftest
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"maps"
 	"math/big"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// Row is a row of the table: Weight in parts of 10^12, Credited a [math/big.Rat]; what there is none of is zero.
-type Row struct {
-	Definition, ConversionID, Event, Model, Channel, Tier, TouchKey, Weight, Credited, Currency string
-	InThread                                                                                    bool
-	TouchAt                                                                                     hit.Instant
-	Person                                                                                      uuid.UUID
-}
-
-// Document is a policy that can be had as the whole document of PUT /v1/policy, defaults written out.
-type Document interface{ Document() []byte }
-
-// Table derives the attribution table from facts in any order. Currency is the workspace's.
-func Table(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) []Row {
-	w := newWorld(workspace, currency, policy, facts)
-	return flat(list[object](w.policy["conversions"]), w.convert)
-}
-
-// Engagements returns every engagement of every touchpoint, those of failed and of ignored session messages not among them.
-func Engagements(workspace uuid.UUID, policy Document, facts []hit.Fact) []Engagement {
-	return newWorld(workspace, "", policy, facts).engagements
-}
-
-// world is all that follows from facts, built up step by step. Identifiers are texts: the digit of their precedence, their value.
-type world struct {
-	workspace     uuid.UUID
-	currency      string
-	policy        object
-	facts, claims []*fact   // one copy of each, by (time, id); who holds the device from At on
-	events        [][]*fact // copies of one event, the most trusted first; by (time, conversion id)
-	messages      []*message
-	links         []link
-	person        map[string]uuid.UUID
-	engagements   []Engagement
-}
-
-func newWorld(workspace uuid.UUID, currency string, policy Document, facts []hit.Fact) *world {
-	w := &world{workspace: workspace, currency: currency, policy: parse(policy.Document()), person: map[string]uuid.UUID{}}
+// derive follows the contract from facts in any order to the table.
+func derive(workspace uuid.UUID, currency string, policy settings, facts []hit.Fact) *world {
+	w := &world{settings: policy, currency: currency, person: map[string]uuid.UUID{}}
 	w.facts = each(groups(facts, func(f hit.Fact) string { return f.Key().String() }), w.inForce)
 	w.facts = sorted(w.facts, func(f *fact) string { return order(n(f.At), f.ID) })
 	reports := keep(w.facts, func(f *fact) bool { return in(f.Kind, "message", "status") })
 	w.messages = each(groups(reports, func(f *fact) string { return order(f.Channel, f.ID) }), w.joined)
-	copies := groups(flat(w.facts, w.eventsOf), func(f *fact) string { return order(f.Event.Name, f.orderID(), f.conversionID()) })
-	w.events = sorted(each(copies, byTrust), func(e []*fact) string { return order(n(e[0].At), e[0].conversionID()) })
-	w.linkAll()
-	w.join()
-	w.startSessions()
-	w.claimDevices()
+	for _, f := range w.facts { // by "context.id", else by token: of two messages with one "the smaller (channel, message id)" (3)
+		f.named = one(keep(w.messages, func(m *message) bool {
+			return !f.notice && (m.channel == f.Channel && m.id == f.message || f.message == "" && f.token != "" && m.Token == f.token)
+		}))
+		f.parameters = f.pairs(func(name string) bool { // of its page, those of campaigns, mt "when it names a known message" (3)
+			return name == "mt" && f.named.id != "" || like(name, `^(utm_.*|gclid|gbraid|wbraid|fbclid|msclkid|ttclid|li_fat_id|twclid)$`)
+		})
+	}
+	// Copies of one event, by "(trust, occurred_at, event id)" (4); the source is left open.
+	events := sorted(flat(w.facts, w.eventsOf), func(f *fact) string { return order(n(9-f.Trust), n(f.At), f.ID, f.Source.String()) })
+	w.events = groups(events, func(f *fact) string { return order(f.Event.Name, f.order, f.conversion) })
+	w.events = sorted(w.events, func(e []*fact) string { return order(n(e[0].At), e[0].conversion) })
+	for _, copies := range w.events {
+		for _, f := range copies {
+			f.claimed = cmp.Or(f.who, cmp.Or(each(copies, whom)...))
+		}
+	}
+	w.join(workspace, w.links())
+	for _, facts := range groups(keep(w.facts, func(f *fact) bool { return f.device != "" }), func(f *fact) string { return f.device }) {
+		w.person[facts[0].device] = uuid.NewSHA1(workspace, digest(facts[0].device))
+		w.claim(facts)
+	}
 	w.engage()
+	w.rows = flat(w.Conversions, w.convert)
 	return w
-}
-
-// fact is a fact, or an event made of one, or one of its statements. Bodies that it has none of are empty instead of nil.
-type fact struct {
-	hit.Fact
-	properties                  object     // of its event
-	query                       url.Values // of its page
-	first                       *fact      // page view of its session
-	ids                         []string   // strong identifiers
-	device, token, who, claimed string     // who: its first; claimed: that, or the one of its event's most trusted copy with one
 }
 
 // inForce is the copy that wins, "the smallest occurred_at, then the smallest canonical JSON" (1), without blocked identifiers (2).
 func (w *world) inForce(copies []hit.Fact) *fact {
-	f := &fact{Fact: one(sorted(copies, func(f hit.Fact) string {
-		body, _, _ := hit.Content(&f)
-		return order(n(f.At), string(body), n(f.Precision), n(9-f.Trust), f.Source.String()) // from the precision on left open
-	}))}
-	f.Message, f.Report, f.Click = cmp.Or(f.Message, &hit.Message{}), cmp.Or(f.Report, &hit.Report{}), cmp.Or(f.Click, &hit.Click{})
-	f.Inbound, f.Page, f.Event = cmp.Or(f.Inbound, &hit.Inbound{}), cmp.Or(f.Page, &hit.Page{}), cmp.Or(f.Event, &hit.Event{})
-	f.Identify, f.properties, f.query = cmp.Or(f.Identify, &hit.Identify{}), parse(f.Event.Properties), address(f.Page.URL).Query()
+	f := plain(sorted(copies, func(f hit.Fact) string { // from the precision on left open
+		return order(n(f.At), canonical(f), n(f.Precision), n(9-f.Trust), f.Source.String())
+	})[0])
 	usual := strings.Split("|null|undefined|none|nan|anonymous|guest|unknown|0|-1|[object Object]|"+uuid.Nil.String(), "|")
-	blocked := each(append(list[string](w.policy["blocked_identifiers"]), usual...), hit.FoldCase)
-	allowed := func(id hit.Identifier) bool { return !f.Report.Group && !in(hit.FoldCase(id.Value), blocked...) } // a group is no recipient
-	device := []hit.Identifier{*cmp.Or(f.Device, &hit.Identifier{})}
-	f.ids, f.device, f.token = each(keep(f.Identifiers, allowed), key), one(each(keep(device, allowed), key)), f.query.Get("mt")
-	f.who, f.claimed = one(f.ids), one(f.ids)
+	blocked := each(append(usual, w.BlockedIdentifiers...), hit.FoldCase)
+	allowed := func(id string) bool { return !f.Report.Group && !in(hit.FoldCase(id[1:]), blocked...) } // a group is no recipient
+	f.ids, f.device = keep(f.ids, allowed), cmp.Or(keep([]string{f.device}, allowed)...)
+	f.who, f.claimed = cmp.Or(f.ids...), cmp.Or(f.ids...)
+	f.links = f.who != "" && !f.Inbound.Group && (f.Trust > hit.TrustBrowser || w.BrowserLinks != "off") // (2)
+	f.notice = in(f.Inbound.Type, "system", "request_welcome", "edit", "revoke", "reaction_removed")     // no reply, no whatsapp.message (3)
 	// "A registration counts as sent" (1); "an open marked as made by a machine counts as delivered" (3).
 	f.Status = cmp.Or(when[hit.Status](f.Kind == "message", "sent"), when[hit.Status](f.Report.Machine, "delivered"), f.Status)
 	return f
 }
 
-// message is the state of a message (1), without its registration's words when nobody registered it.
-type message struct {
-	hit.Message
-	channel, id, template, primary string                   // primary: of the recipient, empty when none is known
-	facts                          []*fact                  // registration, statuses, send responses
-	at                             map[string][]hit.Instant // when it first came to the stages that it came to
-	barred                         bool                     // failed, or an ignored session message: earns nothing
-}
-
 // joined is the message of a registration and statuses, and of the send responses that name it (1).
 func (w *world) joined(reports []*fact) *message {
-	first := one(sorted(reports, func(f *fact) string { return string(f.Kind) })) // the registration, if there is one
-	m := &message{Message: *first.Message, channel: first.Channel, id: first.ID}
+	registered := one(sorted(reports, func(f *fact) string { return string(f.Kind) })) // the registration, if there is one
+	m := &message{Message: *registered.Message, channel: registered.Channel, id: registered.ID}
 	m.facts = slices.Concat(reports, keep(w.facts, func(f *fact) bool { return f.Identify.Message == m.id && f.Channel == m.channel }))
-	at := func(statuses ...hit.Status) []hit.Instant {
-		reached := keep(reports, func(f *fact) bool { return in(f.Status, statuses...) })
-		return each(reached[:min(1, len(reached))], func(f *fact) hit.Instant { return f.At })
+	first := func(of ...hit.Status) hit.Instant {
+		return one(keep(reports, func(f *fact) bool { return in(f.Status, of...) })).At
 	}
-	// "A later stage implies the earlier ones."
-	m.at = map[string][]hit.Instant{"read": at("read", "played"), "delivered": at("delivered", "read", "played")}
-	m.at["sent"] = at("sent", "delivered", "read", "played")
-	m.template = cmp.Or(m.Template, &hit.Template{}).Name
+	m.at = map[string]hit.Instant{"read": first("read", "played"), "delivered": first("delivered", "read", "played")}
+	m.at["sent"] = first("sent", "delivered", "read", "played")                            // "a later stage implies the earlier ones"
 	service := some(reports, func(f *fact) bool { return f.Report.Category == "service" }) // of an unregistered one (3)
-	session := first.Kind == "message" && m.template+m.Campaign == "" || first.Kind == "status" && service
-	m.barred = session && text(w.policy, "session_messages") != "count" || len(at("failed", "bounced")) > 0 && len(m.at["delivered"]) == 0
+	session := registered.Kind == "message" && m.templateName()+m.Campaign == "" || registered.Kind == "status" && service
+	m.barred = session && w.SessionMessages != "count" || first("failed", "bounced") != 0 && m.at["delivered"] == 0
 	// "First by precedence; two of one kind: one from the registration first, then the earliest stated" (2); the trust is left open.
-	m.primary = one(each(sorted(stated(m.facts...), func(s *fact) string {
-		return order(s.who[:1], fmt.Sprint(first.Kind == "status" || !in(s.who, first.ids...)), n(s.At), s.ID, n(9-s.Trust))
-	}), whom))
+	m.primary = one(sorted(stated(m.facts...), func(s *fact) string {
+		return order(s.who[:1], when(registered.Kind == "status" || !in(s.who, registered.ids...), "later"), n(s.At), s.ID, n(9-s.Trust))
+	})).who
 	return m
-}
-
-// find is the message of a channel and id, tokenOf that of a token: of several "the smaller (channel, message id)" (3).
-func (w *world) find(channel, id string) *message {
-	return one(keep(w.messages, func(m *message) bool { return m.channel == channel && m.id == id }))
-}
-
-func (w *world) tokenOf(token string) *message {
-	return one(keep(w.messages, func(m *message) bool { return m.Token == token && token != "" }))
 }
 
 // stated are facts once for each identifier that they state, "by (time, fact id, precedence)" (2); value and trust are left open.
@@ -149,213 +93,308 @@ func stated(facts ...*fact) []*fact {
 	return sorted(all, func(s *fact) string { return order(n(s.At), s.ID, s.who, n(9-s.Trust)) })
 }
 
-func (f fact) naming(id string) *fact {
-	f.who = id
-	return &f
-}
-
-func whom(f *fact) string          { return f.who }
-func key(id hit.Identifier) string { return fmt.Sprint(id.Kind.Precedence()) + id.Value }
-
-// link ties two strong identifiers, and again the other way round; the smaller rank goes first.
-type link struct{ a, b, rank string }
-
-// link ties one identifier with each other stated: "the weaker trust, the later time and the larger id of the two" (2).
-func (w *world) link(id string, statements []*fact) {
-	all := sorted(firsts(statements, whom), func(s *fact) string { return order(s.who[:1], n(s.At), s.ID, n(9-s.Trust)) })
-	a := one(keep(all, func(s *fact) bool { return s.who == id }))
-	for position, b := range keep(all, func(s *fact) bool { return s.who != id }) {
-		trust, at, fact := 9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID)
-		rank := order(n(trust), n(at), fact, n(position), a.who, b.who) // the identifiers are left open
-		w.links = append(w.links, link{a.who, b.who, rank}, link{b.who, a.who, rank})
+// links are those in facts, answers, recipients and orders (2).
+func (w *world) links() (all []link) {
+	tie := func(id string, statements ...*fact) { // one identifier with each other: "the weaker trust, the later time and the larger id"
+		ids := sorted(firsts(statements, whom), func(s *fact) string { return order(s.who[:1], n(s.At), s.ID, n(9-s.Trust)) })
+		a := one(keep(ids, func(s *fact) bool { return s.who == id }))
+		for position, b := range keep(ids, func(s *fact) bool { return s.who != id }) {
+			trust, at, fact := 9-min(a.Trust, b.Trust), max(a.At, b.At), max(a.ID, b.ID)
+			rank := order(n(trust), n(at), fact, n(position), a.who, b.who) // the identifiers are left open
+			all = append(all, link{a.who, b.who, rank}, link{b.who, a.who, rank})
+		}
 	}
-}
-
-// linkAll finds the links in facts, answers, recipients and orders (2).
-func (w *world) linkAll() {
-	for _, f := range keep(w.facts, func(f *fact) bool { return in(f.Kind, "identify", "event", "page", "inbound") && w.mayLink(f) }) {
-		w.link(f.who, each(f.ids, f.naming)) // of one kind in the order stated, which is left open
-		answered := cmp.Or(w.answered(f), &message{})
-		w.link(f.who, append(keep(stated(answered.facts...), func(s *fact) bool { return s.who == answered.primary }), f))
+	for _, f := range keep(w.facts, func(f *fact) bool { return in(f.Kind, "identify", "event", "page", "inbound") && f.links }) {
+		tie(f.who, each(f.ids, f.naming)...) // of one kind in the order stated, which is left open
+		primary := keep(stated(f.named.facts...), func(s *fact) bool { return f.Kind == "inbound" && s.who == f.named.primary })
+		tie(f.who, append(primary, f)...)
 	}
 	for _, m := range w.messages {
-		w.link(m.primary, stated(m.facts...))
+		tie(m.primary, stated(m.facts...)...)
 	}
 	for _, copies := range keep(w.events, func(copies []*fact) bool { return len(copies) > 1 }) {
-		trusted := keep(copies, func(f *fact) bool { return f.Trust > hit.TrustBrowser && w.mayLink(f) })
-		w.link(one(each(trusted, whom)), stated(trusted...))
-	}
-}
-
-// mayLink: "a group's messages link nothing", nor do browser facts when browser_links are off (2).
-func (w *world) mayLink(f *fact) bool {
-	return f.who != "" && !f.Inbound.Group && (f.Trust > hit.TrustBrowser || text(w.policy, "browser_links") != "off")
-}
-
-// join joins what the unshared links tie, strongest first, but never two different user_ids, of which aliases count as one (2).
-func (w *world) join() {
-	component, alias, all := map[string]string{}, map[string]string{}, stated(w.facts...)
-	for _, s := range all {
-		component[s.who], alias[s.who] = s.who, s.who
-	}
-	merge := func(sets map[string]string, from, to string) {
-		for id, set := range sets {
-			sets[id] = cmp.Or(when(set == from, to), set)
-		}
-	}
-	users := keep(all, func(s *fact) bool { return s.who[:1] == "0" })
-	for _, s := range keep(users, func(s *fact) bool { return s.Identify.Call == "alias" && w.mayLink(s) }) {
-		merge(alias, alias[s.ids[0]], alias[s.who])
-	}
-	for _, l := range sorted(w.links, func(l link) string { return l.rank }) {
-		both := keep(users, func(s *fact) bool { return in(component[s.who], component[l.a], component[l.b]) })
-		if len(firsts(both, func(s *fact) string { return alias[s.who] })) < 2 && !w.shared(l.a) && !w.shared(l.b) {
-			merge(component, component[l.a], component[l.b])
-		}
-	}
-	for _, s := range all {
-		w.person[s.who] = w.named(one(keep(all, func(o *fact) bool { return component[o.who] == component[s.who] })).who)
-	}
-}
-
-// shared is what is "directly linked with more than 20 distinct identifiers of one kind" (2).
-func (w *world) shared(id string) bool {
-	linked := firsts(keep(w.links, func(l link) bool { return l.a == id }), func(l link) string { return l.b })
-	return some(groups(linked, func(l link) string { return l.b[:1] }), func(kind []link) bool { return len(kind) > 20 })
-}
-
-// named is the person whose earliest stated identifier is id, which is a digest or, left open, gets one here (2).
-func (w *world) named(id string) uuid.UUID {
-	digest, made := ok(hex.DecodeString(id[1:])), sha256.Sum256(append([]byte{id[0] - '0' + 1}, id[1:]...))
-	return uuid.NewSHA1(w.workspace, []byte(cmp.Or(when(len(digest) == 16, string(digest)), string(made[:16]))))
-}
-
-// startSessions: "after more than 30 minutes, or at a page view whose set of campaign parameters is not empty and differs" (3).
-func (w *world) startSessions() {
-	pages := keep(w.facts, func(f *fact) bool { return f.Kind == "page" && f.device != "" })
-	for _, pages := range groups(pages, func(f *fact) string { return f.device }) {
-		before := &fact{}
-		for _, f := range pages {
-			f.first = f
-			if f.At-before.At <= 30*minute && in(w.campaignParams(f), "", w.campaignParams(before.first)) {
-				f.first = before.first
-			}
-			before = f
-		}
-	}
-}
-
-// session is the first page view of the one in which a fact lies: "up to and including 30 minutes after its last page view" (2).
-func (w *world) session(f *fact) *fact {
-	in := func(page *fact) bool {
-		return page.first != nil && page.device == f.device && page.At <= f.At && f.At-page.At <= 30*minute
-	}
-	return cmp.Or(last(keep(w.facts, in)), &fact{}).first
-}
-
-// claimDevices: identify claims reach back to the start of a session; click claims yield to earlier ones of those (2).
-func (w *world) claimDevices() {
-	onDevice := keep(w.facts, func(f *fact) bool { return f.device != "" })
-	claiming := keep(onDevice, func(f *fact) bool { return f.claimed != "" })
-	identify := each(claiming, func(f *fact) *fact {
-		c, start := f.naming(f.claimed), cmp.Or(w.session(f), f)
-		earlier := some(claiming, func(o *fact) bool { return o.At < f.At && w.session(o) == start })
-		c.At = cmp.Or(when(!earlier, start.At), f.At)
-		return c
-	})
-	click := each(onDevice, func(f *fact) *fact {
-		c := f.naming(cmp.Or(w.tokenOf(f.token), &message{}).primary)
-		seen := firsts(keep(onDevice, func(o *fact) bool { return o.token == f.token }), func(o *fact) string { return o.device })
-		identified := some(identify, func(c *fact) bool { return c.device == f.device && c.At <= f.At })
-		c.who, c.claimed = when(len(seen) <= 5 && !identified, c.who), ""
-		return c
-	})
-	w.claims = slices.Concat(identify, keep(click, func(c *fact) bool { return c.who != "" }))
-}
-
-// holder has "the latest claim at or before t; before the first claim, that of the first; without any", the device itself (2).
-func (w *world) holder(device string, t hit.Instant) uuid.UUID {
-	claims := sorted(keep(w.claims, func(c *fact) bool { return c.device == device }), func(c *fact) string {
-		return order(n(max(0, c.At-t)), n(max(0, t-c.At)), fmt.Sprint(c.claimed == ""), c.ID, c.who) // who is left open
-	})
-	return cmp.Or(w.person[one(each(claims, whom))], w.named(device))
-}
-
-// owner is whose a fact is: by its first identifier, else who holds its device at its time, else nobody (2).
-func (w *world) owner(f *fact) uuid.UUID {
-	if f.who == "" && f.device != "" {
-		return w.holder(f.device, f.At)
-	}
-	return w.person[f.who]
-}
-
-// object is one of JSON: the policy, its parts, the properties of an event.
-type object = map[string]any
-
-func parse(raw []byte) (o object) {
-	decoder := json.NewDecoder(strings.NewReader(string(raw)))
-	decoder.UseNumber()
-	_ = decoder.Decode(&o)
-	return o
-}
-
-// text is a text, or a number or a boolean as text, trimmed of nothing; number a finite decimal, or nil; micros those of seconds.
-func text(o object, name string) string {
-	return when(in(fmt.Sprintf("%T", o[name]), "string", "json.Number", "bool"), fmt.Sprint(o[name]))
-}
-
-func number(o object, name string) *big.Rat {
-	r, _ := new(big.Rat).SetString(decimal.FindString(strings.TrimSpace(text(o, name))))
-	return r
-}
-
-func micros(o object, name string) hit.Instant {
-	return hit.Instant(cmp.Or(number(o, name), new(big.Rat)).Num().Int64()) * secondMicros
-}
-
-func list[T any](value any) []T {
-	items, _ := value.([]any)
-	return each(items, func(item any) T { return item.(T) })
-}
-
-// each returns what of makes of each item, flat all in one.
-func each[A, B any](items []A, of func(A) B) (all []B) {
-	for _, item := range items {
-		all = append(all, of(item))
+		trusted := keep(copies, func(f *fact) bool { return f.Trust > hit.TrustBrowser && f.links })
+		tie(one(trusted).who, stated(trusted...)...)
 	}
 	return all
 }
 
-func flat[A, B any](items []A, of func(A) []B) []B { return slices.Concat(each(items, of)...) }
-
-// keep returns the items of which is holds.
-func keep[T any](items []T, is func(T) bool) []T {
-	return slices.DeleteFunc(slices.Clone(items), func(item T) bool { return !is(item) })
-}
-
-// groups returns the items of one key together, by key; firsts the first of each as they were; sorted all by key, equals as they were.
-func groups[T any](items []T, key func(T) string) [][]T {
-	of := map[string][]T{}
-	for _, item := range items {
-		of[key(item)] = append(of[key(item)], item)
+// join joins what the unshared links tie, strongest first, but never two different user_ids, of which aliases count as one (2).
+func (w *world) join(workspace uuid.UUID, links []link) {
+	component, alias, all := sets{}, sets{}, stated(w.facts...)
+	users := keep(all, func(s *fact) bool { return s.who[0] == '0' })
+	for _, s := range keep(users, func(s *fact) bool { return s.Identify.Call == "alias" && s.links }) {
+		alias.join(s.ids[0], s.who)
 	}
-	return each(slices.Sorted(maps.Keys(of)), func(key string) []T { return of[key] })
+	shared := func(id string) bool { // "directly linked with more than 20 distinct identifiers of one kind"
+		linked := firsts(keep(links, func(l link) bool { return l.a == id }), func(l link) string { return l.b })
+		return some(groups(linked, func(l link) string { return l.b[:1] }), func(kind []link) bool { return len(kind) > 20 })
+	}
+	for _, l := range sorted(links, func(l link) string { return l.rank }) {
+		both := keep(users, func(s *fact) bool { return in(component.of(s.who), component.of(l.a), component.of(l.b)) })
+		if len(groups(both, func(s *fact) string { return alias.of(s.who) })) < 2 && !shared(l.a) && !shared(l.b) {
+			component.join(l.a, l.b)
+		}
+	}
+	for _, s := range all { // a person is named after "its earliest stated identifier"
+		same := keep(all, func(o *fact) bool { return component.of(o.who) == component.of(s.who) })
+		w.person[s.who] = uuid.NewSHA1(workspace, digest(same[0].who))
+	}
 }
 
-func firsts[T any](items []T, key func(T) string) []T {
-	seen := map[string]bool{}
-	return keep(items, func(item T) bool { defer func() { seen[key(item)] = true }(); return !seen[key(item)] })
+// claim finds the sessions of a device (3) and who claims it (2), from all facts on it.
+func (w *world) claim(facts []*fact) {
+	pages := keep(facts, func(f *fact) bool { return f.Kind == "page" })
+	sessions := runs(pages, func(first, before, f *fact) bool {
+		return f.At-before.At > 30*minute || !in(f.parameters, "", first.parameters)
+	})
+	w.visits = append(w.visits, each(sessions, func(s []*fact) *fact { return s[0] })...)
+	begin := func(f *fact) *fact { // first page view of the session: "up to and including 30 minutes after its last page view"
+		lies := keep(sessions, func(s []*fact) bool { return s[0].At <= f.At && f.At-s[len(s)-1].At <= 30*minute })
+		return last(append([]*fact{f}, each(lies, func(s []*fact) *fact { return s[0] })...))
+	}
+	claiming := keep(facts, func(f *fact) bool { return f.claimed != "" })
+	identify := each(claiming, func(f *fact) *fact { // "no earlier identify claim does": from the start of the session
+		c, start := f.naming(f.claimed), begin(f)
+		earlier := some(claiming, func(o *fact) bool { return o.At < f.At && begin(o) == start })
+		c.At = cmp.Or(when(!earlier, start.At), f.At)
+		return c
+	})
+	click := keep(pages, func(f *fact) bool { // no more than 5 devices, no identify claim at or before it
+		same := keep(w.facts, func(o *fact) bool { return o.Kind == "page" && o.device != "" && o.token == f.token })
+		seen := groups(same, func(o *fact) string { return o.device })
+		return f.named.primary != "" && len(seen) <= 5 && !some(identify, func(c *fact) bool { return c.At <= f.At })
+	})
+	w.claims = slices.Concat(w.claims, identify, each(click, func(f *fact) *fact { return f.naming(f.named.primary) }))
 }
 
-func sorted[T any](items []T, key func(T) string) []T { return slices.Concat(groups(items, key)...) }
-func one[T any](items []T) (none T)                   { return append(slices.Clip(items), none)[0] }
-func last[T any](items []T) (none T)                  { return append([]T{none}, items...)[len(items)] }
-func some[T any](items []T, is func(T) bool) bool     { return slices.ContainsFunc(items, is) }
-func in[T comparable](item T, items ...T) bool        { return slices.Contains(items, item) }
-func when[T any](is bool, value T) T                  { return map[bool]T{true: value}[is] }
-func ok[T any](value T, _ error) T                    { return value }
-func like(text, pattern string) bool                  { return regexp.MustCompile(pattern).MatchString(text) }
+// owner is who's; of nobody "the latest claim at or before t; before the first claim, that of the first; without any", the device's (2).
+func (w *world) owner(who string, f *fact) uuid.UUID {
+	claims := sorted(keep(w.claims, func(c *fact) bool { return c.device == f.device }), func(c *fact) string {
+		return order(n(max(0, c.At-f.At)), n(max(0, f.At-c.At)), when(c.claimed == "", "click"), c.ID, c.who) // who is left open
+	})
+	return w.person[cmp.Or(who, one(claims).who, f.device)]
+}
 
-// order is a text that sorts as its parts do, n a number in it, not negative.
-func order(parts ...string) string                { return strings.Join(parts, "\x00") }
-func n[N ~int | ~uint8 | ~int64](number N) string { return fmt.Sprintf("%020d", number) }
+// answered is the message that an inbound message answers: one that it names, else "the latest (sent_at, then message id) WhatsApp
+// message from that business number to that person" (3). Left open: it is from the numbers of its registration and of its statuses.
+func (w *world) answered(f *fact) *message {
+	if f.message+f.token != "" || f.Inbound.Referral != nil || f.Inbound.Group || f.notice || f.Channel != "whatsapp" || w.ReplyWindow == 0 {
+		return f.named
+	}
+	return last(sorted(keep(w.messages, func(m *message) bool {
+		from := some(m.facts, func(s *fact) bool { return in(f.Inbound.Business, s.Message.Sender, s.Report.Sender) })
+		to := m.primary != "" && w.person[m.primary] == w.owner(f.who, f)
+		passed := duration(f.At - m.at["sent"])
+		return m.channel == "whatsapp" && !m.barred && from && to && passed >= 0 && passed <= w.ReplyWindow && m.at["sent"] != 0
+	}), func(m *message) string { return order(n(m.at["sent"]), m.id) }))
+}
+
+// engage finds all engagements: of messages, ads and visits (3).
+func (w *world) engage() {
+	add := func(e Engagement) { w.engagements = append(w.engagements, when(e.Channel != "", []Engagement{e})...) }
+	of := func(m *message, tier string, at hit.Instant) { // of no message, which has no channel, none
+		add(Engagement{w.person[m.primary], when(at != 0 && !m.barred, m.channel), m.id, tier, m.Campaign, m.templateName(), "", at})
+	}
+	for _, m := range w.messages {
+		for tier, at := range m.at {
+			of(m, tier, at)
+		}
+	}
+	bare := func(text string) string { return replace(fold(text), `[^\pL\pN]`, "") }
+	for _, f := range w.facts {
+		click := f.Kind == "click" && f.Click.Method != "HEAD" && w.ConfirmClicks != "pixel" && !machine(f.Click.Agent)
+		of(f.named, "click", when(click || f.Kind == "page", f.At))
+		optsOut := f.Inbound.Type == "text" && bare(f.Inbound.Text) != "" && in(bare(f.Inbound.Text), each(w.OptOutTerms, bare)...)
+		of(w.answered(f), "reply", when(f.Kind == "inbound" && !optsOut, f.At))
+		add(Engagement{w.owner(f.who, f), when(f.Inbound.Referral != nil, "whatsapp_ad"), f.ID, "click", f.campaign, "", f.Source.String(), f.At})
+	}
+	for _, f := range w.visits { // "a session that begins with a known mt gives no visit"
+		channel := when(f.named.id == "", w.classify(f))
+		add(Engagement{w.owner("", f), channel, f.ID, "click", f.campaign, "", f.Source.String(), f.At})
+	}
+}
+
+// classify names the channel of a session by its first page view, first match wins; "" is no touchpoint (3).
+func (w *world) classify(f *fact) string {
+	lower := func(name string) string { return strings.ToLower(f.query.Get(name)) }
+	source, medium, campaign, params := lower("utm_source"), lower("utm_medium"), lower("utm_campaign"), f.parameters
+	utm, from, kind, paid := like(params, `(?m)^utm_`), site(f.referrer), site(source), like(medium, `cp|^ppc$|^retargeting$|^paid`)
+	shop := like(campaign, `shopping|(^|[e\PL])shop`)
+	is := func(words ...string) bool { return in(source, words...) || in(medium, words...) }
+	ignored := func(host string) bool { return strings.HasSuffix("."+f.referrer, "."+strings.ToLower(host)) }
+	if params == "" {
+		none := f.referrer == "" || domain(f.referrer) == domain(f.host) || some(w.IgnoredReferrers, ignored)
+		return when(!none, cmp.Or(when(from != "", "organic_"+from), "referral"))
+	}
+	return cmp.Or(
+		when(!utm && like(params, `(?m)^(gclid|gbraid|wbraid|msclkid)=`), "paid_search"),
+		when(!utm && like(params, `(?m)^(ttclid|li_fat_id|twclid)=`), "paid_social"), when(!utm, "organic_social"),
+		when(is("whatsapp"), "whatsapp"), when(is("messenger"), "messenger"), when(like(campaign, `cross-network`), "cross_network"),
+		when(paid && shop, "paid_shopping"), when(paid && kind != "", "paid_"+kind),
+		when(like(medium, `^(display|banner|expandable|interstitial|cpm)$`), "display"), when(paid, "paid_other"),
+		when(kind == "shopping" || shop, "organic_shopping"),
+		when(kind == "social" || like(medium, `^(social([- ](network|media))?|sm)$`), "organic_social"),
+		when(kind == "video" || like(medium, `video`), "organic_video"), when(kind == "search" || medium == "organic", "organic_search"),
+		when(like(medium, `^(referral|app|link)$`), "referral"), when(is("email", "e-mail", "e_mail", "e mail"), "email"),
+		when(medium == "affiliate", "affiliates"), when(medium == "audio", "audio"), when(is("sms"), "sms"),
+		when(like(medium, `push$|mobile|notification`) || source == "firebase", "mobile_push"), "unassigned")
+}
+
+// matches says whether a keyword rule's any, all and none allow a text (4).
+func (r *rule) matches(said string) bool {
+	words := func(text string) string { // between UAX 29 boundaries, in lines of their own; an emoji is one, which is left open
+		all := keep(segments(fold(text)), func(word string) bool { return like(word, `[\pL\pN\pS]`) })
+		return "\n" + strings.Join(all, "\n") + "\n"
+	}
+	has := func(term string) bool {
+		unspaced := like(term, `\p{Han}|\p{Hiragana}|\p{Katakana}|\p{Hangul}|\p{Thai}|\p{Lao}|\p{Khmer}|\p{Myanmar}`)
+		as := map[bool]func(string) string{true: fold, false: words}[unspaced || r.Mode == "substring"]
+		return as(term) != "\n\n" && strings.Contains(as(said), as(term))
+	}
+	return (len(r.Any) == 0 || some(r.Any, has)) && len(keep(r.All, has)) == len(r.All) && !some(r.None, has)
+}
+
+// fold: "NFKC, full case folding, and removal of nonspacing marks on Latin, Greek, Cyrillic, Hebrew and Arabic letters" (4).
+func fold(text string) string {
+	text = norm.NFD.String(cases.Fold().String(norm.NFKC.String(text)))
+	text = replace(text, `([\p{Latin}\p{Greek}\p{Cyrillic}\p{Hebrew}\p{Arabic}])\p{Mn}+`, "$1")
+	return strings.NewReplacer("đ", "d", "ø", "o", "æ", "ae").Replace(norm.NFKC.String(text))
+}
+
+// eventsOf are the event that a fact states and the in-thread ones made of it (4).
+func (w *world) eventsOf(f *fact) []*fact {
+	all := when(f.Kind == "event", []*fact{f})
+	made := func(is bool, id, name string, properties object) {
+		e := *f
+		e.ID, e.Event, e.properties = f.ID+id, &hit.Event{Name: name, InThread: true}, properties
+		all = append(all, when(is && f.Channel == "whatsapp", []*fact{&e})...)
+	}
+	i, paid := f.Inbound, func(o *fact) bool { return o.ID == f.ID && in(o.Status, "payment:captured", "payment:success") }
+	made(one(keep(w.facts, paid)) == f, ":payment", "whatsapp.payment", amount(&cmp.Or(f.Report.Payment, &hit.Payment{}).Amount))
+	made(f.Kind == "inbound" && !f.notice, "", "whatsapp.message", nil)
+	made(i.Order != nil, "", "whatsapp.order", amount(i.Order))
+	made(in(i.Interact, "button", "button_reply", "list_reply"), "", "whatsapp.button", object{"payload": i.Payload, "title": i.Title})
+	made(i.Interact == "nfm_reply", "", "whatsapp.flow", decode[object](i.Fields))
+	said := keep(w.KeywordRules, func(r rule) bool { return i.Type == "text" && r.matches(i.Text) })
+	for _, r := range firsts(said, func(r rule) string { return r.Event }) { // the first gives the value
+		made(true, ":"+r.Event, r.Event, object{"value": r.Value, "currency": r.Currency})
+	}
+	for _, e := range all {
+		given := func(name string) string { return strings.TrimSpace(text(e.properties[name])) }
+		e.order, e.currency, e.refund = given("order_id"), strings.ToUpper(given("currency")), cmp.Or(given("refund_id"), "\n"+e.ID)
+		e.conversion = cmp.Or(when(e.order != "", "order:"+e.order), e.ID)
+	}
+	return all
+}
+
+// convert makes the rows of one definition: of conversions, their refunds, and refunds of orders that nobody reported (4).
+func (w *world) convert(d definition) (rows []Row) {
+	worth := func(f *fact) *big.Rat { // the value that a copy states, if it does
+		return cmp.Or(each(d.ValueProperties, func(name string) *big.Rat { return number(f.properties[name]) })...)
+	}
+	last, orders, none := map[uuid.UUID]hit.Instant{}, map[string]*conversion{}, rat(0)
+	for _, copies := range keep(w.events, func(e []*fact) bool { return e[0].Event.Name == d.Event }) {
+		f, c := copies[0], &conversion{}
+		orders[f.order] = c
+		differs := func(name string) bool { // "per property the most trusted copy that has it counts (null is absent)"
+			value := one(keep(copies, func(f *fact) bool { return f.properties[name] != nil })).properties[name]
+			return value == nil || text(value) != d.Where[name]
+		}
+		person := w.owner(f.claimed, f)
+		before, again := last[person] // nobody is not the same person
+		if again && person != uuid.Nil && duration(f.At-before) < d.OnceWithin || some(keys(d.Where), differs) {
+			continue
+		}
+		last[person] = f.At
+		valued := one(keep(copies, func(f *fact) bool { return worth(f) != nil })) // "the most trusted copy with a value"
+		*c = conversion{person, cmp.Or(valued.currency, w.currency), f.At, w.eligible(d, f, person), none}
+		rows = append(rows, w.credit(d, f, c, worth(valued))...)
+	}
+	refunds := keep(slices.Concat(w.events...), func(f *fact) bool { return f.Event.Name == d.RefundEvent && f.order != "" })
+	refunds = firsts(refunds, func(f *fact) string { return order(f.order, f.refund) }) // "those of one order with one refund_id are one"
+	for _, r := range sorted(refunds, func(r *fact) string { return order(n(r.At), r.ID) }) {
+		value := worth(r) // without one "all that remains"
+		orphan := &conversion{w.owner(r.who, r), cmp.Or(r.currency, w.currency), 0, nil, abs(cmp.Or(value, none))}
+		c := cmp.Or(orders[r.order], orphan) // "one unattributed row of minus its value (null without one)"
+		if c.value != nil && in(r.currency, "", c.currency) {
+			taken := mul(least(abs(c.value), abs(cmp.Or(value, c.value))), rat(c.value.Sign())) // of a negative one: left open
+			rows = append(rows, w.credit(d, r, c, when(c != orphan || value != nil, sub(c.value, taken)))...)
+		}
+	}
+	return rows
+}
+
+// eligible are the engagements as which touchpoints count for a conversion: of each "the strongest tier, within it the latest" (5).
+func (w *world) eligible(d definition, f *fact, person uuid.UUID) []Engagement {
+	tiers := map[string]int{"click": 1, "reply": 1, "read": 2, "delivered": 3, "sent": 4}
+	until := f.At + hit.Instant(f.Precision)*(secondMicros-1)
+	all := keep(w.engagements, func(e Engagement) bool {
+		rule := one(keep(w.Windows, func(r *window) bool { // what is left out matches all; no rule: never
+			return in(r.Conversion, "", d.Name) && in(r.Channel, "", e.Channel) && in(r.Campaign, "", e.campaign) &&
+				in(r.Template, "", e.template) && in(r.Tier, "", e.Tier)
+		}))
+		return e.Person == person && person != uuid.Nil && rule.Seconds > 0 && e.TouchAt <= until && duration(f.At-e.TouchAt) <= rule.Seconds
+	})
+	all = sorted(all, func(e Engagement) string { return order(n(tiers[e.Tier]), n(1<<62-e.TouchAt), e.Tier) })
+	every := w.Precedence != "strongest_tier"
+	all = keep(all, func(e Engagement) bool { return every || tiers[e.Tier] == tiers[all[0].Tier] })
+	all = firsts(all, func(e Engagement) string { return order(e.Channel, e.TouchKey, e.source) })
+	return sorted(all, func(e Engagement) string { return order(n(e.TouchAt), e.TouchKey, e.Channel) }) // the channel is left open
+}
+
+// weights are those of a model for a conversion at an instant, up to a common factor (6).
+func (w *world) weights(model string, at hit.Instant, touches []Engagement) []*big.Rat {
+	all, first, last, end := rat(1), number(w.PositionFirst), number(w.PositionLast), len(touches)-1
+	rest := quo(sub(sub(all, first), last), rat(max(1, end-1)))
+	age := func(i int) hit.Instant { return max(0, at-touches[i].TouchAt) } // of the last it is the least
+	weights := each(count(len(touches)), map[string]func(int) *big.Rat{
+		"linear":         func(int) *big.Rat { return all },
+		"first_touch":    func(i int) *big.Rat { return rat(when(i == 0, 1)) },
+		"last_touch":     func(i int) *big.Rat { return rat(when(i == end, 1)) },
+		"position_based": func(i int) *big.Rat { return cmp.Or(when(i == 0, first), when(i == end, last), rest) },
+		"time_decay":     func(i int) *big.Rat { return halved(int64(age(i)-age(end)), int64(w.HalfLife)) },
+		"tier_weighted":  func(i int) *big.Rat { return cmp.Or(number(w.TierWeights[touches[i].Tier]), rat(0)) },
+	}[model])
+	if !some(weights, func(weight *big.Rat) bool { return weight.Sign() > 0 }) { // all 0; of position_based left open
+		return w.weights("linear", at, touches)
+	}
+	return weights
+}
+
+// share divides whole units in proportion to weights: "floor each share, hand the missing units to the largest remainders" (6).
+func share(whole *big.Rat, weights []*big.Rat) []*big.Rat {
+	exact := each(weights, func(weight *big.Rat) *big.Rat { return mul(whole, quo(weight, sum(weights...))) })
+	shares := each(exact, floor)
+	rest := func(i int) *big.Rat { return sub(exact[i], shares[i]) }
+	missing := int(sub(whole, sum(shares...)).Num().Int64())
+	for _, i := range descending(rest, len(exact))[:missing] { // "ties to the earlier"
+		shares[i] = sum(shares[i], rat(1))
+	}
+	return shares
+}
+
+// split divides an amount in its currency's minor unit, a finer one in its own last digit, a negative one by its absolute (6).
+func split(value *big.Rat, currency string, weights []*big.Rat) []*big.Rat {
+	own, _ := value.FloatPrec()
+	unit := power(10, max(minor(currency), own))
+	return each(share(mul(abs(value), unit), weights), func(s *big.Rat) *big.Rat { return mul(quo(s, unit), rat(value.Sign())) })
+}
+
+// credit makes the rows of the difference between the splits of what a conversion is worth after and before, nil for no value (4, 6).
+func (w *world) credit(d definition, f *fact, c *conversion, after *big.Rat) (rows []Row) {
+	id, before, is := cmp.Or(when(f.Event.Name == d.Event, f.conversion), f.ID), c.value, after != nil
+	touches := slices.Concat(c.touches, when(len(c.touches) == 0, []Engagement{{Channel: "unattributed"}}))
+	for _, model := range w.Models {
+		weights := share(rat(int64(1e12)), w.weights(model, c.at, touches))
+		from, to := split(before, c.currency, weights), split(cmp.Or(after, before), c.currency, weights)
+		for i, e := range touches {
+			rows = append(rows, when(weights[i].Sign() > 0, []Row{{
+				d.Name, id, f.Event.Name, model, e.Channel, e.Tier, e.TouchKey, weights[i].RatString(),
+				when(is, sub(to[i], from[i]).RatString()), when(is, c.currency), f.Event.InThread, e.TouchAt, c.person,
+			}})...)
+		}
+	}
+	c.value = after
+	return rows
+}
