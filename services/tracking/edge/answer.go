@@ -65,7 +65,7 @@ func (e *Edge) keep(c echo.Context, r request) (hits []hit.Hit, rejected []refus
 	}
 	env := intake.Env{
 		Workspace: r.source.Workspace, Source: r.source.ID, Country: r.source.Country,
-		Trust: r.trust, ReceivedAt: r.at, MaxItem: r.maxItem,
+		Trust: r.trust, ReceivedAt: r.at, MaxItem: r.maxItem, Phone: e.phones.read,
 	}
 	hits = make([]hit.Hit, 0, len(r.items))
 	for i, item := range r.items {

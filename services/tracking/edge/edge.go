@@ -82,12 +82,13 @@ type Edge struct {
 	Deps
 	rates  rates
 	bodies budget
+	phones *phones
 }
 
 // New returns an edge; see [Edge.Register].
 func New(cfg Config, deps Deps) *Edge {
 	return &Edge{
-		cfg: cfg, Deps: deps, bodies: budget{most: cfg.MaxMemory},
+		cfg: cfg, Deps: deps, bodies: budget{most: cfg.MaxMemory}, phones: newPhones(),
 		rates: rates{perSecond: cfg.SourceRate, limiters: map[uuid.UUID]*rate.Limiter{}},
 	}
 }

@@ -61,6 +61,8 @@ type Env struct {
 	ReceivedAt hit.Instant
 	// MaxItem is the most bytes an item may have; 0: no limit.
 	MaxItem int
+	// Phone says what [ReadPhone] does, from memory as a rule; nil: that is asked.
+	Phone func(name Name, country string) (id hit.Identifier, valid, ok bool)
 }
 
 // MaxItems is how many items one request may have. They are appended in one step that

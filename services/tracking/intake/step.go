@@ -115,15 +115,31 @@ func (s *state) normalize(name Name) (id hit.Identifier, valid, ok bool) {
 		if country == "" {
 			country = s.env.Country
 		}
-		return hit.NormalizePhone(name.Text, country)
+		return s.phone(name, country)
 	case WaID:
-		return hit.NormalizeWaID(name.Text)
+		return s.phone(name, "")
 	case hit.Email:
 		id, ok = hit.NormalizeEmail(name.Text)
 	default:
 		id, ok = hit.NormalizeID(name.Kind, name.Text)
 	}
 	return id, true, ok
+}
+
+func (s *state) phone(name Name, country string) (id hit.Identifier, valid, ok bool) {
+	if s.env.Phone != nil {
+		return s.env.Phone(name, country)
+	}
+	return ReadPhone(name, country)
+}
+
+// ReadPhone normalises a phone, of which it may say that it is national in country, or a
+// wa_id. valid is false for one that libphonenumber refuses, ok where there is none.
+func ReadPhone(name Name, country string) (id hit.Identifier, valid, ok bool) {
+	if name.Kind == WaID {
+		return hit.NormalizeWaID(name.Text)
+	}
+	return hit.NormalizePhone(name.Text, country)
 }
 
 func (s *state) flag(flag string) {
