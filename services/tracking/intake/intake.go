@@ -131,10 +131,13 @@ const (
 	maxDepth = canonical.MaxDepth - 2
 )
 
-// Run takes item through every step and returns its hit and, when it was dropped,
-// why; the hit then carries the rejection.
-func Run(item Item, env Env) (hit.Hit, *Refusal) {
-	s := state{item: &item, fact: &item.Fact, env: &env}
+// Run is [Env.Run] of an item that is not changed.
+func Run(item Item, env Env) (hit.Hit, *Refusal) { return env.Run(&item) }
+
+// Run takes item through every step, which changes it, and returns its hit and, when it
+// was dropped, why; the hit then carries the rejection.
+func (env *Env) Run(item *Item) (hit.Hit, *Refusal) {
+	s := state{item: item, fact: &item.Fact, env: env}
 	for _, step := range steps() {
 		if refusal := step.run(&s); refusal != nil {
 			return reject(item.Raw, env, refusal), refusal
@@ -143,7 +146,7 @@ func Run(item Item, env Env) (hit.Hit, *Refusal) {
 	return hit.Hit{Workspace: env.Workspace, Fact: item.Fact}, nil
 }
 
-func reject(raw []byte, env Env, refusal *Refusal) hit.Hit {
+func reject(raw []byte, env *Env, refusal *Refusal) hit.Hit {
 	detail := refusal.Detail
 	if refusal.Pointer != "" {
 		detail = refusal.Pointer + ": " + detail

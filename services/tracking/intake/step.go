@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,8 +27,8 @@ type step struct {
 
 // steps is the whole way of an item, in order. Cheap refusals come first; texts are
 // cleaned before they are measured; everything that needs the fact whole comes last.
-func steps() []step {
-	return []step{
+func steps() [10]step { // no list: that would be allocated for every item
+	return [...]step{
 		{"drop_unreadable", dropUnreadable},
 		{"drop_too_large", dropTooLarge},
 		{"set_origin", setOrigin},
@@ -95,7 +96,8 @@ func setIdentifiers(s *state) *Refusal {
 		case !ok:
 			s.flag(hit.FlagBlockedByDigits)
 		case id.Kind == hit.Device && s.fact.Device == nil:
-			s.fact.Device = &id
+			device := id
+			s.fact.Device = &device
 		case id.Kind == hit.Device: // a second device: a fact has one
 		default:
 			if !valid {
@@ -157,7 +159,8 @@ func dropNoIdentifier(s *state) *Refusal {
 
 // setTexts makes every text storable, and caps what a person wrote.
 func setTexts(s *state) *Refusal {
-	for _, text := range texts(s.fact) {
+	var room [16]*string
+	for _, text := range texts(room[:0], s.fact) {
 		clean, changed := hit.CleanText(*text)
 		if changed {
 			*text = clean
@@ -209,7 +212,8 @@ func dropBadID(s *state) *Refusal {
 // setCanonical brings the JSON that a fact carries to its canonical form, so that
 // two spellings of one item are one content.
 func setCanonical(s *state) *Refusal {
-	for _, raw := range documents(s.fact) {
+	var room [8]*json.RawMessage
+	for _, raw := range documents(room[:0], s.fact) {
 		if len(*raw) == 0 {
 			continue
 		}

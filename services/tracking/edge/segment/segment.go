@@ -82,9 +82,11 @@ func Decode(body []byte, call Call, meta Meta) (Request, error) {
 	if lenient.Kind(o.Get("batch")) != '[' {
 		return Request{}, ErrMalformed
 	}
-	if err := intake.CheckItems("/batch", lenient.Count(o.Get("batch"))); err != nil {
+	n := lenient.Count(o.Get("batch"))
+	if err := intake.CheckItems("/batch", n); err != nil {
 		return Request{}, err
 	}
+	r.Items = make([]intake.Item, 0, n)
 	b.context = o.Object("context")
 	if sentAt := o.Text("sentAt"); sentAt != "" {
 		b.sentAt = sentAt
