@@ -15,9 +15,6 @@ import (
 	"unicode/utf8"
 )
 
-// Valid reports whether body is one JSON value and nothing else.
-func Valid(body []byte) bool { return json.Valid(body) }
-
 // Object is one JSON object as a list of its members: they are few as a rule, and a
 // list takes a tenth of what a map does to be built. Of repeated keys the last counts.
 type Object []member
