@@ -32,31 +32,41 @@ func (c counted) stronger(d counted) bool {
 	) < 0
 }
 
-// eligible returns the touchpoints that count for a conversion, by (time, key).
+// before is the order of touchpoints: by (time, key, channel).
+func (c *counted) before(d *counted) int {
+	if c.engagement.At != d.engagement.At {
+		return cmp.Compare(c.engagement.At, d.engagement.At)
+	}
+	return cmp.Or(cmp.Compare(c.touch.Key, d.touch.Key), cmp.Compare(c.touch.Channel, d.touch.Channel))
+}
+
+// eligible returns the touchpoints that count for a conversion, by (time, key). They
+// are there until it is called again.
 func (x *Touches) eligible(definition string, person uuid.UUID, m moment) []counted {
 	if person == uuid.Nil {
 		return nil
 	}
-	var found []counted
-	index := map[*touch.Touch]int{}
-	for _, e := range x.near(person, m) {
+	found := x.scratch.found[:0]
+	near := x.near(person, m)
+	for i := range near {
+		e := &near[i]
 		v := judge(x.policy, definition, m, e)
 		if v.Reason != Eligible {
 			continue
 		}
 		c := counted{e.touch, e.engagement, v.Window, v.Age}
-		i, known := index[e.touch]
-		if !known {
-			index[e.touch] = len(found)
+		if place := &x.scratch.place[e.number]; *place == 0 {
 			found = append(found, c)
-		} else if c.stronger(found[i]) {
-			found[i] = c
+			*place = int32(len(found))
+		} else if c.stronger(found[*place-1]) {
+			found[*place-1] = c
 		}
 	}
-	slices.SortStableFunc(found, func(a, b counted) int {
-		return cmp.Or(cmp.Compare(a.engagement.At, b.engagement.At), cmp.Compare(a.touch.Key, b.touch.Key),
-			cmp.Compare(a.touch.Channel, b.touch.Channel))
-	})
+	for i := range near {
+		x.scratch.place[near[i].number] = 0
+	}
+	x.scratch.found = found
+	slices.SortStableFunc(found, func(a, b counted) int { return a.before(&b) })
 	if x.policy.Precedence == policy.PrecedenceStrongestTier {
 		found = strongestTier(found)
 	}
@@ -74,8 +84,26 @@ func strongestTier(found []counted) []counted {
 // distinct drops a touchpoint whose channel and key an earlier one has: page views
 // of two sources can have one event id, and a row is known by its touchpoint key.
 func distinct(found []counted) []counted {
+	if len(found) > pairwise {
+		return distinctByMap(found)
+	}
+	kept := found[:0]
+	for i := range found {
+		c := &found[i]
+		if !slices.ContainsFunc(kept, func(k counted) bool { return k.touch.Key == c.touch.Key && k.touch.Channel == c.touch.Channel }) {
+			kept = append(kept, *c)
+		}
+	}
+	return kept
+}
+
+// pairwise is how many touchpoints are compared each with each rather than to allocate
+// a map. Guessed.
+const pairwise = 16
+
+func distinctByMap(found []counted) []counted {
 	type key struct{ channel, key string }
-	seen := map[key]bool{}
+	seen := make(map[key]bool, len(found))
 	return slices.DeleteFunc(found, func(c counted) bool {
 		k := key{c.touch.Channel, c.touch.Key}
 		repeated := seen[k]
@@ -86,116 +114,102 @@ func distinct(found []counted) []counted {
 
 // Assign divides a conversion among the touchpoints before it. Its refunds follow
 // it, in order.
-func Assign(p *policy.Policy, x *Touches, c *conversion.Conversion) []Conversion {
+func Assign(x *Touches, c *conversion.Conversion) []Conversion {
 	at, precision := c.Event.At()
 	touches := x.eligible(c.Definition.Name, c.Owner.Person, newMoment(at, precision))
-	row := outline(p, c.Event.Lead(), c.Owner)
+	rows := make([]Conversion, 1+len(c.Refunds))
+	row := &rows[0]
+	*row = outline(x.policy.Models, c.Event.Lead(), c.Owner)
 	row.Definition, row.ID, row.Flags = c.Definition.Name, c.ID, tidy(c.Flags)
-	row.Credits = creditsOf(p, touches)
-	row.setValue(c)
-	rows := []Conversion{row}
+	row.Credits = x.creditsOf(touches)
+	row.setValue(c.Value, c.Currency, &x.scratch)
 	for i := range c.Refunds {
-		rows = append(rows, refund(&row, c, &c.Refunds[i]))
+		rows[i+1] = refund(row, c, &c.Refunds[i], &x.scratch)
 	}
 	return rows
 }
 
 // Orphan is the row of a refund of an order that nobody reported.
 func Orphan(p *policy.Policy, o *conversion.Orphan) Conversion {
-	row := outline(p, o.Copy, o.Owner)
+	row := outline(p.Models, o.Copy, o.Owner)
 	row.Definition, row.ID, row.Flags, row.Refund = o.Definition.Name, o.ID, tidy(o.Flags), true
-	row.Credits = creditsOf(p, nil)
-	if o.Value != nil {
-		row.Value, row.Currency = Format(o.Value, o.Currency), o.Currency
-		row.Credits[0].Credited = slices.Repeat([]string{row.Value}, len(row.Models))
-	}
+	row.Credits = unattributed(len(p.Models))
+	row.setValue(o.Value, o.Currency, &scratch{})
 	return row
 }
 
 // outline is the part of a row that a copy of the event gives.
-func outline(p *policy.Policy, c *conversion.Copy, owner conversion.Owner) Conversion {
+func outline(models []string, c *conversion.Copy, owner conversion.Owner) Conversion {
 	return Conversion{
-		Anchor: fact.Anchor(c.Fact).Value, EventID: c.ID, EventName: c.Name, InThread: c.InThread,
-		EventAt: c.Fact.At, OrderID: c.OrderID, Person: owner.Person, Identified: owner.Identified, Models: p.Models,
+		Anchor: anchor(c), EventID: c.ID, EventName: c.Name, InThread: c.InThread,
+		EventAt: c.Fact.At, OrderID: c.OrderID, Person: owner.Person, Identified: owner.Identified, Models: models,
 	}
+}
+
+// anchor is [fact.Anchor] of a copy, whose order need not be read again.
+func anchor(c *conversion.Copy) uuid.UUID {
+	if c.OrderID != "" {
+		return fact.OrderRef(c.OrderID).Value
+	}
+	return fact.Anchor(c.Fact).Value
 }
 
 // refund is the row of one refund: the original's touchpoints and weights, and the
 // difference between the split of what is left after and before it.
-func refund(original *Conversion, c *conversion.Conversion, r *conversion.Refund) Conversion {
-	row := outline(&policy.Policy{Models: original.Models}, r.Copy, c.Owner)
+func refund(original *Conversion, c *conversion.Conversion, r *conversion.Refund, s *scratch) Conversion {
+	row := outline(original.Models, r.Copy, c.Owner)
 	row.Definition, row.ID, row.Flags, row.Refund = original.Definition, r.ID, tidy(r.Flags), true
-	row.Currency = original.Currency
-	row.Value = Format(conversion.Subtract(r.After, r.Before), row.Currency)
 	row.Credits = slices.Clone(original.Credits)
-	for i := range row.Credits {
-		row.Credits[i].Credited = make([]string, len(row.Models))
-	}
-	for m := range row.Models {
-		weights := row.weights(m)
-		after, before := split(r.After, row.Currency, weights), split(r.Before, row.Currency, weights)
-		for i := range row.Credits {
-			row.Credits[i].Credited[m] = Format(conversion.Subtract(after[i], before[i]), row.Currency)
-		}
-	}
+	row.setRefund(r, original.Currency, s)
 	return row
 }
 
-// setValue splits the conversion's value by the weights of each model.
-func (row *Conversion) setValue(c *conversion.Conversion) {
-	if c.Value == nil {
-		return
-	}
-	row.Value, row.Currency = Format(c.Value, c.Currency), c.Currency
-	for m := range row.Models {
-		for i, part := range split(c.Value, c.Currency, row.weights(m)) {
-			row.Credits[i].Credited = append(row.Credits[i].Credited, part.Text('f'))
-		}
-	}
-}
-
-// weights returns the weights of all credits under one model.
-func (row *Conversion) weights(model int) []int64 {
-	weights := make([]int64, len(row.Credits))
-	for i := range row.Credits {
-		weights[i] = row.Credits[i].Weights[model]
-	}
-	return weights
-}
-
 // creditsOf weighs touchpoints under every model; none make one unattributed credit.
-func creditsOf(p *policy.Policy, touches []counted) []Credit {
+func (x *Touches) creditsOf(touches []counted) []Credit {
+	models := x.policy.Models
 	if len(touches) == 0 {
-		whole := Credit{Channel: Unattributed}
-		for range p.Models {
-			whole.Weights = append(whole.Weights, Whole)
-		}
-		return []Credit{whole}
+		return unattributed(len(models))
 	}
 	credits := make([]Credit, len(touches))
 	for i := range touches {
-		credits[i] = describe(&touches[i])
+		describe(&credits[i], &touches[i])
 	}
-	for _, model := range p.Models {
-		for i, weight := range weigh(model, p, touches) {
-			credits[i].Weights = append(credits[i].Weights, weight)
+	room(credits, len(models))
+	for m, model := range models {
+		for i, weight := range x.plan.weigh(model, touches, &x.scratch) {
+			credits[i].Weights[m] = int64(weight)
 		}
 	}
 	return credits
 }
 
-func describe(c *counted) Credit {
-	k := Credit{
-		Channel: c.touch.Channel, Tier: c.engagement.Tier, TouchKey: c.touch.Key, TouchAt: c.engagement.At,
-		WindowSeconds: c.window, LagMicros: int64(c.age), Campaign: c.touch.Campaign,
+func unattributed(models int) []Credit {
+	credits := []Credit{{Channel: Unattributed}}
+	room(credits, models)
+	for m := range models {
+		credits[0].Weights[m] = Whole
 	}
+	return credits
+}
+
+// room makes the weights of all credits at once.
+func room(credits []Credit, models int) {
+	all := make([]int64, models*len(credits))
+	for i := range credits {
+		credits[i].Weights = all[i*models : (i+1)*models : (i+1)*models]
+	}
+}
+
+// describe fills in what is said of a touchpoint, into a credit that says nothing yet.
+func describe(k *Credit, c *counted) {
+	k.Channel, k.Tier, k.TouchKey, k.TouchAt = c.touch.Channel, c.engagement.Tier, c.touch.Key, c.engagement.At
+	k.WindowSeconds, k.LagMicros, k.Campaign = c.window, int64(c.age), c.touch.Campaign
 	if m := c.touch.Message; m != nil {
 		k.MessageChannel, k.MessageID, k.Variant = m.Channel, m.ID, m.Variant
 		if m.Template != nil {
 			k.TemplateName, k.TemplateLanguage = m.Template.Name, m.Template.Language
 		}
 	}
-	return k
 }
 
 // tidy sorts flags and drops repetitions.

@@ -45,6 +45,20 @@ func engagement(tier string, t hit.Instant) touch.Engagement {
 	return touch.Engagement{Tier: tier, At: t, Fact: "f"}
 }
 
+// weigh returns the weights under one model, which have to be those of exactWeights.
+func weigh(t *testing.T, model string, p *policy.Policy, touches []counted) []int64 {
+	t.Helper()
+	c := compile(p)
+	weights := make([]int64, len(touches))
+	for i, weight := range c.weigh(model, touches, &scratch{}) {
+		weights[i] = int64(weight)
+	}
+	if diff := cmp.Diff(exactWeights(model, p, touches), weights); diff != "" {
+		t.Errorf("%s of %v: %s", model, touches, diff)
+	}
+	return weights
+}
+
 // keys writes the touchpoints of a row, each with tier and time.
 func keys(c Conversion) []string {
 	var list []string
@@ -90,7 +104,7 @@ func TestAssign_Eligibility(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			rows := Assign(&tt.policy, NewTouches(&tt.policy, tt.touches), at(now, ""))
+			rows := Assign(NewTouches(&tt.policy, tt.touches), at(now, ""))
 			if diff := cmp.Diff(tt.want, keys(rows[0])); diff != "" {
 				t.Error(diff)
 			}
@@ -104,7 +118,7 @@ func TestAssign_PrecisionOfTheConversion(t *testing.T) {
 	touches := NewTouches(&p, []touch.Touch{message("m", engagement("click", day+second-1)), message("n", engagement("click", day+second))})
 	c := at(day, "")
 	c.Event.Copies[0].Fact.Precision = hit.PrecisionSecond
-	got := Assign(&p, touches, c)[0]
+	got := Assign(touches, c)[0]
 	if diff := cmp.Diff([]string{"m click 86400999999"}, keys(got)); diff != "" {
 		t.Error(diff)
 	}
@@ -183,7 +197,7 @@ func TestWeigh(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.model, len(tt.touches)), func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, weigh(tt.model, tt.policy, tt.touches)); diff != "" {
+			if diff := cmp.Diff(tt.want, weigh(t, tt.model, tt.policy, tt.touches)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -239,11 +253,18 @@ func TestSplit(t *testing.T) {
 			t.Fatal(tt.value)
 		}
 		var got []string
-		for _, part := range split(value, tt.currency, tt.weights) {
+		weights := make([]*big.Int, len(tt.weights))
+		for i, w := range tt.weights {
+			weights[i] = big.NewInt(w)
+		}
+		for _, part := range exactSplit(value, tt.currency, weights) {
 			got = append(got, part.Text('f'))
 		}
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s %s: %v, want %v", tt.value, tt.currency, got, tt.want)
+		}
+		if got, ok := splitWords(value, tt.currency, tt.weights...); ok != (len(tt.value) < 20) || ok && !slices.Equal(got, tt.want) {
+			t.Errorf("%s %s in words: %v, want %v", tt.value, tt.currency, got, tt.want)
 		}
 	}
 }
@@ -251,10 +272,7 @@ func TestSplit(t *testing.T) {
 // What a refund leaves can end in zeros; they are no digits of its own.
 func TestSplit_TrailingZeros(t *testing.T) {
 	t.Parallel()
-	var got []string
-	for _, part := range split(conversion.Subtract(apd.New(1005, -3), apd.New(5, -3)), "NOK", []int64{1, 1, 1}) {
-		got = append(got, part.Text('f'))
-	}
+	got, _ := splitWords(conversion.Subtract(apd.New(1005, -3), apd.New(5, -3)), "NOK", 1, 1, 1)
 	if diff := cmp.Diff([]string{"0.34", "0.33", "0.33"}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -275,7 +293,7 @@ func TestAssign_RefundsReturnEveryTouchpointToZero(t *testing.T) {
 		after, _ := conversion.ParseAmount(left[i+1])
 		c.Refunds = append(c.Refunds, conversion.Refund{ID: fmt.Sprint("r", i), Copy: &refund, Before: before, After: after})
 	}
-	rows := Assign(&p, touches, c)
+	rows := Assign(touches, c)
 	if len(rows) != 4 {
 		t.Fatalf("%d rows, want the conversion and three refunds", len(rows))
 	}

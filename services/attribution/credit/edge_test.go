@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := message("m")
-			if diff := cmp.Diff(tt.want, judge(&p, "purchase", second10, entry{&m, engagement(tt.tier, tt.at)})); diff != "" {
+			if diff := cmp.Diff(tt.want, judge(&p, "purchase", second10, &entry{touch: &m, engagement: engagement(tt.tier, tt.at)})); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -112,7 +112,7 @@ func TestAssign_Chosen(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			rows := Assign(&tt.policy, NewTouches(&tt.policy, tt.touches), at(now, ""))
+			rows := Assign(NewTouches(&tt.policy, tt.touches), at(now, ""))
 			if diff := cmp.Diff(tt.want, keys(rows[0])); diff != "" {
 				t.Error(diff)
 			}
@@ -123,7 +123,7 @@ func TestAssign_Chosen(t *testing.T) {
 		t.Parallel()
 		mine := message("x", engagement("click", now-1))
 		var got []string
-		for _, k := range Assign(&all, NewTouches(&all, []touch.Touch{mine, other}), at(now, ""))[0].Credits {
+		for _, k := range Assign(NewTouches(&all, []touch.Touch{mine, other}), at(now, ""))[0].Credits {
 			got = append(got, k.Channel)
 		}
 		if diff := cmp.Diff([]string{"email", "whatsapp"}, got); diff != "" {
@@ -134,7 +134,7 @@ func TestAssign_Chosen(t *testing.T) {
 		t.Parallel()
 		c := at(now, "")
 		c.Owner = conversion.Owner{}
-		if got := Assign(&all, NewTouches(&all, []touch.Touch{nobodys}), c)[0].Credits; len(got) != 1 || got[0].Channel != Unattributed {
+		if got := Assign(NewTouches(&all, []touch.Touch{nobodys}), c)[0].Credits; len(got) != 1 || got[0].Channel != Unattributed {
 			t.Errorf("credits %+v", got)
 		}
 	})
@@ -155,7 +155,7 @@ func TestAssign_OneKeyAtOneInstant(t *testing.T) {
 			t.Parallel()
 			first, second := visit("email", "p", "first", e[0]), visit("email", "p", "second", e[1])
 			for _, touches := range [][]touch.Touch{{first, second}, {second, first}} {
-				got := Assign(&p, NewTouches(&p, touches), at(day, ""))[0].Credits
+				got := Assign(NewTouches(&p, touches), at(day, ""))[0].Credits
 				if len(got) != 1 || got[0].Campaign != "first" {
 					t.Errorf("credits %+v", got)
 				}
@@ -175,11 +175,11 @@ func TestAssign_Row(t *testing.T) {
 	plain := message("n", engagement("click", day+1))
 	c := at(2*day, "10")
 	lead := &c.Event.Copies[0]
-	lead.InThread, lead.OrderID = true, "17"
+	lead.InThread, lead.OrderID, lead.Fact.Event.Properties = true, "17", []byte(`{"order_id":"17"}`)
 	c.ID, c.Flags = "order:17", []string{"z", "a", "z"}
 	before, after := apd.New(10, 0), apd.New(4, 0)
 	c.Refunds = []conversion.Refund{{ID: "r#2", Before: before, After: after, Flags: []string{"y", "b", "y"}, Copy: &conversion.Copy{
-		ID: "r", Name: "Refund", OrderID: "17", Fact: &hit.Fact{Kind: hit.KindEvent, ID: "r", At: 3 * day, Event: &hit.Event{}},
+		ID: "r", Name: "Refund", OrderID: "17", Fact: &hit.Fact{Kind: hit.KindEvent, ID: "r", At: 3 * day, Event: lead.Fact.Event},
 	}}}
 	credits := []Credit{
 		{
@@ -196,18 +196,18 @@ func TestAssign_Row(t *testing.T) {
 		},
 	}
 	want := Conversion{
-		Definition: "purchase", ID: "order:17", Anchor: fact.EventRef("e").Value, EventID: "e", EventName: "Buy", InThread: true, EventAt: 2 * day, OrderID: "17",
+		Definition: "purchase", ID: "order:17", Anchor: fact.OrderRef("17").Value, EventID: "e", EventName: "Buy", InThread: true, EventAt: 2 * day, OrderID: "17",
 		Value: "10.00", Currency: "NOK", Person: anna, Identified: true, Flags: []string{"a", "z"}, Models: []string{policy.Linear}, Credits: credits,
 	}
 	refund := want
-	refund.ID, refund.Anchor, refund.EventID, refund.EventName, refund.InThread = "r#2", fact.EventRef("r").Value, "r", "Refund", false
+	refund.ID, refund.EventID, refund.EventName, refund.InThread = "r#2", "r", "Refund", false
 	refund.EventAt, refund.Refund, refund.Value, refund.Flags = 3*day, true, "-6.00", []string{"b", "y"}
 	refund.Credits = append([]Credit(nil), credits...)
 	// 4.00 is 1.34, 1.33, 1.33.
 	for i, credited := range []string{"-2.00", "-2.00", "-2.00"} {
 		refund.Credits[i].Credited = []string{credited}
 	}
-	got := Assign(&p, NewTouches(&p, []touch.Touch{visit("email", "p", "May", engagement("click", day+2)), plain, m}), c)
+	got := Assign(NewTouches(&p, []touch.Touch{visit("email", "p", "May", engagement("click", day+2)), plain, m}), c)
 	if diff := cmp.Diff([]Conversion{want, refund}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -217,7 +217,7 @@ func TestAssign_TinyAmountsAreWrittenOut(t *testing.T) {
 	t.Parallel()
 	p := policy.Default()
 	c := at(day, "0.000000012")
-	row := Assign(&p, NewTouches(&p, nil), c)[0]
+	row := Assign(NewTouches(&p, nil), c)[0]
 	if row.Value != "0.000000012" || row.Credits[0].Credited[0] != "0.000000012" {
 		t.Errorf("value %s, credited %v", row.Value, row.Credits[0].Credited)
 	}
@@ -243,7 +243,7 @@ func TestAssign_ImpossibleTimes(t *testing.T) {
 	p := policy.Default()
 	x := NewTouches(&p, []touch.Touch{message("m", engagement("click", 0), engagement("read", math.MinInt64), engagement("sent", math.MaxInt64))})
 	for _, when := range []hit.Instant{math.MinInt64, math.MinInt64 + 1, 0, math.MaxInt64 - second} {
-		if rows := Assign(&p, x, at(when, "1")); len(rows) != 1 {
+		if rows := Assign(x, at(when, "1")); len(rows) != 1 {
 			t.Errorf("at %d: %d rows", when, len(rows))
 		}
 	}
@@ -276,7 +276,7 @@ func TestWeigh_ManyAndOldTouches(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, weigh(tt.model, tt.policy, tt.touches)); diff != "" {
+			if diff := cmp.Diff(tt.want, weigh(t, tt.model, tt.policy, tt.touches)); diff != "" {
 				t.Error(diff)
 			}
 		})

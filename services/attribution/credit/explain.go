@@ -98,14 +98,14 @@ func (x *Touches) Explain(row *Conversion, at hit.Instant, precision hit.Precisi
 func (x *Touches) candidate(definition string, m moment, s *Seen) Candidate {
 	c := Candidate{Touch: s.Touch, Decides: -1, Verdict: Verdict{Reason: NoEngagement, Rule: -1}}
 	for _, e := range s.Touch.Engagements {
-		j := Judged{e, judge(x.policy, definition, m, entry{s.Touch, e})}
+		j := Judged{e, judge(x.policy, definition, m, &entry{touch: s.Touch, engagement: e})}
 		if s.Bar != Eligible {
 			j.Reason, j.Beyond = s.Bar, 0
 		}
 		c.Engagements = append(c.Engagements, j)
 	}
 	for _, v := range s.Void {
-		j := Judged{v.Engagement, judge(x.policy, definition, m, entry{s.Touch, v.Engagement})}
+		j := Judged{v.Engagement, judge(x.policy, definition, m, &entry{touch: s.Touch, engagement: v.Engagement})}
 		j.Reason, j.Beyond = v.Reason, 0
 		c.Engagements = append(c.Engagements, j)
 	}

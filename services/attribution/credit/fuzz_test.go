@@ -33,7 +33,7 @@ func FuzzWeigh(f *testing.F) {
 			return
 		}
 		for _, model := range p.Models {
-			weights := weigh(model, &p, touches)
+			weights := weigh(t, model, &p, touches)
 			var sum int64
 			for i, w := range weights {
 				sum += w

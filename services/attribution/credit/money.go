@@ -1,8 +1,9 @@
 package credit
 
 import (
-	"math/big"
+	"math"
 	"math/bits"
+	"strconv"
 
 	"github.com/cockroachdb/apd/v3"
 )
@@ -26,137 +27,106 @@ func minorDigits(currency string) int32 {
 	return usualDigits
 }
 
-// digits returns the decimals that value is split in: those of the currency, or its
-// own when they are more, trailing zeros aside.
-func digits(value *apd.Decimal, currency string) int32 {
-	reduced, _ := new(apd.Decimal).Reduce(value)
-	return max(minorDigits(currency), -reduced.Exponent)
+// amount is a decimal that fits into a word: units of 10^-scale.
+type amount struct {
+	units    uint64
+	scale    int32 // the currency's, or more when the value has more
+	negative bool  // never of 0
+}
+
+// amountOf reads a value in the decimals of its currency, or its own when they are
+// more, trailing zeros aside; ok is false when it does not fit into a word.
+func amountOf(value *apd.Decimal, currency string) (a amount, ok bool) {
+	if !value.Coeff.IsUint64() {
+		return a, false
+	}
+	units, exponent := value.Coeff.Uint64(), value.Exponent
+	if units == 0 {
+		return amount{scale: minorDigits(currency)}, true
+	}
+	for units%10 == 0 {
+		units /= 10
+		exponent++
+	}
+	a = amount{scale: max(minorDigits(currency), -exponent), negative: value.Negative}
+	a.units, ok = shifted(units, a.scale+exponent)
+	return a, ok
+}
+
+// shifted is units times 10^places; places is not negative.
+func shifted(units uint64, places int32) (product uint64, ok bool) {
+	for ; places > 0; places-- {
+		var high uint64
+		if high, units = bits.Mul64(units, 10); high > 0 {
+			return 0, false
+		}
+	}
+	return units, true
+}
+
+// append writes the amount in plain notation.
+func (a amount) append(text []byte) []byte {
+	if a.negative {
+		text = append(text, '-')
+	}
+	var room [20]byte // as long as a word gets
+	digits, places := strconv.AppendUint(room[:0], a.units, 10), int(a.scale)
+	if places == 0 {
+		return append(text, digits...)
+	}
+	if whole := len(digits) - places; whole > 0 {
+		text = append(append(text, digits[:whole]...), '.')
+		return append(text, digits[whole:]...)
+	}
+	text = append(text, '0', '.')
+	for range places - len(digits) {
+		text = append(text, '0')
+	}
+	return append(text, digits...)
 }
 
 // Format writes an amount with the decimals of its currency, or more when it has
 // more.
 func Format(value *apd.Decimal, currency string) string {
-	scale := digits(value, currency)
-	return decimal(units(value, scale), scale, value.Negative).Text('f')
+	a, ok := amountOf(value, currency)
+	if !ok {
+		return exactFormat(value, currency)
+	}
+	return string(a.append(make([]byte, 0, 24)))
 }
 
-// units returns the absolute of value in units of 10^-scale; scale is no less than
-// the value's own decimals.
-func units(value *apd.Decimal, scale int32) *big.Int {
-	coefficient := new(big.Int).Set(value.Coeff.MathBigInt())
-	shift := int64(value.Exponent) + int64(scale)
-	if shift < 0 { // trailing zeros beyond the scale
-		return coefficient.Quo(coefficient, power10(-shift))
+// minus returns a - b with no more decimals than it needs or the currency has.
+func (a amount) minus(b amount, currency string) (difference amount, ok bool) {
+	scale := max(a.scale, b.scale)
+	of, okay := a.signed(scale)
+	off, fine := b.signed(scale)
+	left := of - off // neither is more than half a word
+	difference = amount{units: uint64(max(left, -left)), scale: scale, negative: left < 0}
+	for minor := minorDigits(currency); difference.scale > minor && difference.units%10 == 0; difference.scale-- {
+		difference.units /= 10
 	}
-	return coefficient.Mul(coefficient, power10(shift))
+	return difference, okay && fine
 }
 
-func power10(n int64) *big.Int {
-	return new(big.Int).Exp(big.NewInt(10), big.NewInt(n), nil)
+// signed is the amount in units of 10^-scale, which is no less than its own.
+func (a amount) signed(scale int32) (units int64, ok bool) {
+	shift, ok := shifted(a.units, scale-a.scale)
+	if !ok || shift > math.MaxInt64/2 {
+		return 0, false
+	}
+	if a.negative {
+		return -int64(shift), true
+	}
+	return int64(shift), true
 }
 
-// decimal is n units of 10^-scale; zero is never negative.
-func decimal(n *big.Int, scale int32, negative bool) *apd.Decimal {
-	d := apd.NewWithBigInt(new(apd.BigInt).SetMathBigInt(n), -scale)
-	d.Negative = negative && n.Sign() != 0
-	return d
+// split divides an amount by weights, whose sum is [Whole], exactly: the parts sum to
+// it.
+func (a amount) split(weights, parts []uint64, s *scratch) {
+	s.apportion(a.units, weights, parts)
 }
 
-// split divides an amount by weights, exactly: the parts sum to it.
-func split(value *apd.Decimal, currency string, weights []int64) []*apd.Decimal {
-	scale := digits(value, currency)
-	total := units(value, scale)
-	if total.IsInt64() { // as good as always
-		return splitWords(total.Uint64(), weights, scale, value.Negative)
-	}
-	shares := make([]*big.Int, len(weights))
-	for i, w := range weights {
-		shares[i] = big.NewInt(w)
-	}
-	parts := make([]*apd.Decimal, len(weights))
-	for i, n := range apportion(total, shares) {
-		parts[i] = decimal(n, scale, value.Negative)
-	}
-	return parts
-}
-
-// splitWords is split of an amount that fits into a word.
-func splitWords(total uint64, weights []int64, scale int32, negative bool) []*apd.Decimal {
-	shares := make([]uint64, len(weights))
-	for i, w := range weights {
-		shares[i] = uint64(w)
-	}
-	parts, decimals := make([]*apd.Decimal, len(weights)), make([]apd.Decimal, len(weights))
-	for i, n := range apportionWords(total, shares) {
-		decimals[i].SetFinite(int64(n), -scale)
-		decimals[i].Negative = negative && n != 0
-		parts[i] = &decimals[i]
-	}
-	return parts
-}
-
-// apportion divides total into whole parts proportional to shares by largest
-// remainder: floors first, then one each to the largest remainders, ties to the
-// earlier. Shares are not negative and their sum is positive.
-func apportion(total *big.Int, shares []*big.Int) []*big.Int {
-	sum := new(big.Int)
-	for _, s := range shares {
-		sum.Add(sum, s)
-	}
-	parts := make([]*big.Int, len(shares))
-	remainders := make([]*big.Int, len(shares))
-	missing := new(big.Int).Set(total)
-	for i, s := range shares {
-		product := new(big.Int).Mul(total, s)
-		parts[i], remainders[i] = product.QuoRem(product, sum, new(big.Int))
-		missing.Sub(missing, parts[i])
-	}
-	// Fewer units are missing than there are shares.
-	for _, i := range byRemainder(remainders)[:missing.Int64()] {
-		parts[i].Add(parts[i], big.NewInt(1))
-	}
-	return parts
-}
-
-// words returns shares that fit into a word each, and their sum too.
-func words(shares []*big.Int) (small []uint64, ok bool) {
-	small = make([]uint64, len(shares))
-	sum := uint64(0)
-	for i, s := range shares {
-		if !s.IsUint64() {
-			return nil, false
-		}
-		small[i] = s.Uint64()
-		if sum += small[i]; sum < small[i] {
-			return nil, false
-		}
-	}
-	return small, true
-}
-
-// apportionWords is apportion in words: a tenth of its time, and nearly all amounts and
-// models need no more. The sum of the shares fits into a word.
-func apportionWords(total uint64, shares []uint64) []uint64 {
-	sum := uint64(0)
-	for _, s := range shares {
-		sum += s
-	}
-	parts, remainders := make([]uint64, len(shares)), make([]uint64, len(shares))
-	missing := total
-	for i, s := range shares {
-		high, low := bits.Mul64(total, s)
-		parts[i], remainders[i] = bits.Div64(high, low, sum) // no more than total, as s is no more than sum
-		missing -= parts[i]
-	}
-	for ; missing > 0; missing-- {
-		largest := 0
-		for i, r := range remainders {
-			if r > remainders[largest] {
-				largest = i
-			}
-		}
-		parts[largest]++
-		remainders[largest] = 0 // had it been 0 before, nothing would be missing
-	}
-	return parts
+// part is an amount's part of so many units.
+func (a amount) part(units uint64) amount {
+	return amount{units: units, scale: a.scale, negative: a.negative && units > 0}
 }

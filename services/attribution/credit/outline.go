@@ -12,30 +12,29 @@ func Row(p *policy.Policy, x *Touches, f *conversion.Found) Conversion {
 	case f.Orphan != nil:
 		return Orphan(p, f.Orphan)
 	case f.Taken != nil:
-		rows := Assign(p, x, f.Conversion)
+		rows := Assign(x, f.Conversion)
 		for i := range f.Conversion.Refunds {
 			if f.Taken == &f.Conversion.Refunds[i] {
 				return rows[i+1]
 			}
 		}
 	case f.Reason == conversion.Counts:
-		return Assign(p, x, f.Conversion)[0]
+		return Assign(x, f.Conversion)[0]
 	}
 	return uncounted(f)
 }
 
 // uncounted is the row of something without credits, as far as there is one.
 func uncounted(f *conversion.Found) Conversion {
-	none := &policy.Policy{}
 	if f.Refund == nil {
-		row := outline(none, f.Conversion.Event.Lead(), f.Conversion.Owner)
+		row := outline(nil, f.Conversion.Event.Lead(), f.Conversion.Owner)
 		row.Definition, row.ID, row.Flags = f.Definition.Name, f.Conversion.ID, tidy(f.Conversion.Flags)
 		if f.Conversion.Value != nil {
 			row.Value, row.Currency = Format(f.Conversion.Value, f.Conversion.Currency), f.Conversion.Currency
 		}
 		return row
 	}
-	row := outline(none, f.Refund, conversion.Owner{})
+	row := outline(nil, f.Refund, conversion.Owner{})
 	if f.Conversion != nil {
 		row.Person, row.Identified = f.Conversion.Owner.Person, f.Conversion.Owner.Identified
 	}

@@ -36,8 +36,14 @@ var touchesOf = rapid.Custom(func(t *rapid.T) []touch.Touch {
 	return touches
 })
 
-var amount = rapid.Custom(func(t *rapid.T) *apd.Decimal {
+var amounts = rapid.Custom(func(t *rapid.T) *apd.Decimal {
 	return apd.New(rapid.Int64Range(-1_000_000, 1_000_000_000_000).Draw(t, "coefficient"), rapid.Int32Range(-6, 3).Draw(t, "exponent"))
+})
+
+// hugeAmounts have more digits than a word, or nearly so.
+var hugeAmounts = rapid.Custom(func(t *rapid.T) *apd.Decimal {
+	d, _, _ := apd.NewFromString(rapid.StringMatching(`-?[1-9][0-9]{14,29}(\.[0-9]{1,9})?`).Draw(t, "digits"))
+	return d
 })
 
 func TestAssign_SumsAreExact(t *testing.T) {
@@ -45,8 +51,8 @@ func TestAssign_SumsAreExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := everyModel()
 		c := at(10*day, "")
-		c.Value, c.Currency = amount.Draw(t, "value"), rapid.SampledFrom([]string{"NOK", "VND", "KWD", "CLF", "XXX"}).Draw(t, "currency")
-		row := Assign(&p, NewTouches(&p, touchesOf.Draw(t, "touches")), c)[0]
+		c.Value, c.Currency = amounts.Draw(t, "value"), rapid.SampledFrom([]string{"NOK", "VND", "KWD", "CLF", "XXX"}).Draw(t, "currency")
+		row := Assign(NewTouches(&p, touchesOf.Draw(t, "touches")), c)[0]
 		for m, model := range row.Models {
 			var weights int64
 			left := c.Value
@@ -70,13 +76,13 @@ func TestAssign_OrderDoesNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := everyModel()
 		touches := touchesOf.Draw(t, "touches")
-		first := Assign(&p, NewTouches(&p, touches), at(10*day, "99.99"))
+		first := Assign(NewTouches(&p, touches), at(10*day, "99.99"))
 		again := slices.Clone(touches)
 		for i := range again {
 			again[i].Engagements = slices.Clone(again[i].Engagements)
 			slices.Reverse(again[i].Engagements)
 		}
-		second := Assign(&p, NewTouches(&p, rapid.Permutation(again).Draw(t, "again")), at(10*day, "99.99"))
+		second := Assign(NewTouches(&p, rapid.Permutation(again).Draw(t, "again")), at(10*day, "99.99"))
 		if diff := cmp.Diff(first, second); diff != "" {
 			t.Fatal(diff)
 		}
@@ -88,12 +94,12 @@ func TestAssign_WhatLiesOutsideChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := everyModel()
 		touches := touchesOf.Draw(t, "touches")
-		first := Assign(&p, NewTouches(&p, touches), at(10*day, "99.99"))
+		first := Assign(NewTouches(&p, touches), at(10*day, "99.99"))
 		beyond := rapid.SampledFrom([]hit.Instant{10*day + 1, 3*day - 1, 20 * day}).Draw(t, "beyond")
 		stranger := message("stranger", engagement("click", 10*day))
 		stranger.Person[0]++
 		more := append(slices.Clone(touches), message("z", engagement("click", beyond)), stranger)
-		if diff := cmp.Diff(first, Assign(&p, NewTouches(&p, more), at(10*day, "99.99"))); diff != "" {
+		if diff := cmp.Diff(first, Assign(NewTouches(&p, more), at(10*day, "99.99"))); diff != "" {
 			t.Fatal(diff)
 		}
 	})
@@ -105,10 +111,10 @@ func TestAssign_ValueDoesNotMoveWeights(t *testing.T) {
 		p := everyModel()
 		touches := NewTouches(&p, touchesOf.Draw(t, "touches"))
 		c := at(10*day, "")
-		c.Value, c.Currency = amount.Draw(t, "value"), "NOK"
+		c.Value, c.Currency = amounts.Draw(t, "value"), "NOK"
 		mirrored := at(10*day, "")
 		mirrored.Value, mirrored.Currency = new(apd.Decimal).Neg(c.Value), "NOK"
-		row, mirror := Assign(&p, touches, c)[0], Assign(&p, touches, mirrored)[0]
+		row, mirror := Assign(touches, c)[0], Assign(touches, mirrored)[0]
 		for i := range row.Credits {
 			if diff := cmp.Diff(row.Credits[i].Weights, mirror.Credits[i].Weights); diff != "" {
 				t.Fatal(diff)
@@ -165,11 +171,18 @@ func FuzzSplit(f *testing.F) {
 			return
 		}
 		left := value
-		for _, part := range split(value, currency, []int64{a, b}) {
+		exact := exactSplit(value, currency, []*big.Int{big.NewInt(a), big.NewInt(b)})
+		for _, part := range exact {
 			if part.Negative && !value.Negative {
 				t.Fatalf("%s of %s", part, value)
 			}
 			left = conversion.Subtract(left, part)
+		}
+		if got, ok := splitWords(value, currency, a, b); ok && !slices.Equal(got, []string{exact[0].Text('f'), exact[1].Text('f')}) {
+			t.Fatalf("%s is split into %s, want %s", value, got, exact)
+		}
+		if text := Format(value, currency); text != exactFormat(value, currency) {
+			t.Fatalf("%s is written as %s", exactFormat(value, currency), text)
 		}
 		if !left.IsZero() {
 			t.Fatalf("%s of %s is left", left, value)
@@ -178,6 +191,25 @@ func FuzzSplit(f *testing.F) {
 			t.Fatalf("%s is written as %s", value, Format(value, currency))
 		}
 	})
+}
+
+// splitWords splits a value as [Assign] does; ok is false when it is too large for that.
+func splitWords(value *apd.Decimal, currency string, weights ...int64) (parts []string, ok bool) {
+	a, ok := amountOf(value, currency)
+	if !ok {
+		return nil, false
+	}
+	var s scratch
+	s.grow(len(weights))
+	shares := make([]uint64, len(weights))
+	for i, w := range weights {
+		shares[i] = uint64(w)
+	}
+	s.apportion(a.units, shares, s.parts[:len(weights)])
+	for _, units := range s.parts[:len(weights)] {
+		parts = append(parts, string(a.part(units).append(nil)))
+	}
+	return parts, true
 }
 
 func BenchmarkAssign(b *testing.B) {
@@ -190,7 +222,7 @@ func BenchmarkAssign(b *testing.B) {
 	c := at(10*day, "99.99")
 	b.ReportAllocs()
 	for b.Loop() {
-		Assign(&p, x, c)
+		Assign(x, c)
 	}
 }
 
@@ -202,11 +234,11 @@ func BenchmarkHalving(b *testing.B) {
 }
 
 // In words it comes to the same as in numbers of any size.
-func TestApportionWords(t *testing.T) {
+func TestScratch_Apportion(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		total := rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 100), rapid.Just(uint64(Whole))).Draw(t, "total")
-		small := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Range(0, 3), rapid.Uint64Range(0, 1<<58)), 1, 30).Draw(t, "shares")
+		small := rapid.SliceOfN(rapid.OneOf(rapid.Uint64Range(0, 3), rapid.Uint64Range(0, 1<<57)), 1, 60).Draw(t, "shares")
 		shares := make([]*big.Int, len(small))
 		sum := uint64(0)
 		for i, s := range small {
@@ -216,21 +248,67 @@ func TestApportionWords(t *testing.T) {
 		if sum == 0 {
 			t.Skip("the sum of shares is positive")
 		}
-		again, ok := words(shares)
-		if !ok || !slices.Equal(again, small) {
-			t.Fatalf("%v in words are %v", shares, again)
-		}
-		got := apportionWords(total, small)
+		var s scratch
+		s.grow(len(small))
+		got := make([]uint64, len(small))
+		s.apportion(total, small, got)
 		for i, want := range apportion(new(big.Int).SetUint64(total), shares) {
 			if got[i] != want.Uint64() {
 				t.Fatalf("part %d is %d, want %s", i, got[i], want)
 			}
 		}
 	})
-	if _, ok := words([]*big.Int{new(big.Int).SetUint64(1 << 63), new(big.Int).SetUint64(1 << 63)}); ok {
-		t.Error("a sum of 65 bits passes for a word")
+}
+
+// What is reckoned along the way allocates nothing: rows, credits, weights, amounts and
+// their text are the result.
+//
+//nolint:paralleltest // allocations are counted while nothing else runs
+func TestAssign_AllocatesItsResultOnly(t *testing.T) {
+	p := everyModel()
+	var touches []touch.Touch
+	for i := range 10 {
+		touches = append(touches, message(string(rune('a'+i)), engagement("click", 9*day+hit.Instant(i)*second), engagement("read", 9*day)))
 	}
-	if _, ok := words([]*big.Int{new(big.Int).Lsh(big.NewInt(1), 64)}); ok {
-		t.Error("65 bits pass for a word")
+	x, c := NewTouches(&p, touches), at(10*day, "99.99")
+	if got := testing.AllocsPerRun(100, func() { Assign(x, c) }); got > 5 {
+		t.Errorf("%v allocations, want 5", got)
+	}
+}
+
+// Ages as they come leave no doubt, so that time_decay is reckoned in words; where they
+// do leave one, it says so.
+func TestDecay_KnowsWhenItDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	c := compile(&policy.Policy{HalfLifeSeconds: 7 * 86_400})
+	ages := func(list ...hit.Instant) (touches []counted) {
+		for _, age := range list {
+			touches = append(touches, counted{age: age})
+		}
+		return touches
+	}
+	var s scratch
+	decay := func(touches []counted) bool {
+		s.grow(len(touches))
+		return c.decay(touches, make([]uint64, len(touches)), &s)
+	}
+	sure := 0
+	for i := range hit.Instant(1000) {
+		var list []hit.Instant
+		for k := range 2 + i%19 {
+			list = append(list, (i*7_919_777_333+k*k*104_729_999_999)%(7*day))
+		}
+		if decay(ages(list...)) {
+			sure++
+		}
+	}
+	if sure < 990 {
+		t.Errorf("of 1,000 only %d are reckoned in words", sure)
+	}
+	if decay(ages(7*day, 7*day, 0)) {
+		t.Error("a half and two quarters are whole numbers, of which words cannot know on which side they lie")
+	}
+	if !decay(ages(day, day, day)) || !decay(ages(9*day, day, day, day)) {
+		t.Error("those of one age are handed units in order, which takes no precision")
 	}
 }

@@ -51,8 +51,8 @@ func newMoment(at hit.Instant, precision hit.Precision) moment {
 
 // judge says whether an engagement lies in the window of the first rule that matches
 // it. Age counts from t, not from t'.
-func judge(p *policy.Policy, definition string, m moment, candidate entry) Verdict {
-	e := candidate.engagement
+func judge(p *policy.Policy, definition string, m moment, candidate *entry) Verdict {
+	e := &candidate.engagement
 	v := Verdict{Rule: ruleOf(p, definition, candidate.touch, e.Tier), Age: max(0, m.at-e.At)}
 	if v.Rule >= 0 {
 		v.Window = p.Windows[v.Rule].Seconds
@@ -73,40 +73,49 @@ func judge(p *policy.Policy, definition string, m moment, candidate entry) Verdi
 
 // ruleOf returns the index of the first rule that matches, -1 when none does.
 func ruleOf(p *policy.Policy, definition string, t *touch.Touch, tier string) int {
-	return slices.IndexFunc(p.Windows, func(w policy.Window) bool {
-		return (w.Conversion == "" || w.Conversion == definition) &&
+	for i := range p.Windows {
+		w := &p.Windows[i]
+		if (w.Conversion == "" || w.Conversion == definition) &&
 			(w.Channel == "" || w.Channel == t.Channel) &&
 			(w.Campaign == "" || w.Campaign == t.Campaign) &&
 			(w.Template == "" || w.Template == t.Template()) &&
-			(w.Tier == "" || w.Tier == tier)
-	})
+			(w.Tier == "" || w.Tier == tier) {
+			return i
+		}
+	}
+	return -1
 }
 
 // Touches holds the touchpoints of all persons, each person's engagements in order
-// of time, so that a conversion looks only at those within the longest window.
+// of time, so that a conversion looks only at those within the longest window. One
+// goroutine at a time can use it: what a conversion is reckoned in serves the next.
 type Touches struct {
 	policy  *policy.Policy
+	plan    plan        // of policy
 	longest hit.Instant // of all windows
 	all     map[uuid.UUID][]entry
+	scratch scratch
 }
 
 // entry is one engagement of one touchpoint.
 type entry struct {
 	touch      *touch.Touch
 	engagement touch.Engagement
+	number     int32 // of the touchpoint, from 0
 }
 
 // NewTouches indexes touchpoints for a policy. Touchpoints that agree in time,
 // channel and key keep their order.
 func NewTouches(p *policy.Policy, touches []touch.Touch) *Touches {
-	x := &Touches{policy: p, all: map[uuid.UUID][]entry{}}
+	x := &Touches{policy: p, plan: compile(p), all: map[uuid.UUID][]entry{}}
+	x.scratch.place = make([]int32, len(touches))
 	for _, w := range p.Windows {
 		x.longest = max(x.longest, hit.Instant(w.Seconds)*second)
 	}
 	for i := range touches {
 		t := &touches[i]
 		for _, e := range t.Engagements {
-			x.all[t.Person] = append(x.all[t.Person], entry{t, e})
+			x.all[t.Person] = append(x.all[t.Person], entry{t, e, int32(i)})
 		}
 	}
 	for _, entries := range x.all {

@@ -67,7 +67,7 @@ func Digest(value string) (uuid.UUID, bool) {
 }
 
 // MessageRef is the reference of a message, outbound or inbound.
-func MessageRef(channel, id string) Ref { return ref(RefMessage, channel+"\x00"+id) }
+func MessageRef(channel, id string) Ref { return ref(RefMessage, channel, "\x00", id) }
 
 // TokenRef is the reference of a click token.
 func TokenRef(token string) Ref { return ref(RefToken, token) }
@@ -78,8 +78,13 @@ func OrderRef(orderID string) Ref { return ref(RefOrder, orderID) }
 // EventRef is the reference of an event id, shared by copies without an order id.
 func EventRef(id string) Ref { return ref(RefEvent, id) }
 
-func ref(kind RefKind, value string) Ref {
-	sum := sha256.Sum256(append([]byte{byte(kind)}, value...))
+func ref(kind RefKind, parts ...string) Ref {
+	var room [256]byte // most are shorter
+	value := append(room[:0], byte(kind))
+	for _, part := range parts {
+		value = append(value, part...)
+	}
+	sum := sha256.Sum256(value)
 	return Ref{Kind: kind, Value: uuid.UUID(sum[:16])}
 }
 

@@ -72,7 +72,7 @@ func (w *world) outcome(in Input) Outcome {
 		Definitions: in.Policy.Conversions, Currency: in.Currency, Owner: w.owner,
 	})
 	for _, c := range count.Conversions {
-		out.Conversions = append(out.Conversions, credit.Assign(in.Policy, touches, c)...)
+		out.Conversions = append(out.Conversions, credit.Assign(touches, c)...)
 	}
 	for i := range count.Orphans {
 		out.Conversions = append(out.Conversions, credit.Orphan(in.Policy, &count.Orphans[i]))

@@ -1,6 +1,7 @@
 package hit
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -62,8 +63,8 @@ func isBSUID(s string) bool {
 	return len(s) > 2 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'A' && s[1] <= 'Z' && s[2] == '.'
 }
 
-// parsePhone returns the E.164 of text in its one spelling; region is empty for an
-// international number.
+// parsePhone returns the E.164 of text in its one spelling, empty when it is not valid;
+// region is empty for an international number.
 func parsePhone(text, region string) (e164 string, valid bool) {
 	number, err := phonenumbers.Parse(text, region)
 	if err != nil {
@@ -73,7 +74,22 @@ func parsePhone(text, region string) (e164 string, valid bool) {
 	if respell(number) && !valid {
 		valid = phonenumbers.IsValidNumber(number)
 	}
-	return phonenumbers.Format(number, phonenumbers.E164), valid
+	if !valid {
+		return "", false
+	}
+	return formatE164(number), true
+}
+
+// formatE164 is the library's own format of a number that is valid, in one allocation.
+func formatE164(number *phonenumbers.PhoneNumber) string {
+	text := append(make([]byte, 0, 20), '+')
+	text = strconv.AppendInt(text, int64(number.GetCountryCode()), 10)
+	if number.GetItalianLeadingZero() {
+		for range number.GetNumberOfLeadingZeros() {
+			text = append(text, '0')
+		}
+	}
+	return string(strconv.AppendUint(text, number.GetNationalNumber(), 10))
 }
 
 // respell brings the numbers that one subscriber can have in two spellings to the

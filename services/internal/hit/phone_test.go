@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/nyaruka/phonenumbers"
 	"pgregory.net/rapid"
 )
 
@@ -191,6 +192,21 @@ func TestNormalizePhone_OneSpelling(t *testing.T) {
 		}
 		if wa, _, _ := NormalizeWaID(raw[1:]); wa != id {
 			t.Fatalf("%s as a wa_id is %s, else %s", raw, wa.Value, id.Value)
+		}
+	})
+}
+
+// Numbers are written as the library writes them, leading zeros too.
+func TestFormatE164(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		code := rapid.SampledFrom([]string{"+39", "+390", "+39000", "+225", "+47", "+1", "+44", "+882"}).Draw(t, "code")
+		number, err := phonenumbers.Parse(code+rapid.StringMatching(`[0-9]{4,11}`).Draw(t, "digits"), "")
+		if err != nil {
+			return
+		}
+		if got, want := formatE164(number), phonenumbers.Format(number, phonenumbers.E164); got != want {
+			t.Fatalf("%s, want %s", got, want)
 		}
 	})
 }

@@ -39,11 +39,16 @@ func ReadRaw(c echo.Context, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
+	if r.ContentLength >= 0 { // net/http gives no more than that
+		raw := make([]byte, r.ContentLength)
+		if _, err := io.ReadFull(r.Body, raw); err != nil {
+			return nil, NewProblem(http.StatusBadRequest, "The body ended early.")
+		}
+		return raw, nil
+	}
 	// The reader closes the connection of a sender that goes on regardless.
 	limited := http.MaxBytesReader(c.Response(), r.Body, limit)
-	size := max(r.ContentLength, 0) // no more than limit
-	buf := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-	_, err := buf.ReadFrom(limited)
+	raw, err := io.ReadAll(limited)
 	var over *http.MaxBytesError
 	switch {
 	case errors.As(err, &over):
@@ -51,7 +56,7 @@ func ReadRaw(c echo.Context, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, NewProblem(http.StatusBadRequest, "The body ended early.")
 	}
-	return buf.Bytes(), nil
+	return raw, nil
 }
 
 // Inflate unpacks a body whose Content-Encoding is encoding, to at most limit bytes;

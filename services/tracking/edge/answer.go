@@ -65,11 +65,11 @@ func (e *Edge) keep(c echo.Context, r request) (hits []hit.Hit, rejected []refus
 	}
 	env := intake.Env{
 		Workspace: r.source.Workspace, Source: r.source.ID, Country: r.source.Country,
-		Trust: r.trust, ReceivedAt: r.at, MaxItem: r.maxItem,
+		Trust: r.trust, ReceivedAt: r.at, MaxItem: r.maxItem, Phone: e.phones.read,
 	}
 	hits = make([]hit.Hit, 0, len(r.items))
-	for i, item := range r.items {
-		h, refusal := intake.Run(item, env)
+	for i := range r.items {
+		h, refusal := env.Run(&r.items[i])
 		hits = append(hits, h)
 		if refusal != nil {
 			rejected = append(rejected, refused{Index: i, Reason: refusal.Reason, Detail: refusal.Detail, Pointer: refusal.Pointer})
@@ -86,12 +86,17 @@ func (e *Edge) keep(c echo.Context, r request) (hits []hit.Hit, rejected []refus
 	}
 	e.Metrics.kept(r.source.Kind, len(hits), rejected)
 	header := c.Response().Header()
-	header.Set(headerReceipt, fmt.Sprintf("%s-%d-%d", receipt.Epoch, receipt.Shard, receipt.Number))
-	header.Set(headerCount, strconv.Itoa(len(hits)))
+	values := []string{receiptText(receipt), strconv.Itoa(len(hits))}
+	header[headerReceipt], header[headerCount] = values[:1:1], values[1:]
 	if len(rejected) > 0 {
 		header.Set(headerDropped, reasons(rejected))
 	}
 	return hits, rejected, nil
+}
+
+// receiptText is how a receipt is written in a header.
+func receiptText(r hit.Receipt) string {
+	return r.Epoch.String() + "-" + strconv.Itoa(r.Shard) + "-" + strconv.FormatInt(r.Number, 10)
 }
 
 // reasons lists the reasons of refusals, each once.
@@ -105,11 +110,17 @@ func reasons(rejected []refused) string {
 	return strings.Join(all, ", ")
 }
 
+// success is what an accepted write that says nothing else is encoded as.
+const success = `{"success":true}` + "\n"
+
 // answer keeps a request and answers it.
 func (e *Edge) answer(c echo.Context, r request) error {
 	_, rejected, err := e.keep(c, r)
 	if err != nil {
 		return err
+	}
+	if len(rejected) == 0 {
+		return c.JSONBlob(http.StatusOK, []byte(success))
 	}
 	return c.JSON(http.StatusOK, accepted{Success: true, Rejected: rejected})
 }

@@ -27,6 +27,12 @@ const benchEvents = `{"writeKey":"pixel-key","sentAt":"2026-09-01T12:00:00.000Z"
 
 func BenchmarkTrack(b *testing.B) { benchmarkPost(b, "/v1/t", benchCall) }
 
+// BenchmarkBatch is a hundred calls in one request.
+func BenchmarkBatch(b *testing.B) {
+	calls := strings.TrimSuffix(strings.Repeat(strings.Replace(benchCall, `"writeKey":"pixel-key",`, "", 1)+",", 100), ",")
+	benchmarkPost(b, "/v1/b", `{"writeKey":"pixel-key","batch":[`+calls+`]}`)
+}
+
 // BenchmarkPixel is two events of one page, sent from another site.
 func BenchmarkPixel(b *testing.B) { benchmarkPost(b, "/e", benchEvents) }
 

@@ -23,14 +23,20 @@ const preflightAge = "7200"
 //
 // Callbacks and registrations come from servers, and are left alone.
 func (e *Edge) crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+	nosniff, byOrigin := []string{"nosniff"}, []string{echo.HeaderOrigin} // of all answers
+	exposed := []string{strings.Join([]string{headerReceipt, headerCount, headerDropped, echo.HeaderRetryAfter}, ", ")}
 	return func(c echo.Context) error {
 		header := c.Response().Header()
-		header.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		header[echo.HeaderXContentTypeOptions] = nosniff
 		r := c.Request()
 		if fromServers(r.URL.Path) {
 			return next(c)
 		}
-		header.Add(echo.HeaderVary, echo.HeaderOrigin)
+		if len(header[echo.HeaderVary]) == 0 {
+			header[echo.HeaderVary] = byOrigin
+		} else {
+			header.Add(echo.HeaderVary, echo.HeaderOrigin)
+		}
 		origin := r.Header.Get(echo.HeaderOrigin)
 		if origin == "" {
 			return next(c)
@@ -41,7 +47,7 @@ func (e *Edge) crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 				header.Set(echo.HeaderAccessControlAllowCredentials, "true")
 			}
 		}
-		header.Set(echo.HeaderAccessControlExposeHeaders, strings.Join([]string{headerReceipt, headerCount, headerDropped, echo.HeaderRetryAfter}, ", "))
+		header[echo.HeaderAccessControlExposeHeaders] = exposed
 		if r.Method != http.MethodOptions || r.Header.Get(echo.HeaderAccessControlRequestMethod) == "" {
 			return next(c)
 		}

@@ -82,12 +82,13 @@ type Edge struct {
 	Deps
 	rates  rates
 	bodies budget
+	phones *phones
 }
 
 // New returns an edge; see [Edge.Register].
 func New(cfg Config, deps Deps) *Edge {
 	return &Edge{
-		cfg: cfg, Deps: deps, bodies: budget{most: cfg.MaxMemory},
+		cfg: cfg, Deps: deps, bodies: budget{most: cfg.MaxMemory}, phones: newPhones(),
 		rates: rates{perSecond: cfg.SourceRate, limiters: map[uuid.UUID]*rate.Limiter{}},
 	}
 }
@@ -95,7 +96,10 @@ func New(cfg Config, deps Deps) *Edge {
 // Register adds every route, and what goes before all of them, to router.
 func (e *Edge) Register(router *echo.Echo) {
 	router.Pre(middleware.RemoveTrailingSlash())
-	router.Use(e.crossOrigin, failures, e.room)
+	// Made once: Echo makes a middleware anew for every request. These are the innermost,
+	// so that what follows them is the handler of the route.
+	within := e.crossOrigin(failures(e.room(func(c echo.Context) error { return c.Handler()(c) })))
+	router.Use(func(echo.HandlerFunc) echo.HandlerFunc { return within })
 
 	for path, call := range segmentPaths() {
 		router.POST(path, e.segment(call))

@@ -17,7 +17,11 @@ func (e *Edge) source(c echo.Context, inBody string) (registry.Source, error) {
 		return registry.Source{}, unauthorized("the Authorization header must be Basic and the base64 of the write key and a colon")
 	}
 	key := ""
-	for _, stated := range []string{header, inBody, c.QueryParam("writeKey"), c.QueryParam("key")} {
+	inQuery, short := "", ""
+	if c.Request().URL.RawQuery != "" { // as a rule there is none to read
+		inQuery, short = c.QueryParam("writeKey"), c.QueryParam("key")
+	}
+	for _, stated := range [...]string{header, inBody, inQuery, short} {
 		switch {
 		case stated == "" || stated == key:
 		case key == "":

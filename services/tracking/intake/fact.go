@@ -8,8 +8,8 @@ import (
 
 // texts returns every text of f that a sender chose, identifiers excepted (they are
 // normalised).
-func texts(f *hit.Fact) []*string {
-	all := []*string{&f.ID, &f.Channel}
+func texts(all []*string, f *hit.Fact) []*string {
+	all = append(all, &f.ID, &f.Channel)
 	if m := f.Message; m != nil {
 		all = append(all, &m.Sender, &m.Campaign, &m.Variant, &m.Token)
 		if m.Template != nil {
@@ -37,14 +37,14 @@ func texts(f *hit.Fact) []*string {
 	if c := f.Consent; c != nil {
 		all = append(all, &c.TCF)
 	}
-	return append(all, inboundTexts(f.Inbound)...)
+	return inboundTexts(all, f.Inbound)
 }
 
-func inboundTexts(in *hit.Inbound) []*string {
+func inboundTexts(all []*string, in *hit.Inbound) []*string {
 	if in == nil {
-		return nil
+		return all
 	}
-	all := []*string{&in.Business, &in.Type, &in.Text, &in.Context, &in.Payload, &in.Title, &in.Token, &in.Interact}
+	all = append(all, &in.Business, &in.Type, &in.Text, &in.Context, &in.Payload, &in.Title, &in.Token, &in.Interact)
 	if in.Order != nil {
 		all = append(all, &in.Order.Currency)
 	}
@@ -55,8 +55,8 @@ func inboundTexts(in *hit.Inbound) []*string {
 }
 
 // documents returns every JSON document that f carries.
-func documents(f *hit.Fact) []*json.RawMessage {
-	all := []*json.RawMessage{&f.Raw}
+func documents(all []*json.RawMessage, f *hit.Fact) []*json.RawMessage {
+	all = append(all, &f.Raw)
 	if f.Report != nil {
 		all = append(all, &f.Report.Extra)
 	}

@@ -57,7 +57,7 @@ func checkStorable(t *testing.T, h *hit.Hit) {
 	if f.At > f.ReceivedAt+300_000_000 || f.At < 1_262_304_000_000_000 {
 		t.Fatalf("it happened at %s", f.At.Time())
 	}
-	for _, text := range texts(f) {
+	for _, text := range texts(nil, f) {
 		if clean, changed := hit.CleanText(*text); changed {
 			t.Fatalf("%q is not clean, which is %q", *text, clean)
 		}
@@ -66,7 +66,7 @@ func checkStorable(t *testing.T, h *hit.Hit) {
 	identifiers, device := f.Identifiers, f.Device
 	if twice, refusal := Run(again, testEnv()); refusal != nil {
 		t.Fatalf("refused the second time: %+v", refusal)
-	} else if diff := cmp.Diff(identifiers, twice.Fact.Identifiers) + cmp.Diff(device, twice.Fact.Device) + cmp.Diff(documents(f), documents(&twice.Fact)); diff != "" {
+	} else if diff := cmp.Diff(identifiers, twice.Fact.Identifiers) + cmp.Diff(device, twice.Fact.Device) + cmp.Diff(documents(nil, f), documents(nil, &twice.Fact)); diff != "" {
 		t.Fatal(diff)
 	}
 }

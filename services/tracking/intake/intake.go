@@ -61,6 +61,8 @@ type Env struct {
 	ReceivedAt hit.Instant
 	// MaxItem is the most bytes an item may have; 0: no limit.
 	MaxItem int
+	// Phone says what [ReadPhone] does, from memory as a rule; nil: that is asked.
+	Phone func(name Name, country string) (id hit.Identifier, valid, ok bool)
 }
 
 // MaxItems is how many items one request may have. They are appended in one step that
@@ -129,10 +131,13 @@ const (
 	maxDepth = canonical.MaxDepth - 2
 )
 
-// Run takes item through every step and returns its hit and, when it was dropped,
-// why; the hit then carries the rejection.
-func Run(item Item, env Env) (hit.Hit, *Refusal) {
-	s := state{item: &item, fact: &item.Fact, env: &env}
+// Run is [Env.Run] of an item that is not changed.
+func Run(item Item, env Env) (hit.Hit, *Refusal) { return env.Run(&item) }
+
+// Run takes item through every step, which changes it, and returns its hit and, when it
+// was dropped, why; the hit then carries the rejection.
+func (env *Env) Run(item *Item) (hit.Hit, *Refusal) {
+	s := state{item: item, fact: &item.Fact, env: env}
 	for _, step := range steps() {
 		if refusal := step.run(&s); refusal != nil {
 			return reject(item.Raw, env, refusal), refusal
@@ -141,7 +146,7 @@ func Run(item Item, env Env) (hit.Hit, *Refusal) {
 	return hit.Hit{Workspace: env.Workspace, Fact: item.Fact}, nil
 }
 
-func reject(raw []byte, env Env, refusal *Refusal) hit.Hit {
+func reject(raw []byte, env *Env, refusal *Refusal) hit.Hit {
 	detail := refusal.Detail
 	if refusal.Pointer != "" {
 		detail = refusal.Pointer + ": " + detail

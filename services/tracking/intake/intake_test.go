@@ -208,10 +208,10 @@ func TestTextsAndDocuments_AreComplete(t *testing.T) {
 	t.Parallel()
 	f := &hit.Fact{}
 	soil(reflect.ValueOf(f).Elem())
-	for _, text := range texts(f) {
+	for _, text := range texts(nil, f) {
 		*text = "clean"
 	}
-	for _, document := range documents(f) {
+	for _, document := range documents(nil, f) {
 		*document = json.RawMessage(`1`)
 	}
 	var left []string

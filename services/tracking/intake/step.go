@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -26,8 +27,8 @@ type step struct {
 
 // steps is the whole way of an item, in order. Cheap refusals come first; texts are
 // cleaned before they are measured; everything that needs the fact whole comes last.
-func steps() []step {
-	return []step{
+func steps() [10]step { // no list: that would be allocated for every item
+	return [...]step{
 		{"drop_unreadable", dropUnreadable},
 		{"drop_too_large", dropTooLarge},
 		{"set_origin", setOrigin},
@@ -95,7 +96,8 @@ func setIdentifiers(s *state) *Refusal {
 		case !ok:
 			s.flag(hit.FlagBlockedByDigits)
 		case id.Kind == hit.Device && s.fact.Device == nil:
-			s.fact.Device = &id
+			device := id
+			s.fact.Device = &device
 		case id.Kind == hit.Device: // a second device: a fact has one
 		default:
 			if !valid {
@@ -115,15 +117,31 @@ func (s *state) normalize(name Name) (id hit.Identifier, valid, ok bool) {
 		if country == "" {
 			country = s.env.Country
 		}
-		return hit.NormalizePhone(name.Text, country)
+		return s.phone(name, country)
 	case WaID:
-		return hit.NormalizeWaID(name.Text)
+		return s.phone(name, "")
 	case hit.Email:
 		id, ok = hit.NormalizeEmail(name.Text)
 	default:
 		id, ok = hit.NormalizeID(name.Kind, name.Text)
 	}
 	return id, true, ok
+}
+
+func (s *state) phone(name Name, country string) (id hit.Identifier, valid, ok bool) {
+	if s.env.Phone != nil {
+		return s.env.Phone(name, country)
+	}
+	return ReadPhone(name, country)
+}
+
+// ReadPhone normalises a phone, of which it may say that it is national in country, or a
+// wa_id. valid is false for one that libphonenumber refuses, ok where there is none.
+func ReadPhone(name Name, country string) (id hit.Identifier, valid, ok bool) {
+	if name.Kind == WaID {
+		return hit.NormalizeWaID(name.Text)
+	}
+	return hit.NormalizePhone(name.Text, country)
 }
 
 func (s *state) flag(flag string) {
@@ -141,7 +159,8 @@ func dropNoIdentifier(s *state) *Refusal {
 
 // setTexts makes every text storable, and caps what a person wrote.
 func setTexts(s *state) *Refusal {
-	for _, text := range texts(s.fact) {
+	var room [16]*string
+	for _, text := range texts(room[:0], s.fact) {
 		clean, changed := hit.CleanText(*text)
 		if changed {
 			*text = clean
@@ -193,7 +212,8 @@ func dropBadID(s *state) *Refusal {
 // setCanonical brings the JSON that a fact carries to its canonical form, so that
 // two spellings of one item are one content.
 func setCanonical(s *state) *Refusal {
-	for _, raw := range documents(s.fact) {
+	var room [8]*json.RawMessage
+	for _, raw := range documents(room[:0], s.fact) {
 		if len(*raw) == 0 {
 			continue
 		}

@@ -21,7 +21,7 @@ func ValidItems(body []byte, array string) (ok, whole bool) {
 	}
 	o, _ := Read(body) // what stands where is as in plain
 	const around = 2   // the object and its array
-	for element := range Elements(o[array]) {
+	for element := range Elements(o.Get(array)) {
 		_, within := withoutFaults(element, around)
 		faults -= within
 	}

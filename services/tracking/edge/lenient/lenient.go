@@ -7,16 +7,22 @@
 package lenient
 
 import (
+	"bytes"
 	"encoding/json"
 	"iter"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// Valid reports whether body is one JSON value and nothing else.
-func Valid(body []byte) bool { return json.Valid(body) }
+// Object is one JSON object as a list of its members: they are few as a rule, and a
+// list takes a tenth of what a map does to be built. Of repeated keys the last counts.
+type Object []member
 
-// Object is one JSON object: of repeated keys the last counts.
-type Object map[string]json.RawMessage
+type member struct {
+	key   []byte // what it spells
+	value json.RawMessage
+}
 
 // Read returns the members of a JSON object; ok is false when raw is none.
 func Read(raw []byte) (o Object, ok bool) {
@@ -24,13 +30,62 @@ func Read(raw []byte) (o Object, ok bool) {
 	if at == len(raw) || raw[at] != '{' {
 		return nil, false
 	}
-	// Eight members fit into the smallest map; room for more costs a kilobyte, and most
-	// objects inside a call are small.
-	o = make(Object, min(16, 4+len(raw)/32))
-	for key, value := range Members(raw) {
-		o[key] = value
+	var room [16]member // as many as most have, so that what is kept is of the right size
+	all := room[:0]
+	for at = space(raw, at+1); at < len(raw) && raw[at] == '"'; {
+		var m member
+		m, at = read(raw, at)
+		all = append(all, m)
 	}
-	return o, true
+	if len(all) == 0 {
+		return Object{}, true
+	}
+	return slices.Clone(all), true
+}
+
+// read reads a member that begins at at, and says where the next one does.
+func read(raw []byte, at int) (m member, begin int) {
+	end := skip(raw, at)
+	m.key = spelled(raw[at:end])
+	at = space(raw, end)
+	at = space(raw, at+1) // the colon
+	end = skip(raw, at)
+	m.value = raw[at:end:end]
+	return m, next(raw, end)
+}
+
+// Get returns a member as it is written; nil when there is none.
+func (o Object) Get(key string) json.RawMessage {
+	for i := len(o) - 1; i >= 0; i-- {
+		if string(o[i].key) == key {
+			return o[i].value
+		}
+	}
+	return nil
+}
+
+// All yields the members, each key once.
+func (o Object) All() iter.Seq2[string, json.RawMessage] {
+	return func(yield func(string, json.RawMessage) bool) {
+		last := o.last()
+		for i := range o {
+			if key := string(o[i].key); last[key] == i && !yield(key, o[i].value) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns how many members there are, each key once.
+func (o Object) Len() int { return len(o.last()) }
+
+// last says where each key stands for the last time.
+func (o Object) last() map[string]int {
+	last := make(map[string]int, len(o))
+	for i := range o {
+		last[string(o[i].key)] = i
+	}
+	return last
 }
 
 // Members yields the members of a JSON object in their order; nothing when raw is
@@ -42,15 +97,10 @@ func Members(raw []byte) iter.Seq2[string, json.RawMessage] {
 			return
 		}
 		for at = space(raw, at+1); at < len(raw) && raw[at] == '"'; {
-			end := skip(raw, at)
-			key := text(raw[at:end])
-			at = space(raw, end)
-			at = space(raw, at+1) // the colon
-			end = skip(raw, at)
-			if !yield(key, raw[at:end:end]) {
+			var m member
+			if m, at = read(raw, at); !yield(string(m.key), m.value) {
 				return
 			}
-			at = next(raw, end)
 		}
 	}
 }
@@ -83,14 +133,14 @@ func Count(raw []byte) int {
 
 // Text returns a member that is a string, as it stands, or a number, as it is
 // written; "" for anything else.
-func (o Object) Text(key string) string { return Scalar(o[key]) }
+func (o Object) Text(key string) string { return Scalar(o.Get(key)) }
 
 // String returns a member that is a string, and whether it is one.
-func (o Object) String(key string) (value string, ok bool) { return String(o[key]) }
+func (o Object) String(key string) (value string, ok bool) { return String(o.Get(key)) }
 
 // Object returns a member that is an object; empty, never nil, when it is none.
 func (o Object) Object(key string) Object {
-	inner, ok := Read(o[key])
+	inner, ok := Read(o.Get(key))
 	if !ok {
 		return Object{}
 	}
@@ -99,12 +149,12 @@ func (o Object) Object(key string) Object {
 
 // Has reports whether the member is there and not null.
 func (o Object) Has(key string) bool {
-	raw, ok := o[key]
-	return ok && Kind(raw) != 'n'
+	raw := o.Get(key)
+	return raw != nil && Kind(raw) != 'n'
 }
 
 // True reports whether the member is the literal true.
-func (o Object) True(key string) bool { return Kind(o[key]) == 't' }
+func (o Object) True(key string) bool { return Kind(o.Get(key)) == 't' }
 
 // Kind returns the first byte of a value: '{', '[', '"', 't', 'f', 'n', or 0x30 for
 // a number; 0 when there is none.
@@ -142,18 +192,19 @@ func Scalar(raw []byte) string {
 }
 
 // text decodes a JSON string with its quotes.
-func text(quoted []byte) string {
+func text(quoted []byte) string { return string(spelled(quoted)) }
+
+// spelled decodes a JSON string with its quotes; as a rule that is what lies between.
+func spelled(quoted []byte) []byte {
 	inner := quoted[1 : len(quoted)-1]
-	for _, c := range inner {
-		if c == '\\' || c >= 0x80 {
-			var s string
-			if json.Unmarshal(quoted, &s) != nil {
-				return string(inner) // unreachable on valid JSON
-			}
-			return s
-		}
+	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		return inner
 	}
-	return string(inner)
+	var s string
+	if json.Unmarshal(quoted, &s) != nil {
+		return inner // unreachable on valid JSON
+	}
+	return []byte(s)
 }
 
 func space(raw []byte, at int) int {

@@ -87,10 +87,10 @@ func list(body []byte, name string, missing error) (array []byte, whole bool, er
 		return nil, false, missing
 	}
 	o, _ := lenient.Read(body)
-	if lenient.Kind(o[name]) != '[' {
+	if lenient.Kind(o.Get(name)) != '[' {
 		return nil, false, missing
 	}
-	return o[name], whole, intake.CheckItems("/"+name, lenient.Count(o[name]))
+	return o.Get(name), whole, intake.CheckItems("/"+name, lenient.Count(o.Get(name)))
 }
 
 // reader reads one item; the first fault is the one that is told.
@@ -160,7 +160,7 @@ func (r *reader) key(f *hit.Fact) {
 // text reads a field that must be a string or a number when it is there.
 func (r *reader) text(field string) string {
 	value := r.Text(field)
-	if value == "" && r.Has(field) && lenient.Kind(r.Object[field]) != '"' {
+	if value == "" && r.Has(field) && lenient.Kind(r.Object.Get(field)) != '"' {
 		r.refuse(intake.BadField, field, "must be a string")
 	}
 	return value
@@ -168,7 +168,7 @@ func (r *reader) text(field string) string {
 
 // inner reads a field that must be an object when it is there.
 func (r *reader) inner(field string) lenient.Object {
-	if r.Has(field) && lenient.Kind(r.Object[field]) != '{' {
+	if r.Has(field) && lenient.Kind(r.Object.Get(field)) != '{' {
 		r.refuse(intake.BadField, field, "must be an object")
 	}
 	return r.Object.Object(field)
@@ -195,7 +195,7 @@ func (r *reader) time(field string) intake.Stated {
 	if s.Text == "" {
 		return s
 	}
-	if lenient.Kind(r.Object[field]) == '0' {
+	if lenient.Kind(r.Object.Get(field)) == '0' {
 		s.Seconds = true
 		if _, err := hit.ParseUnixSeconds(s.Text); err != nil {
 			r.refuse(intake.BadField, field, "must be an RFC 3339 time or whole seconds since 1970")

@@ -28,10 +28,10 @@ func readConsent(o lenient.Object) (c *hit.Consent, clean bool) {
 	if !o.Has("signals") {
 		return c, clean
 	}
-	signals, ok := lenient.Read(o["signals"])
+	signals, ok := lenient.Read(o.Get("signals"))
 	c.GPC, c.DNT = signals.True("gpc"), signals.True("dnt")
 	if signals.Has("gcm") {
-		c.GCM, clean = consentMode(signals["gcm"], clean)
+		c.GCM, clean = consentMode(signals.Get("gcm"), clean)
 	}
 	if signals.Has("tcf") {
 		if c.TCF = signals.Text("tcf"); !isTC(c.TCF) {
@@ -81,7 +81,7 @@ func consentMode(raw json.RawMessage, clean bool) (mode json.RawMessage, stillCl
 	if mode != nil {
 		mode = append(mode, '}')
 	}
-	return mode, clean && ok && known == len(stated)
+	return mode, clean && ok && known == stated.Len()
 }
 
 // isTC reports whether text may be a TC string: segments of base64url with dots between.

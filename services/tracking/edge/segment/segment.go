@@ -79,17 +79,19 @@ func Decode(body []byte, call Call, meta Meta) (Request, error) {
 		meta.each(r.Items, o)
 		return r, nil
 	}
-	if lenient.Kind(o["batch"]) != '[' {
+	if lenient.Kind(o.Get("batch")) != '[' {
 		return Request{}, ErrMalformed
 	}
-	if err := intake.CheckItems("/batch", lenient.Count(o["batch"])); err != nil {
+	n := lenient.Count(o.Get("batch"))
+	if err := intake.CheckItems("/batch", n); err != nil {
 		return Request{}, err
 	}
+	r.Items = make([]intake.Item, 0, n)
 	b.context = o.Object("context")
 	if sentAt := o.Text("sentAt"); sentAt != "" {
 		b.sentAt = sentAt
 	}
-	for raw := range lenient.Elements(o["batch"]) {
+	for raw := range lenient.Elements(o.Get("batch")) {
 		pointer := "/batch/" + strconv.Itoa(len(r.Items))
 		inner, ok := lenient.Read(raw)
 		if !ok || !whole && !lenient.Valid(raw) {
@@ -225,10 +227,10 @@ func first(objects []lenient.Object, key string) string {
 
 // document returns a member that is an object, as it came; nil for anything else.
 func (c *reader) document(key string) json.RawMessage {
-	if lenient.Kind(c.Object[key]) != '{' {
+	if lenient.Kind(c.Object.Get(key)) != '{' {
 		return nil
 	}
-	return c.Object[key]
+	return c.Object.Get(key)
 }
 
 func (c *reader) event() *hit.Event {
@@ -279,7 +281,7 @@ func (c *reader) identify(call Call) *hit.Identify {
 // without writes an object again without some members; nil when nothing is left.
 func without(o lenient.Object, keys ...string) json.RawMessage {
 	kept := make(map[string]json.RawMessage, len(o))
-	for key, value := range o {
+	for key, value := range o.All() {
 		kept[key] = value
 	}
 	for _, key := range keys {

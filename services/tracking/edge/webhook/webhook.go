@@ -48,12 +48,12 @@ func Decode(body []byte) ([]intake.Item, error) {
 			{Kind: hit.Device, Text: o.Text("anonymous_id")},
 		},
 		Country:   code,
-		Stated:    intake.Stated{Text: o.Text("at"), Seconds: lenient.Kind(o["at"]) == '0'},
+		Stated:    intake.Stated{Text: o.Text("at"), Seconds: lenient.Kind(o.Get("at")) == '0'},
 		Raw:       body,
 		Anonymous: true,
 	}
-	if lenient.Kind(o["properties"]) == '{' {
-		item.Fact.Event.Properties = o["properties"]
+	if lenient.Kind(o.Get("properties")) == '{' {
+		item.Fact.Event.Properties = o.Get("properties")
 	}
 	if item.Fact.ID == "" {
 		item.Fact.ID = intake.ContentID(body)

@@ -92,7 +92,7 @@ func read(in *hit.Inbound, o lenient.Object) {
 	case typeInteractive:
 		interactive(in, body)
 	case typeOrder:
-		in.Order, in.Items = total(body["product_items"]), array(body["product_items"])
+		in.Order, in.Items = total(body.Get("product_items")), array(body.Get("product_items"))
 		in.Extra = with(in.Extra, typeOrder, keep(body, "catalog_id", "text"))
 	case typeReaction:
 		in.Context = body.Text("message_id")
@@ -107,7 +107,7 @@ func read(in *hit.Inbound, o lenient.Object) {
 	default:
 		// location, contacts, system, unsupported, request_welcome, edit, revoke and
 		// what Meta adds next: kept as it came.
-		if document, ok := o[in.Type]; ok && in.Type != "" {
+		if document := o.Get(in.Type); document != nil && in.Type != "" {
 			in.Extra = with(in.Extra, in.Type, document)
 		}
 	}
@@ -134,7 +134,7 @@ func interactive(in *hit.Inbound, body lenient.Object) {
 			_, in.Token = CutToken(fields.Text("flow_token"))
 		}
 	default:
-		if document, ok := body[in.Interact]; ok && in.Interact != "" {
+		if document := body.Get(in.Interact); document != nil && in.Interact != "" {
 			in.Extra = with(in.Extra, in.Interact, document)
 		}
 	}
@@ -188,7 +188,7 @@ func array(raw json.RawMessage) json.RawMessage {
 // referral reads the ad or post that a chat was opened from; any type of message can
 // carry it.
 func referral(o lenient.Object) *hit.Referral {
-	if lenient.Kind(o["referral"]) != '{' {
+	if lenient.Kind(o.Get("referral")) != '{' {
 		return nil
 	}
 	r := o.Object("referral")
@@ -205,7 +205,7 @@ func with(object json.RawMessage, key string, member json.RawMessage) json.RawMe
 	}
 	o, _ := lenient.Read(object)
 	merged := map[string]json.RawMessage{key: member}
-	for k, v := range o {
+	for k, v := range o.All() {
 		merged[k] = v
 	}
 	raw, err := json.Marshal(merged)

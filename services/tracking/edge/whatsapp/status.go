@@ -77,7 +77,7 @@ func stated(o lenient.Object) intake.Stated {
 // failure returns the first error's number and words. Errors count whatever the
 // status is: they have been seen on "sent".
 func failure(o lenient.Object) (code int, reason string) {
-	for element := range lenient.Elements(o["errors"]) {
+	for element := range lenient.Elements(o.Get("errors")) {
 		e, _ := lenient.Read(element)
 		code, _ = strconv.Atoi(e.Text("code"))
 		reason = e.Text("title")
@@ -144,13 +144,17 @@ func decimalText(value *big.Rat) string {
 
 // keep writes some members of an object as an object; nil when it has none of them.
 func keep(o lenient.Object, keys ...string) json.RawMessage {
-	kept := make(map[string]json.RawMessage, len(keys))
+	var kept map[string]json.RawMessage // of most objects nothing
 	for _, key := range keys {
-		if o.Has(key) {
-			kept[key] = o[key]
+		if !o.Has(key) {
+			continue
 		}
+		if kept == nil {
+			kept = make(map[string]json.RawMessage, len(keys))
+		}
+		kept[key] = o.Get(key)
 	}
-	if len(kept) == 0 {
+	if kept == nil {
 		return nil
 	}
 	raw, err := json.Marshal(kept)

@@ -34,10 +34,10 @@ func Decode(body []byte) []intake.Item {
 		return []intake.Item{raw(nil, body, "")}
 	}
 	var items []intake.Item
-	for entry := range lenient.Elements(o["entry"]) {
+	for entry := range lenient.Elements(o.Get("entry")) {
 		e, _ := lenient.Read(entry)
 		found := false
-		for c := range lenient.Elements(e["changes"]) {
+		for c := range lenient.Elements(e.Get("changes")) {
 			found = true
 			items = append(items, decodeChange(e, c)...)
 		}
@@ -54,13 +54,13 @@ func Decode(body []byte) []intake.Item {
 // size is how many items a body has at most.
 func size(o lenient.Object) int {
 	n := 0
-	for entry := range lenient.Elements(o["entry"]) {
+	for entry := range lenient.Elements(o.Get("entry")) {
 		n++
 		e, _ := lenient.Read(entry)
-		for c := range lenient.Elements(e["changes"]) {
+		for c := range lenient.Elements(e.Get("changes")) {
 			n++
 			inner, _ := lenient.Read(c)
-			for _, array := range inner.Object("value") {
+			for _, array := range inner.Object("value").All() {
 				n += lenient.Count(array)
 			}
 		}
@@ -87,14 +87,14 @@ func decodeChange(entry lenient.Object, body []byte) []intake.Item {
 	c := change{
 		field: o.Text("field"),
 		value: o.Object("value"),
-		stamp: append(append([]byte(nil), entry["id"]...), entry["time"]...),
+		stamp: append(append([]byte(nil), entry.Get("id")...), entry.Get("time")...),
 		time:  entry.Text("time"),
 	}
 	metadata := c.value.Object("metadata")
 	if c.business = metadata.Text("phone_number_id"); c.business == "" {
 		c.business = metadata.Text("display_phone_number")
 	}
-	for contact := range lenient.Elements(c.value["contacts"]) {
+	for contact := range lenient.Elements(c.value.Get("contacts")) {
 		inner, _ := lenient.Read(contact)
 		c.contacts = append(c.contacts, inner)
 	}
@@ -115,19 +115,19 @@ func decodeChange(entry lenient.Object, body []byte) []intake.Item {
 // a value-level error beside them.
 func (c *change) messages() []intake.Item {
 	var items []intake.Item
-	n := lenient.Count(c.value["messages"])
+	n := lenient.Count(c.value.Get("messages"))
 	index := 0
-	for element := range lenient.Elements(c.value["messages"]) {
+	for element := range lenient.Elements(c.value.Get("messages")) {
 		items = append(items, c.inbound(element, c.sender(element, index, n)))
 		index++
 	}
-	n, index = lenient.Count(c.value["statuses"]), 0
-	for element := range lenient.Elements(c.value["statuses"]) {
+	n, index = lenient.Count(c.value.Get("statuses")), 0
+	for element := range lenient.Elements(c.value.Get("statuses")) {
 		items = append(items, c.status(element, index, n))
 		index++
 	}
 	for _, name := range []string{"user_actions", "errors"} {
-		for element := range lenient.Elements(c.value[name]) {
+		for element := range lenient.Elements(c.value.Get(name)) {
 			items = append(items, c.rawElement(name, element))
 		}
 	}
@@ -137,7 +137,7 @@ func (c *change) messages() []intake.Item {
 // userIDUpdates reads the notices that a user's business-scoped id changed.
 func (c *change) userIDUpdates() []intake.Item {
 	var items []intake.Item
-	for element := range lenient.Elements(c.value["user_id_update"]) {
+	for element := range lenient.Elements(c.value.Get("user_id_update")) {
 		o, _ := lenient.Read(element)
 		id := o.Object("user_id")
 		if id.Text("current") == "" {
@@ -184,7 +184,7 @@ func (c *change) rawWhole(body []byte) intake.Item { return raw(c.stamp, body, c
 // that is laid out as Meta's.
 func (c *change) rawElement(name string, element []byte) intake.Item {
 	value := map[string]any{name: []json.RawMessage{element}}
-	if metadata, ok := c.value["metadata"]; ok {
+	if metadata := c.value.Get("metadata"); metadata != nil {
 		value["metadata"] = metadata
 	}
 	document, err := json.Marshal(map[string]any{"field": c.field, "value": value})
