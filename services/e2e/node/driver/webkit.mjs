@@ -1,0 +1,113 @@
+// WebKitGTK, by the WebDriver of its Debian package: the engine of Safari, without its
+// tracking prevention. A visitor is a session, of which the driver has one at a time.
+import { spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import { descendants, kill } from './children.mjs'
+
+const PATIENCE = 30_000
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+
+export async function launch({ executable, browser }) {
+  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x900x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+  const display = await new Promise((resolve, reject) => {
+    xvfb.stdio[3].once('data', (text) => resolve(`:${`${text}`.trim()}`))
+    xvfb.once('exit', (code) => reject(new Error(`Xvfb ended with ${code}`)))
+  })
+  const port = await freePort()
+  const env = { ...process.env, DISPLAY: display, LIBGL_ALWAYS_SOFTWARE: '1', WEBKIT_DISABLE_COMPOSITING_MODE: '1' }
+  if (process.getuid?.() === 0) {
+    env.WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS = '1'
+  }
+  const driver = spawn(executable, [`--port=${port}`, '--host=127.0.0.1'], { env, stdio: 'ignore' })
+  const end = () => [...descendants(driver.pid).map(({ pid }) => pid), driver.pid, xvfb.pid].forEach((pid) => {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended by itself.
+    }
+  })
+  process.on('exit', end)
+
+  const call = async (method, path, body) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, body: body && JSON.stringify(body) })
+    const { value } = await response.json()
+    if (!response.ok) {
+      throw new Error(`${value.error}: ${value.message}`)
+    }
+    return value
+  }
+  const begun = Date.now()
+  while (!(await call('GET', '/status').catch(() => false))) {
+    if (Date.now() - begun > PATIENCE) {
+      throw new Error('WebKitWebDriver does not answer')
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+
+  // Classic WebDriver speaks to one window, that was switched to: one command at a time.
+  let turn = Promise.resolve()
+  const inTurn = (work) => {
+    const mine = turn.then(work)
+    turn = mine.catch(() => {})
+    return mine
+  }
+  let session
+  let version = 'WebKitGTK'
+  const capabilities = { alwaysMatch: { 'webkitgtk:browserOptions': { binary: browser, args: ['--automation'] } } }
+  const begin = async () => {
+    const made = await call('POST', '/session', { capabilities })
+    version = `WebKitGTK ${made.capabilities.browserVersion}`
+    session = `/session/${made.sessionId}`
+    // Its first window stays empty: without one the browser would end with the last tab.
+    const [spare] = await call('GET', `${session}/window/handles`)
+    return { spare, pages: new Set(webProcesses()) }
+  }
+  const webProcesses = () => descendants(driver.pid).filter(({ args }) => args[0].endsWith('/WebKitWebProcess')).map(({ pid }) => pid)
+  let current = await begin()
+  let taken = false
+  const on = (handle, work) => inTurn(async () => {
+    await call('POST', `${session}/window`, { handle })
+    return work()
+  })
+  return {
+    version,
+    visitor: () => inTurn(async () => {
+      if (taken) {
+        await call('DELETE', session)
+        current = await begin()
+      }
+      taken = true
+      return 0
+    }),
+    tab: () => inTurn(async () => {
+      await call('POST', `${session}/window`, { handle: current.spare })
+      return (await call('POST', `${session}/window/new`, { type: 'tab' })).handle
+    }),
+    open: (tab, url) => on(tab, () => call('POST', `${session}/url`, { url })),
+    click: (tab, selector) => on(tab, async () => {
+      const element = await call('POST', `${session}/element`, { using: 'css selector', value: selector })
+      await call('POST', `${session}/element/${Object.values(element)[0]}/click`, {})
+    }),
+    evaluate: (tab, expression) => on(tab, () => call('POST', `${session}/execute/sync`, { script: `return (${expression})`, args: [] })),
+    back: (tab) => on(tab, () => call('POST', `${session}/back`, {})),
+    close: (tab) => on(tab, async () => void (await call('DELETE', `${session}/window`))),
+    kill: () => inTurn(async () => {
+      // A command to a dead page would end the session, and with it what the visitor keeps.
+      await call('POST', `${session}/window`, { handle: current.spare })
+      await kill(webProcesses().filter((pid) => !current.pages.has(pid)))
+    }),
+    offline: () => false,
+    leave: () => {},
+    async quit() {
+      await call('DELETE', session).catch(() => {})
+      end()
+    },
+  }
+}
