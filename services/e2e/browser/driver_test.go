@@ -15,7 +15,7 @@ import (
 )
 
 // commandPatience is how long one command to a browser may take.
-const commandPatience = 90 * time.Second
+const commandPatience = 60 * time.Second
 
 // driver is one running browser, behind node/driver/main.mjs.
 type driver struct {
@@ -188,6 +188,11 @@ func (b tab) click(selector string) {
 
 // run evaluates an expression and, of a promise, waits for what it comes to.
 func (b tab) run(expression string) { b.t.Helper(); b.evaluate(expression, nil) }
+
+// try is [tab.evaluate] that may fail.
+func (b tab) try(expression string, out any) error {
+	return b.driver.call("evaluate", map[string]any{"tab": b.name, "expression": expression}, out)
+}
 
 // evaluate is [tab.run] with an answer.
 func (b tab) evaluate(expression string, out any) {

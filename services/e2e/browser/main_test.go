@@ -43,7 +43,7 @@ func runAll(m *testing.M) int {
 		}
 	}()
 	code := m.Run()
-	_ = code
+	fmt.Print(lossTable())
 	return code
 }
 
