@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// commandPatience is how long one command to a browser may take.
-const commandPatience = 60 * time.Second
+// commandPatience is how long one command to a browser may take, its start included.
+const commandPatience = 2 * time.Minute
 
 // driver is one running browser, behind node/driver/main.mjs.
 type driver struct {

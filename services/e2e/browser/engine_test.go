@@ -26,6 +26,9 @@ var (
 	firefox  = &engine{name: "firefox", find: []string{"firefox-esr", "firefox"}, setAt: "TOUCHLINE_FIREFOX", apt: "firefox-esr"}
 	webkit   = &engine{name: "webkit", find: []string{"WebKitWebDriver"}, setAt: "TOUCHLINE_WEBKIT_DRIVER", apt: "webkit2gtk-driver"}
 
+	// minibrowser is webkit without its driver, which no page may die under.
+	minibrowser = &engine{name: "minibrowser", find: webkit.find, setAt: webkit.setAt, apt: webkit.apt}
+
 	engines = []*engine{chromium, firefox, webkit}
 	both    = []*engine{chromium, firefox}
 )
@@ -53,7 +56,7 @@ func (e *engine) executable() (path, missing string) {
 func (e *engine) settings() (settings, string) {
 	path, missing := e.executable()
 	s := settings{Executable: path}
-	if missing != "" || e != webkit {
+	if missing != "" || e != webkit && e != minibrowser {
 		return s, missing
 	}
 	if _, err := exec.LookPath("Xvfb"); err != nil {

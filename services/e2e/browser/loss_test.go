@@ -32,16 +32,23 @@ type ending struct {
 	name    string
 	atLeast float64 // share of events that arrive exactly once
 	refused float64 // share of requests that are answered 503
-	// play makes one visit to url, whose link makes an event; b is the tab of the visits
-	// before, or none.
-	play func(w *world, b *tab, url string)
+	// play makes the n-th visit, whose link and button make an event; b is the tab of the
+	// visits before, or none.
+	play func(w *world, b *tab, n int)
+	body func(n int) string // added to the page
 }
 
-func leave(w *world, b *tab, url string) {
+var (
+	left       = ending{name: "left by the click", atLeast: 0.995, play: leave}
+	killed     = ending{name: "killed after the click, 30 % 503", atLeast: 0.98, refused: 0.3, play: kill}
+	diedItself = ending{name: killed.name, atLeast: killed.atLeast, refused: killed.refused, play: killWhatClicked, body: clicksItself}
+)
+
+func leave(w *world, b *tab, n int) {
 	if b.driver == nil {
 		*b = w.tab()
 	}
-	b.open(url)
+	b.open(w.site.url(visited(n)))
 	b.click("a")
 	w.eventually("the page that the click led to", func() bool {
 		var there bool
@@ -50,45 +57,56 @@ func leave(w *world, b *tab, url string) {
 	})
 }
 
-func killed(w *world, b *tab, url string) {
+func kill(w *world, b *tab, n int) {
 	*b = w.tab()
-	b.open(url)
+	b.open(w.site.url(visited(n)))
 	b.click("button")
 	b.kill()
 }
 
-func closed(w *world, b *tab, url string) {
-	*b = w.tab()
-	b.open(url)
-	b.click("button")
-	b.close()
+// clicksItself is for a browser whose tabs can't be asked for anything.
+func clicksItself(n int) string {
+	return fmt.Sprintf(`<script>addEventListener('load', function () { document.querySelector('button').click(); fetch('/clicked%d') })</script>`, n)
 }
+
+func killWhatClicked(w *world, b *tab, n int) {
+	*b = w.tab()
+	b.open(w.site.url(visited(n)))
+	w.eventually("the click", func() bool { return len(w.site.visits(fmt.Sprintf("/clicked%d", n))) > 0 })
+	b.kill()
+}
+
+func visited(n int) string { return fmt.Sprintf("/v%d", n) }
 
 // A visitor's visits, each a view and a click, by transport: how many of the events
 // arrive, and how many of them more than once. Who is killed comes back in the end, as
 // somebody who lost a tab does.
 func TestPixel_Loss(t *testing.T) {
 	t.Parallel()
-	left := ending{name: "left by the click", atLeast: 0.995, play: leave}
-	for _, e := range engines {
-		last := ending{name: "killed after the click, 30 % 503", atLeast: 0.98, refused: 0.3, play: killed}
-		if e == webkit {
-			// Its driver's session, and what the visitor keeps, ends with the first page that dies.
-			last.name, last.play = "closed after the click, 30 % 503", closed
-		}
-		t.Run(e.name, func(t *testing.T) {
-			t.Parallel()
-			d := e.driver(t)
-			for _, how := range []ending{left, last} {
-				for _, by := range transports {
-					t.Run(how.name+" by "+by.name, func(t *testing.T) {
-						e.turn.Lock()
-						defer e.turn.Unlock()
-						measureLoss(newWorld(t, d), how, by)
-					})
+	for _, c := range []struct {
+		engine *engine
+		ending ending
+	}{
+		{chromium, left},
+		{firefox, left},
+		{webkit, left},
+		{chromium, killed},
+		{firefox, killed},
+		{minibrowser, diedItself},
+	} {
+		for _, by := range transports {
+			t.Run(fmt.Sprintf("%s %s by %s", c.engine.name, c.ending.name, by.name), func(t *testing.T) {
+				t.Parallel()
+				if c.engine == minibrowser { // whose visitors have no others beside them
+					measureLoss(newWorld(t, c.engine.own(t, func(*settings) {})), c.ending, by)
+					return
 				}
-			}
-		})
+				d := c.engine.driver(t)
+				c.engine.turn.Lock()
+				defer c.engine.turn.Unlock()
+				measureLoss(newWorld(t, d), c.ending, by)
+			})
+		}
 	}
 }
 
@@ -118,20 +136,21 @@ func measureLoss(w *world, how ending, by transport) {
 	w.site.set("/gone", page{noTag: true})
 	var b tab
 	for n := range visits {
-		path := fmt.Sprintf("/v%d", n)
-		w.site.set(path, page{head: by.head, body: fmt.Sprintf(`<a href="/gone" data-tl-event="click" data-tl-prop-n="%d">go</a>
-			<button data-tl-event="click" data-tl-prop-n="%d">stay</button>`, n, n)})
-		how.play(w, &b, w.site.url(path))
+		p := page{head: by.head, body: fmt.Sprintf(`<a href="/gone" data-tl-event="click" data-tl-prop-n="%d">go</a>
+			<button data-tl-event="click" data-tl-prop-n="%d">stay</button>`, n, n)}
+		if how.body != nil {
+			p.body += how.body(n)
+		}
+		w.site.set(visited(n), p)
+		how.play(w, &b, n)
 	}
 	// Whatever is still to come comes with this page.
-	end := w.visit("/the-end", page{head: by.head})
+	w.visit("/the-end", page{head: by.head, body: `<script>(function look() {
+		Object.keys(localStorage).some(function (name) { return name.startsWith('_tlq') }) || !window.touchline ? setTimeout(look, 100) : fetch('/empty')
+	})()</script>`})
 	const last = "page /the-end"
 	w.eventually(last, func() bool { return slices.Contains(names(w.facts()), last) })
-	w.eventually("an empty queue", func() bool {
-		var kept int
-		end.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('_tlq')).length", &kept)
-		return kept == 0
-	})
+	w.eventually("an empty queue", func() bool { return len(w.site.visits("/empty")) > 0 })
 	w.settle()
 	w.count(how, by, visits)
 }

@@ -43,8 +43,11 @@ func TestPixel_ReactRouter(t *testing.T) {
 		}
 		present("#list")
 		for _, step := range []struct{ click, path string }{
-			{"#list", "/app/list?sort=price"}, {"#filter", "/app/list?sort=name"}, {"#item", "/app/item/7"},
-			{"#old", "/app/new"}, {"#replace", "/app/replaced"},
+			{"#list", "/app/list?sort=price"},
+			{"#filter", "/app/list?sort=name"},
+			{"#item", "/app/item/7"},
+			{"#old", "/app/new"},
+			{"#replace", "/app/replaced"},
 		} {
 			present(step.click)
 			b.click(step.click)

@@ -2,7 +2,8 @@
 // tracking prevention. A visitor is a session, of which the driver has one at a time.
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
-import { descendants, kill } from './children.mjs'
+import { descendants } from './children.mjs'
+import { openScreen } from './screen.mjs'
 
 const PATIENCE = 30_000
 
@@ -15,18 +16,11 @@ const freePort = () =>
   })
 
 export async function launch({ executable, browser }) {
-  const xvfb = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1280x900x24', '-nolisten', 'tcp'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
-  const display = await new Promise((resolve, reject) => {
-    xvfb.stdio[3].once('data', (text) => resolve(`:${`${text}`.trim()}`))
-    xvfb.once('exit', (code) => reject(new Error(`Xvfb ended with ${code}`)))
-  })
+  const screen = await openScreen()
   const port = await freePort()
-  const env = { ...process.env, DISPLAY: display, LIBGL_ALWAYS_SOFTWARE: '1', WEBKIT_DISABLE_COMPOSITING_MODE: '1' }
-  if (process.getuid?.() === 0) {
-    env.WEBKIT_DISABLE_SANDBOX_THIS_IS_DANGEROUS = '1'
-  }
+  const env = { ...process.env, ...screen.env }
   const driver = spawn(executable, [`--port=${port}`, '--host=127.0.0.1'], { env, stdio: 'ignore' })
-  const end = () => [...descendants(driver.pid).map(({ pid }) => pid), driver.pid, xvfb.pid].forEach((pid) => {
+  const end = () => [...descendants(driver.pid).map(({ pid }) => pid), driver.pid].forEach((pid) => {
     try {
       process.kill(pid, 'SIGKILL')
     } catch {
@@ -66,11 +60,10 @@ export async function launch({ executable, browser }) {
     version = `WebKitGTK ${made.capabilities.browserVersion}`
     session = `/session/${made.sessionId}`
     // Its first window stays empty: without one the browser would end with the last tab.
-    const [spare] = await call('GET', `${session}/window/handles`)
-    return { spare, pages: new Set(webProcesses()) }
+    const [first] = await call('GET', `${session}/window/handles`)
+    return first
   }
-  const webProcesses = () => descendants(driver.pid).filter(({ args }) => args[0].endsWith('/WebKitWebProcess')).map(({ pid }) => pid)
-  let current = await begin()
+  let spare = await begin()
   let taken = false
   const on = (handle, work) => inTurn(async () => {
     await call('POST', `${session}/window`, { handle })
@@ -81,13 +74,13 @@ export async function launch({ executable, browser }) {
     visitor: () => inTurn(async () => {
       if (taken) {
         await call('DELETE', session)
-        current = await begin()
+        spare = await begin()
       }
       taken = true
       return 0
     }),
     tab: () => inTurn(async () => {
-      await call('POST', `${session}/window`, { handle: current.spare })
+      await call('POST', `${session}/window`, { handle: spare })
       return (await call('POST', `${session}/window/new`, { type: 'tab' })).handle
     }),
     open: (tab, url) => on(tab, () => call('POST', `${session}/url`, { url })),
@@ -98,16 +91,13 @@ export async function launch({ executable, browser }) {
     evaluate: (tab, expression) => on(tab, () => call('POST', `${session}/execute/sync`, { script: `return (${expression})`, args: [] })),
     back: (tab) => on(tab, () => call('POST', `${session}/back`, {})),
     close: (tab) => on(tab, async () => void (await call('DELETE', `${session}/window`))),
-    kill: () => inTurn(async () => {
-      // A command to a dead page would end the session, and with it what the visitor keeps.
-      await call('POST', `${session}/window`, { handle: current.spare })
-      await kill(webProcesses().filter((pid) => !current.pages.has(pid)))
-    }),
+    kill: () => Promise.reject(new Error('WebDriver ends the session with the page: minibrowser.mjs can')),
     offline: () => false,
     leave: () => {},
     async quit() {
       await call('DELETE', session).catch(() => {})
       end()
+      screen.close()
     },
   }
 }
