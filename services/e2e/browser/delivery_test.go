@@ -25,11 +25,7 @@ func offlineAndBack(w *world, atLeast time.Duration) {
 	w.eventually("the page view", func() bool { return len(w.facts()) == 1 })
 	w.offline(true)
 	events := track(b, 5)
-	w.eventually("all of them kept", func() bool {
-		var kept int
-		b.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('_tlq')).length", &kept)
-		return kept == len(events)
-	})
+	w.eventually("all of them kept", func() bool { return w.kept(b) == len(events) })
 	if w.driver != chromium.shared { // whose own switch is nearer: nothing comes to the proxy
 		w.eventually("a request that fails", func() bool { return w.proxy.refused() > 0 })
 	}

@@ -105,6 +105,13 @@ func (w *world) eventually(what string, holds func() bool) {
 	}
 }
 
+// kept is how many events wait in the browser.
+func (w *world) kept(b tab) (count int) {
+	w.t.Helper()
+	b.evaluate("Object.keys(localStorage).filter((name) => name.startsWith('_tlq')).length", &count)
+	return count
+}
+
 // noFaults fails when the page's own scripts met an error or a violation of its policy.
 func (w *world) noFaults(b tab) {
 	w.t.Helper()
