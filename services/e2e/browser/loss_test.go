@@ -66,7 +66,7 @@ func kill(w *world, b *tab, n int) {
 
 // clicksItself is for a browser whose tabs can't be asked for anything.
 func clicksItself(n int) string {
-	return fmt.Sprintf(`<script>addEventListener('load', function () { document.querySelector('button').click(); fetch('/clicked%d') })</script>`, n)
+	return fmt.Sprintf(`<script>addEventListener('load', function () { document.querySelector('button').click(); fetch('/clicked%d', {}) })</script>`, n)
 }
 
 func killWhatClicked(w *world, b *tab, n int) {
@@ -146,7 +146,7 @@ func measureLoss(w *world, how ending, by transport) {
 	}
 	// Whatever is still to come comes with this page.
 	w.visit("/the-end", page{head: by.head, body: `<script>(function look() {
-		Object.keys(localStorage).some(function (name) { return name.startsWith('_tlq') }) || !window.touchline ? setTimeout(look, 100) : fetch('/empty')
+		Object.keys(localStorage).some(function (name) { return name.startsWith('_tlq') }) || !window.touchline ? setTimeout(look, 100) : fetch('/empty', {})
 	})()</script>`})
 	const last = "page /the-end"
 	w.eventually(last, func() bool { return slices.Contains(names(w.facts()), last) })

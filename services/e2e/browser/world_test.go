@@ -100,7 +100,9 @@ func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
 	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.t.Fatalf("not within %s: %s\nfacts: %s\nrequests: %+v", patience, what, strings.Join(names(w.facts()), ", "), w.proxy.seen())
+			seen := w.proxy.seen()
+			w.t.Fatalf("not within %s: %s\nfacts: %s\n%d requests, the last: %+v",
+				patience, what, strings.Join(names(w.facts()), ", "), len(seen), seen[max(0, len(seen)-8):])
 		}
 	}
 }

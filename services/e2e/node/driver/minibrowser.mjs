@@ -44,7 +44,8 @@ export async function launch({ browser, profile }) {
   process.on('exit', () => mini.kill('SIGKILL'))
   await Promise.race([asked, ended])
   const webProcesses = () => descendants(mini.pid).filter(({ args }) => args[0].endsWith('/WebKitWebProcess')).map(({ pid }) => pid)
-  const own = new Set(webProcesses())
+  // Of the hub's page; a second one waits for the next page already.
+  const own = Math.min(...webProcesses())
   return {
     version: execFileSync(browser, ['--version'], { env }).toString().trim(),
     visitor: () => 0,
@@ -56,7 +57,7 @@ export async function launch({ browser, profile }) {
     },
     async kill() {
       // The last one may be a process that waits for the next page: dying young, it takes the browser along.
-      const others = webProcesses().filter((pid) => !own.has(pid)).sort((a, b) => a - b)
+      const others = webProcesses().filter((pid) => pid !== own).sort((a, b) => a - b)
       await kill(others.length > 1 ? others.slice(0, -1) : others)
     },
     offline: () => false,
