@@ -27,14 +27,14 @@ build: ## Build the services and devstack into .local/bin
 	@services/devstack/build.sh $(BIN)
 
 .PHONY: test
-test: prepare ## Run all tests with real servers and a browser, installing what is missing; RACE=1 adds the race detector
+test: prepare ## Run all tests with real servers and browsers, installing what is missing; RACE=1 adds the race detector
 	@mkdir -p $(BIN)
 	@go build -o $(DEVSTACK) ./services/devstack/cmd/devstack
 	@echo "test: all Go modules$(if $(RACE), with the race detector)"
 	@$(if $(RACE),CGO_ENABLED=1) $(DEVSTACK) servers -- go test $(if $(RACE),-race) -timeout 20m $(ARGS) $(PACKAGES)
 
 .PHONY: prepare
-prepare: ## Find or install what the tests need: PostgreSQL, Redis, Chromium, npm packages
+prepare: ## Find or install what the tests need: PostgreSQL, Redis, browsers, npm packages
 	@services/devstack/prepare.sh
 
 .PHONY: lint
@@ -64,6 +64,14 @@ bench-packages: ## Run the Go benchmarks of all modules
 	@mkdir -p $(BIN)
 	@go build -o $(DEVSTACK) ./services/devstack/cmd/devstack
 	@$(DEVSTACK) servers -- go test -run '^$$' -bench . -benchmem $(ARGS) $(PACKAGES)
+
+.PHONY: bench-pixel
+bench-pixel: prepare ## Put the pixel beside the scripts of others from npm, on one page in Chromium; ARGS="-rounds 3" is quicker
+	@cd pixel && go run ./compare $(ARGS)
+
+.PHONY: loss
+loss: prepare ## Count what arrives of 1,000 visits that end in the middle, in three browsers; VISITS=100 plays fewer
+	@cd services/e2e && TOUCHLINE_VISITS=$(or $(VISITS),1000) go test -v -count=1 -timeout 0 -run TestPixel_Loss ./browser $(ARGS) | grep -v '^=== '
 
 .PHONY: mutate
 mutate: ## Change the pure packages in thousands of small ways and list what no test notices; ARGS="-share 0.2" tries some

@@ -148,7 +148,10 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
     }, later);
   };
 
-  addEventListener('online', drain);
+  addEventListener('online', () => {
+    failures = 0; // Of the time without a network; "online" comes a little before there is one.
+    drain();
+  });
 
   return {
     /** Takes an event in. */

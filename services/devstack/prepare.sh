@@ -9,6 +9,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || have postgres; }
 have_redis() { have redis-server || have valkey-server; }
 have_chromium() { [ -n "${TOUCHLINE_CHROMIUM:-}" ] || have chromium || have chromium-browser || have google-chrome; }
+have_firefox() { [ -n "${TOUCHLINE_FIREFOX:-}" ] || have firefox-esr || have firefox; }
+have_webkit() { { [ -n "${TOUCHLINE_WEBKIT_DRIVER:-}" ] || have WebKitWebDriver; } && have Xvfb; }
 have_nginx() { [ -n "${TOUCHLINE_NGINX:-}" ] || have nginx || [ -x /usr/sbin/nginx ]; }
 
 have go || { echo "prepare: Go is not installed: see https://go.dev/doc/install (1.26 or later)" >&2; exit 1; }
@@ -17,6 +19,8 @@ missing=()
 have_postgres || missing+=(postgresql)
 have_redis || missing+=(redis-server)
 have_chromium || missing+=(chromium)
+have_firefox || missing+=(firefox-esr)
+have_webkit || missing+=(webkit2gtk-driver xvfb)
 have_nginx || missing+=(nginx-light)
 have node || missing+=(nodejs npm)
 have python3 || missing+=(python3)
@@ -30,8 +34,13 @@ if [ ${#missing[@]} -gt 0 ] && have apt-get && [ "$as_root" != no ] && [ -z "${T
 	echo "prepare: installing ${missing[*]} with apt-get"
 	log=$(mktemp)
 	export DEBIAN_FRONTEND=noninteractive
+	# What a distribution does not have must not keep the others away: Ubuntu's Firefox is
+	# no package of this name.
+	known=()
 	# shellcheck disable=SC2086 # as_root is words
-	if ! { $as_root apt-get update -q && $as_root apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+	if ! { $as_root apt-get update -q &&
+		for one in "${missing[@]}"; do apt-cache show "$one" >/dev/null 2>&1 && known+=("$one") || echo "apt knows no $one"; done &&
+		$as_root apt-get install -q -y --no-install-recommends "${known[@]}"; } >"$log" 2>&1; then
 		echo "prepare: apt-get did not install them:"
 		tail -5 "$log"
 	fi
@@ -44,6 +53,8 @@ fi
 have_postgres || echo "prepare: no PostgreSQL on this machine: the tests use the embedded one, from npm"
 have_redis || echo "prepare: no Redis on this machine: the tests use the embedded one; those of durability are skipped"
 have_chromium || echo "prepare: no Chromium on this machine: browser tests are skipped"
+have_firefox || echo "prepare: no Firefox on this machine: its tests of the pixel are skipped"
+have_webkit || echo "prepare: no WebKitWebDriver and Xvfb on this machine: their tests of the pixel are skipped"
 have_nginx || echo "prepare: no nginx on this machine: the test of the proxy before the edge is skipped"
 if ! have npm; then
 	echo "prepare: no npm on this machine: tests in JavaScript are skipped"

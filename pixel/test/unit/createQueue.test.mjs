@@ -73,6 +73,20 @@ test('a failure is tried again, less and less often, and in the end arrives', ()
   assert.equal(browser.queued().length, 0);
 });
 
+test('a first failure after being online again is tried again soon, however long it was offline', () => {
+  const tab = openTab();
+  tab.answer = 0;
+  tab.add();
+  browser.pass(300_000);
+  browser.fire('online');
+  browser.pass(100);
+  const tries = tab.requests.length;
+  tab.answer = 1;
+  browser.pass(2_000);
+  assert.equal(tab.requests.length, tries + 1);
+  assert.equal(browser.queued().length, 0);
+});
+
 test('being online again ends the wait', () => {
   const tab = openTab();
   tab.answer = 0;

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -45,7 +46,7 @@ type Stack struct {
 
 // Build compiles the three binaries into dir.
 func Build(ctx context.Context, dir string) error {
-	root, err := filepath.Abs("../..")
+	root, err := checkout()
 	if err != nil {
 		return err
 	}
@@ -61,6 +62,20 @@ func Build(ctx context.Context, dir string) error {
 		}
 	}
 	return nil
+}
+
+// checkout is the folder of go.work, above whichever test this is.
+func checkout() (string, error) {
+	folder, err := filepath.Abs(".")
+	if err != nil {
+		return "", err
+	}
+	for ; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "go.work")); err == nil {
+			return folder, nil
+		}
+	}
+	return "", errors.New("no go.work above the test")
 }
 
 // New describes a stack with the binaries in bin and its data in dir. Extra
@@ -103,6 +118,22 @@ func withoutServers(env []string) []string {
 		}
 	}
 	return kept
+}
+
+// DatabaseURL is where its PostgreSQL answers, as a superuser.
+func (s *Stack) DatabaseURL() (string, error) {
+	text, err := os.ReadFile(filepath.Join(s.Dir, "servers.json"))
+	if err != nil {
+		return "", err
+	}
+	var server struct {
+		Password string `json:"password"`
+		Port     int    `json:"postgres_port"`
+	}
+	if err := json.Unmarshal(text, &server); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("postgres://touchline:%s@127.0.0.1:%d/touchline?sslmode=disable", server.Password, server.Port), nil
 }
 
 // Output is everything that devstack printed so far.
