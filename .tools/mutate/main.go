@@ -4,7 +4,9 @@
 //
 // All mutants of all packages are compiled at once, each behind a switch that one
 // number in the environment turns, so that a mutant costs one run of a test binary and
-// no build. Mutants that no test reaches are not run: they survive as "unreached".
+// no build. Each test is run once without a mutant first, to see at which mutants the
+// code would have done something else: a mutant is tried by these tests alone, the
+// cheapest first. One that no test reaches survives as "unreached".
 // Interrupted, it reports on those that were run.
 //
 //	mutate [flags] package...
@@ -29,7 +31,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 2, "test binaries at a time")
 	flag.StringVar(&o.checks, "rapid", "30", "checks of each property of pgregory.net/rapid")
 	flag.StringVar(&o.skip, "skip", "^(TestDependencies|Benchmark)", "tests that are not run, as a regular expression")
-	flag.DurationVar(&shortest, "limit", shortest, "least time that the tests of a package are given; more on a busy machine")
+	flag.DurationVar(&shortest, "limit", shortest, "least time of the processor that tests are given")
 	share := flag.Float64("share", 1, "share of the mutants that is run, from 0 to 1")
 	seed := flag.Uint64("seed", 1, "chooses the share")
 	least := flag.Float64("least", 0, "per cent killed below which a package fails")
