@@ -210,7 +210,7 @@ func (w *world) void() map[*touch.Message][]credit.Void {
 		f := &w.facts[i]
 		switch {
 		case f.Kind == hit.KindClick && f.Click != nil && !w.confirmed(f.Click):
-			note(w.book.FindToken(f.Click.Token), f, policy.TierClick, credit.Unconfirmed)
+			note(w.linked(f), f, policy.TierClick, credit.Unconfirmed)
 		case f.Kind == hit.KindInbound && f.Inbound != nil && w.optsOut(f):
 			note(w.answered(f, chats), f, policy.TierReply, credit.OptOut)
 		}
