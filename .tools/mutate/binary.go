@@ -123,7 +123,9 @@ func (b *binary) parts(id int) [][]test {
 	return parts
 }
 
-// try runs some tests on one mutant.
+// try runs some tests on one mutant. They are ended when they have used up their time of
+// the processor; one that waits for ever is ended by the clock, late enough for a busy
+// machine.
 func (b *binary) try(id int, tests []test) fate {
 	var names []string
 	var cost time.Duration
@@ -131,7 +133,7 @@ func (b *binary) try(id int, tests []test) fate {
 		names, cost = append(names, t.name), cost+t.cost
 	}
 	limit := max(shortest, 6*cost)
-	_, err := b.run(names, max(time.Minute, 10*limit), "MUTANT="+strconv.Itoa(id), "MUTANT_LIMIT="+limit.String())
+	_, err := b.run(names, max(5*time.Minute, 20*limit), "MUTANT="+strconv.Itoa(id), "MUTANT_LIMIT="+limit.String())
 	var exit *exec.ExitError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &exit) && exit.ExitCode() == exitEnded:
