@@ -151,7 +151,7 @@ func (b *binary) run(names []string, limit time.Duration, environment ...string)
 	defer cancel()
 	command := exec.CommandContext(ctx, b.file, append([]string{"-test.run=^(" + strings.Join(names, "|") + ")$"}, b.args...)...)
 	command.Dir = b.folder
-	command.Env = append(append(os.Environ(), "GOMAXPROCS=1"), environment...)
+	command.Env = append(append(os.Environ(), "GOMAXPROCS=1", "GOGC=400"), environment...)
 	err := command.Run()
 	if ctx.Err() != nil {
 		return 0, ctx.Err()

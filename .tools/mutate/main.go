@@ -20,6 +20,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -32,6 +33,7 @@ func main() {
 	flag.StringVar(&o.checks, "rapid", "30", "checks of each property of pgregory.net/rapid")
 	flag.StringVar(&o.skip, "skip", "^(TestDependencies|Benchmark)", "tests that are not run, as a regular expression")
 	flag.DurationVar(&shortest, "limit", shortest, "least time of the processor that tests are given")
+	at := flag.String("at", "", "regular expression of the places that are mutated: path/file.go:line:column")
 	share := flag.Float64("share", 1, "share of the mutants that is run, from 0 to 1")
 	seed := flag.Uint64("seed", 1, "chooses the share")
 	least := flag.Float64("least", 0, "per cent killed below which a package fails")
@@ -40,7 +42,13 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	o.choose = chooser(*share, *seed)
+	place, err := regexp.Compile(*at)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutate: -at:", err)
+		os.Exit(2)
+	}
+	choose := chooser(*share, *seed)
+	o.choose = func(m *mutant) bool { return place.MatchString(m.at) && choose(m.id) }
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	mutants, err := run(ctx, flag.Args(), o)

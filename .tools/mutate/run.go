@@ -14,7 +14,7 @@ type options struct {
 	workers int
 	checks  string // of rapid
 	skip    string // tests
-	choose  func(id int) bool
+	choose  func(*mutant) bool
 }
 
 // run mutates packages and returns their mutants, each with its fate, in the order of
@@ -50,7 +50,7 @@ func run(ctx context.Context, patterns []string, o options) ([]*mutant, error) {
 	}
 	var chosen []*mutant
 	for _, m := range w.mutants {
-		if o.choose(m.id) {
+		if o.choose(m) {
 			chosen = append(chosen, m)
 		}
 	}

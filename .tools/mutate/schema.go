@@ -28,9 +28,15 @@ var mutantLog = func() *mutantos.File {
 var mutantSeen mutantsync.Map
 
 func mutantTell(what string, id int) {
-	line := what + mutantstrconv.Itoa(id) + "\n"
-	if _, seen := mutantSeen.LoadOrStore(line, true); !seen {
-		_, _ = mutantLog.WriteString(line)
+	key := id
+	if what == "differs" {
+		key = -id
+	}
+	if _, seen := mutantSeen.Load(key); seen {
+		return
+	}
+	if _, seen := mutantSeen.LoadOrStore(key, true); !seen {
+		_, _ = mutantLog.WriteString(what + " " + mutantstrconv.Itoa(id) + "\n")
 	}
 }
 
@@ -64,10 +70,10 @@ func mutantWatch() {
 // something else than the code as it is.
 func mutantPick(id int, differ ...bool) int {
 	if mutantLog != nil {
-		mutantTell("reached ", id)
+		mutantTell("reached", id)
 		for i, d := range differ {
 			if d {
-				mutantTell("differs ", id+i)
+				mutantTell("differs", id+i)
 			}
 		}
 	}
