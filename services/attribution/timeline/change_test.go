@@ -394,6 +394,35 @@ func TestChange_StatedAlone(t *testing.T) {
 	}
 }
 
+// Facts are read by time, id and key, in whatever order they come.
+func TestChange_StatedInOrder(t *testing.T) {
+	t.Parallel()
+	p := policy.Default()
+	var s stage
+	s.identify("z", 1, "identify", who(hit.UserID, "u0")...)
+	s.identify("a", 2, "identify", who(hit.UserID, "u1")...)
+	for i, kind := range []hit.Kind{hit.KindIdentify, hit.KindEvent, hit.KindPage, hit.KindRaw, hit.KindClick} {
+		s.add(kind, hit.TrustServer, "b", 2).Identifiers = who(hit.UserID, fmt.Sprint("u", i+2))
+	}
+	slices.SortFunc(s[2:], func(a, b hit.Fact) int { return strings.Compare(a.Key().String(), b.Key().String()) })
+	var want []string
+	for i := range s {
+		want = append(want, s[i].Identifiers[0].Value)
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 10 {
+		random.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
+		c := newTurn(&p, s, "z", "a", "b")
+		var got []string
+		for _, word := range c.change().Stated() {
+			got = append(got, word.Identifiers[0].Value)
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 // A stretch is filled with the claims of its own device within it, those at its very
 // beginning too.
 func TestChange_StretchAmongOthers(t *testing.T) {
