@@ -1,7 +1,10 @@
 package timeline_test
 
 import (
+	"slices"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/timeline"
@@ -57,4 +60,47 @@ func TestExplain_VisitsThatAreNoClicks(t *testing.T) {
 			},
 		},
 	})
+}
+
+// Of a conversion of nobody no touchpoint of nobody is a candidate, and of somebody's
+// none of nobody's.
+func TestExplain_OfNobody(t *testing.T) {
+	t.Parallel()
+	play := func(s *stage) {
+		s.inbound("ad", 1, alice, hit.Inbound{Business: "1", Type: "text", Referral: &hit.Referral{SourceID: "a"}}).Identifiers = nil
+		s.message("m", 2, alice, spring("t")).Identifiers = nil
+		s.status("m", hit.StatusFailed, 3, hit.Report{})
+		s.message("chat", 2, alice, hit.Message{Sender: "1"}).Identifiers = nil
+		s.visit("p", 4, "d")
+		s.identify("i", 5, "identify", who(hit.Phone, bob)...).Device = &hit.Identifier{Kind: hit.Device, Value: "d"}
+		s.order("b", 30, hit.TrustServer, `{"value":100}`)
+		s.buy("c", 30, alice)
+	}
+	explainAll(t, []why{
+		{name: "an order of nobody", play: play, ask: timeline.Question{ID: "b"}, want: []string{`purchase b ""`}},
+		{name: "an order of somebody", play: play, ask: timeline.Question{ID: "c"}, want: []string{`purchase c ""`}},
+	})
+}
+
+// Asked for no definition in particular, the first that counts the conversion answers;
+// of one that does not know it the others are told.
+func TestExplain_WhichDefinition(t *testing.T) {
+	t.Parallel()
+	p := policy.Default()
+	p.Conversions = []policy.Definition{
+		{Name: "other", Event: "Wrote"},
+		{Name: "vip", Event: "Order Completed", Where: map[string]string{"tier": "vip"}},
+		{Name: "any", Event: "Order Completed"},
+	}
+	in := timeline.Input{Workspace: uuid.NameSpaceOID, Currency: "NOK", Policy: &p, Facts: []hit.Fact{bought("b", named(hit.UserID, "u"))}}
+	for ask, want := range map[string]string{"": "any", "any": "any", "vip": "vip", "other": ""} {
+		e, ok := timeline.Explain(in, timeline.Question{ID: "b", Definition: ask})
+		if e.Row.Definition != want || ok != (want != "") || !slices.Equal(e.Definitions, []string{"vip", "any"}) {
+			t.Errorf("%q: %q of %q answers, known %t", ask, e.Row.Definition, e.Definitions, ok)
+		}
+	}
+	p.Conversions = p.Conversions[:2]
+	if e, ok := timeline.Explain(in, timeline.Question{ID: "b"}); e.Row.Definition != "vip" || !ok {
+		t.Errorf("%q answers where none counts it", e.Row.Definition)
+	}
 }
