@@ -27,6 +27,8 @@ func TestExplain_VisitsThatAreNoClicks(t *testing.T) {
 				s.click("k4", 31, hit.Click{Token: "nobody's", Agent: bot})
 				s.click("k5", 32, hit.Click{}).Click = nil
 				s.add(hit.KindInbound, hit.TrustWebhook, "in", 33)
+				s.click("k6", 34, hit.Click{Token: "t", Agent: bot}).Kind = hit.KindRaw
+				s.inbound("in2", 35, alice, hit.Inbound{Business: "1", Type: "text", Text: "stop", Context: "m"}).Kind = hit.KindRaw
 				s.buy("b", 60, alice)
 			},
 			ask: timeline.Question{ID: "b"},
@@ -79,6 +81,43 @@ func TestExplain_OfNobody(t *testing.T) {
 	explainAll(t, []why{
 		{name: "an order of nobody", play: play, ask: timeline.Question{ID: "b"}, want: []string{`purchase b ""`}},
 		{name: "an order of somebody", play: play, ask: timeline.Question{ID: "c"}, want: []string{`purchase c ""`}},
+	})
+}
+
+// Among many messages each is told by what is against it, whatever else is.
+func TestExplain_MessagesAmongOthers(t *testing.T) {
+	t.Parallel()
+	play := func(s *stage) {
+		s.message("a", 1, bob, spring(""))
+		s.message("b", 2, alice, spring(""))
+		s.message("c", 3, alice, spring(""))
+		s.status("c", hit.StatusFailed, 4, hit.Report{})
+	}
+	explainAll(t, []why{
+		{
+			name: "a failed one behind another's and one that arrived",
+			play: func(s *stage) { play(s); s.buy("o", 5, alice) },
+			ask:  timeline.Question{ID: "o"},
+			want: []string{
+				`purchase o ""`,
+				`whatsapp b "no_rule"`, `  sent b "no_rule" rule -1 window 0 age 3`,
+				`whatsapp c "failed_message"`, `  sent c "failed_message" rule -1 window 0 age 2`,
+			},
+		},
+		{
+			name:   "and of a refund of an unknown order",
+			policy: func(p *policy.Policy) { p.Conversions[0].RefundEvent = "Order Refunded" },
+			play: func(s *stage) {
+				play(s)
+				s.refund("o", 5, `{"order_id":"unknown","value":1}`).Identifiers = who(hit.Phone, alice)
+			},
+			ask: timeline.Question{ID: "o"},
+			want: []string{
+				`purchase o ""`,
+				`whatsapp b "refund_of_unknown_order"`, `  sent b "refund_of_unknown_order" rule -1 window 0 age 3`,
+				`whatsapp c "failed_message"`, `  sent c "failed_message" rule -1 window 0 age 2`,
+			},
+		},
 	})
 }
 
