@@ -146,6 +146,14 @@ func TestFind_Refunds(t *testing.T) {
 			},
 		},
 		{
+			"of one that does not count, beside one that does", []policy.Definition{vip},
+			[]hit.Fact{
+				order, event("Buy", "c", 2, 1, `{"order_id":"2","value":9,"tier":"vip"}`),
+				event("Refund", "r1", 2, 2, `{"order_id":"1","value":4}`), event("Refund", "r2", 2, 2, `{"order_id":"2","value":4}`),
+			},
+			map[string][]string{"r1": {"vip: refund_of_uncounted of order:1 by r1"}, "r2": {"vip: of order:2 by r2 from 9 to 5"}},
+		},
+		{
 			"without an order, or of one that nobody reported",
 			[]policy.Definition{plain},
 			[]hit.Fact{order, event("Refund", "none", 2, 2, `{"value":4}`), event("Refund", "o1", 2, 2, `{"order_id":"7","value":4}`), event("Refund", "o2", 2, 2, `{"order_id":"8"}`)},
