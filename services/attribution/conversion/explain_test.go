@@ -146,7 +146,8 @@ func TestFind_Refunds(t *testing.T) {
 			},
 		},
 		{
-			"of one that does not count, beside one that does", []policy.Definition{vip},
+			"of one that does not count, beside one that does",
+			[]policy.Definition{vip},
 			[]hit.Fact{
 				order, event("Buy", "c", 2, 1, `{"order_id":"2","value":9,"tier":"vip"}`),
 				event("Refund", "r1", 2, 2, `{"order_id":"1","value":4}`), event("Refund", "r2", 2, 2, `{"order_id":"2","value":4}`),
