@@ -218,10 +218,10 @@ func (w *world) void() map[*touch.Message][]credit.Void {
 	return void
 }
 
-// candidate adds to a visit by what it is whose.
+// candidate adds to a visit by what it is whose; a message is on no device.
 func (w *world) candidate(c credit.Candidate) Candidate {
 	one := Candidate{Candidate: c, Holder: c.Touch.Person}
-	if c.Touch.Device.Value == "" || c.Decides < 0 {
+	if c.Decides < 0 {
 		return one
 	}
 	if claim, ok := w.devices.Claim(c.Touch.Device, c.Engagements[c.Decides].At); ok {

@@ -39,6 +39,7 @@ func TestDerive_Links(t *testing.T) {
 		{"a browser's", on, func(s *stage) { s.identify("i", 0, "identify", pair()...).Trust = hit.TrustBrowser }, []string{"p e by i: joined"}},
 		{"a browser's that counts for nothing", off, func(s *stage) { s.identify("i", 0, "identify", pair()...).Trust = hit.TrustBrowser }, nil},
 		{"a channel's, though a browser's counts for nothing", off, func(s *stage) { s.identify("i", 0, "identify", pair()...).Trust = hit.TrustWebhook }, []string{"p e by i: joined"}},
+		{"a server's", off, func(s *stage) { s.identify("i", 0, "identify", pair()...) }, []string{"p e by i: joined"}},
 		{"an answer with the recipient", on, func(s *stage) {
 			s.message("m", 0, "p", hit.Message{Campaign: "c"})
 			s.inbound("in", 1, "p", hit.Inbound{Type: "text", Context: "m"}).Identifiers = who(hit.BSUID, "b")

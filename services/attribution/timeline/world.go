@@ -107,10 +107,7 @@ func (w *world) links() []identity.Link {
 			continue
 		}
 		links = append(links, identity.LinkFact(statement(f))...)
-		if f.Inbound == nil {
-			continue
-		}
-		if answered, _ := w.book.Explicit(f); answered != nil {
+		if answered, _ := w.book.Explicit(f); answered != nil { // of an inbound message alone
 			if recipient, known := w.reached[answered]; known {
 				links = append(links, identity.LinkAnswer(statement(f), recipient)...)
 			}
