@@ -30,7 +30,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.users, "users", "", "packages, by commas, whose tests are run on what the package's own leave alive")
 	flag.IntVar(&o.workers, "workers", 2, "test binaries at a time")
-	flag.StringVar(&o.checks, "rapid", "30", "checks of each property of pgregory.net/rapid")
+	flag.StringVar(&o.checks, "rapid", "100", "checks of each property of pgregory.net/rapid")
 	flag.StringVar(&o.skip, "skip", "^(TestDependencies|Benchmark)", "tests that are not run, as a regular expression")
 	flag.DurationVar(&shortest, "limit", shortest, "least time of the processor that tests are given")
 	at := flag.String("at", "", "regular expression of the places that are mutated: path/file.go:line:column")
