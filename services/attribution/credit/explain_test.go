@@ -91,6 +91,17 @@ func TestExplain_Decides(t *testing.T) {
 		"a tier that never counts rather than one unsaid": {
 			[]touch.Engagement{did("delivered", 90), did("sent", 95)}, "at 90: window_is_zero by 0 rule 3; f delivered 90 window_is_zero; f sent 95 no_rule",
 		},
+		"one that counts rather than a stronger one too old": {
+			[]touch.Engagement{did("click", 80), did("read", 97)}, "at 97:  by 1 rule 2 earns 10.00; f click 80 outside_window 10; f read 97 ",
+		},
+		"nor one too late": {[]touch.Engagement{did("read", 97), did("click", 103)}, "at 97:  by 0 rule 2 earns 10.00; f read 97 ; f click 103 after_conversion 3"},
+		"the first of equals": {
+			[]touch.Engagement{did("click", 85, "b"), did("click", 85, "a")}, "at 85: outside_window by 0 rule 0; a click 85 outside_window 5; b click 85 outside_window 5",
+		},
+		"of one time by tier": {
+			[]touch.Engagement{did("sent", 96, "a"), did("delivered", 96, "b"), did("read", 96, "c"), did("reply", 96, "d"), did("click", 96, "e")},
+			"at 96:  by 0 rule 0 earns 10.00; e click 96 ; d reply 96 weaker_tier; c read 96 weaker_tier; b delivered 96 window_is_zero; a sent 96 no_rule",
+		},
 		"the later of those unsaid": {[]touch.Engagement{did("sent", 90), did("sent", 95)}, "at 95: no_rule by 1 rule -1; f sent 90 no_rule; f sent 95 no_rule"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +111,19 @@ func TestExplain_Decides(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+func TestCandidate_AtOfNothing(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[hit.Instant]Candidate{
+		0: {Touch: &touch.Touch{}, Decides: -1},
+		7: {Touch: &touch.Touch{Message: &touch.Message{Times: touch.Times{FailedAt: 7}}}, Decides: -1},
+		9: {Touch: &touch.Touch{}, Engagements: []Judged{{Engagement: touch.Engagement{At: 9}}}},
+	} {
+		if got := c.At(); got != want {
+			t.Errorf("at %d, want %d", got, want)
+		}
 	}
 }
 
