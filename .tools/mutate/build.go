@@ -113,7 +113,7 @@ func (w *workshop) rewrite(dropped map[place]bool) (overlay string, err error) {
 
 func schemaOf(name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, schema, name)
+	fmt.Fprintf(&b, schema, name, exitEnded)
 	for token, op := range operators {
 		number := "mutantNumber"
 		if strings.HasPrefix(op.name, "Bit") || op.name == "Rest" {

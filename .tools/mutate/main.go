@@ -4,7 +4,9 @@
 //
 // All mutants of all packages are compiled at once, each behind a switch that one
 // number in the environment turns, so that a mutant costs one run of a test binary and
-// no build. Mutants that no test reaches are not run: they survive as "unreached".
+// no build. Each test is run once without a mutant first, to see at which mutants the
+// code would have done something else: a mutant is tried by these tests alone, the
+// cheapest first. One that no test reaches survives as "unreached".
 // Interrupted, it reports on those that were run.
 //
 //	mutate [flags] package...
@@ -18,6 +20,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -27,9 +30,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.users, "users", "", "packages, by commas, whose tests are run on what the package's own leave alive")
 	flag.IntVar(&o.workers, "workers", 2, "test binaries at a time")
-	flag.StringVar(&o.checks, "rapid", "30", "checks of each property of pgregory.net/rapid")
+	flag.StringVar(&o.checks, "rapid", "100", "checks of each property of pgregory.net/rapid")
 	flag.StringVar(&o.skip, "skip", "^(TestDependencies|Benchmark)", "tests that are not run, as a regular expression")
-	flag.DurationVar(&shortest, "limit", shortest, "least time that the tests of a package are given; more on a busy machine")
+	flag.DurationVar(&shortest, "limit", shortest, "least time of the processor that tests are given")
+	at := flag.String("at", "", "regular expression of the places that are mutated: path/file.go:line:column")
 	share := flag.Float64("share", 1, "share of the mutants that is run, from 0 to 1")
 	seed := flag.Uint64("seed", 1, "chooses the share")
 	least := flag.Float64("least", 0, "per cent killed below which a package fails")
@@ -38,7 +42,13 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	o.choose = chooser(*share, *seed)
+	place, err := regexp.Compile(*at)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutate: -at:", err)
+		os.Exit(2)
+	}
+	choose := chooser(*share, *seed)
+	o.choose = func(m *mutant) bool { return place.MatchString(m.at) && choose(m.id) }
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	mutants, err := run(ctx, flag.Args(), o)

@@ -17,7 +17,7 @@ func TestRun_Sample(t *testing.T) {
 	t.Setenv("GOWORK", "off")
 	t.Chdir("testdata/sample")
 	shortest = time.Second // Endless is ended after that
-	mutants, err := run(t.Context(), []string{"."}, options{workers: 2, skip: "^$", choose: chooser(1, 1)})
+	mutants, err := run(t.Context(), []string{"."}, options{workers: 2, skip: "^$", choose: func(*mutant) bool { return true }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +59,82 @@ func TestRun_Sample(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "example.test/sample") {
 		t.Errorf("no row for the package:\n%s", out.String())
+	}
+}
+
+// A mutant is tried by the tests alone under which it does something else than the code
+// as it is.
+func TestCompile_Differs(t *testing.T) {
+	t.Setenv("GOWORK", "off")
+	t.Chdir("testdata/sample")
+	w, err := newWorkshop(t.TempDir(), []string{"."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, _, err := w.build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.compile("example.test/sample", overlay, options{skip: "^TestFirst$"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"9 n > 0 -> n >= 0":       "TestKept",
+		"13 n < 10 -> n <= 10":    "", // reached, and never with a 10
+		"13 n < 10 -> true":       "TestLoose",
+		"20 a + b -> a - b":       "",
+		"24 n > 0 -> n >= 0":      "TestEndless",
+		"39 n%2 != 0 -> true":     "", // skipped
+		"33 1 -> one less":        "TestOrder",
+		"9 n <= most -> n < most": "TestKept",
+	}
+	for _, m := range w.mutants {
+		key := fmt.Sprintf("%d %s -> %s", m.line, m.before, m.after)
+		tests, known := want[key]
+		if !known {
+			continue
+		}
+		var names []string
+		for _, part := range b.parts(m.id) {
+			for _, test := range part {
+				names = append(names, test.name)
+			}
+		}
+		if got := strings.Join(names, " "); got != tests {
+			t.Errorf("%s is tried by %q, want %q", key, got, tests)
+		}
+		if m.line != 33 { // its parts are alike
+			delete(want, key)
+		}
+	}
+	delete(want, "33 1 -> one less")
+	if len(want) > 0 {
+		t.Errorf("no such mutants: %v", want)
+	}
+}
+
+// Tests run by their cost, the small ones together.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	costs := []time.Duration{10, 20, 80, 30, 90, 300, 400} // ms
+	b := &binary{}
+	for i, ms := range costs {
+		b.tests = append(b.tests, test{fmt.Sprint(i), ms * time.Millisecond, map[int]bool{7: i != 1}})
+	}
+	var got []string
+	for _, part := range b.parts(7) {
+		names := ""
+		for _, one := range part {
+			names += one.name
+		}
+		got = append(got, names)
+	}
+	if want := "023 45 6"; strings.Join(got, " ") != want {
+		t.Errorf("parts %q, want %q", got, want)
+	}
+	if parts := b.parts(8); parts != nil {
+		t.Errorf("no test differs, and %v are run", parts)
 	}
 }
 

@@ -2,20 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 )
-
-// shortest is the least time that tests are given: other work slows this machine.
-var shortest = 10 * time.Second
 
 // options says how mutants are run.
 type options struct {
@@ -23,16 +14,7 @@ type options struct {
 	workers int
 	checks  string // of rapid
 	skip    string // tests
-	choose  func(id int) bool
-}
-
-// binary is the compiled tests of one package, with all mutants of all packages.
-type binary struct {
-	file    string
-	folder  string // of the package: tests read their testdata from there
-	args    []string
-	reached map[int]bool // first id of a place
-	limit   time.Duration
+	choose  func(*mutant) bool
 }
 
 // run mutates packages and returns their mutants, each with its fate, in the order of
@@ -54,13 +36,13 @@ func run(ctx context.Context, patterns []string, o options) ([]*mutant, error) {
 	fmt.Fprintf(os.Stderr, "mutate: %d mutants in %d packages; %d lines left alone, as they would not compile\n", len(w.mutants), len(w.packages), left)
 	own := map[string]*binary{}
 	for _, p := range w.packages {
-		if own[p.ImportPath], err = w.tests(p.ImportPath, overlay, o); err != nil {
+		if own[p.ImportPath], err = w.compile(p.ImportPath, overlay, o); err != nil {
 			return nil, err
 		}
 	}
 	var users []*binary
 	for _, p := range strings.FieldsFunc(o.users, func(r rune) bool { return r == ',' }) {
-		b, err := w.tests(p, overlay, o)
+		b, err := w.compile(p, overlay, o)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +50,7 @@ func run(ctx context.Context, patterns []string, o options) ([]*mutant, error) {
 	}
 	var chosen []*mutant
 	for _, m := range w.mutants {
-		if o.choose(m.id) {
+		if o.choose(m) {
 			chosen = append(chosen, m)
 		}
 	}
@@ -103,84 +85,20 @@ func runAll(ctx context.Context, mutants []*mutant, tests func(*mutant) []*binar
 	group.Wait()
 }
 
-// run tries one mutant on one test binary after another until one fails.
+// run tries one mutant on one test binary after another until one fails. Tests under
+// which it never differs from the code as it is are not run: they pass.
 func (m *mutant) run(binaries []*binary) fate {
 	result := unreached
 	for _, b := range binaries {
 		if b == nil || !b.reached[m.first] {
 			continue
 		}
-		switch err := b.run("MUTANT=" + strconv.Itoa(m.id)); {
-		case errors.Is(err, context.DeadlineExceeded):
-			return ended
-		case err != nil:
-			return killed
-		}
 		result = survived
+		for _, part := range b.parts(m.id) {
+			if fate := b.try(m.id, part); fate != survived {
+				return fate
+			}
+		}
 	}
 	return result
-}
-
-// tests compiles the tests of a package and runs them once on the code as it is, to
-// see which mutants they reach. A package without tests has none.
-func (w *workshop) tests(pkg, overlay string, o options) (*binary, error) {
-	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", pkg).Output()
-	if err != nil {
-		return nil, fmt.Errorf("go list %s: %w%s", pkg, err, stderr(err))
-	}
-	b := &binary{
-		file: filepath.Join(w.folder, strings.ReplaceAll(pkg, "/", "_")+".test"), folder: strings.TrimSpace(string(dir)),
-		args: []string{"-test.failfast", "-test.skip=" + o.skip}, reached: map[int]bool{}, limit: 5 * time.Minute,
-	}
-	out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", b.file, pkg).CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("compile the tests of %s: %w\n%s", pkg, err, out)
-	}
-	if _, err := os.Stat(b.file); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // no tests
-	}
-	// Properties: few checks, always the same ones, and nothing made smaller on failure.
-	rapid := []string{"-rapid.checks=" + o.checks, "-rapid.seed=1", "-rapid.shrinktime=0s", "-rapid.nofailfile"}
-	if exec.Command(b.file, append(rapid, "-test.list=^$")...).Run() == nil {
-		b.args = append(b.args, rapid...)
-	}
-	return b, b.explore(b.file + ".reached")
-}
-
-// explore runs the tests on no mutant.
-func (b *binary) explore(log string) error {
-	if err := os.WriteFile(log, nil, 0o600); err != nil {
-		return err
-	}
-	begin := time.Now()
-	if err := b.run("MUTANT=0", "MUTANT_REACHED="+log); err != nil {
-		return fmt.Errorf("the tests of %s fail without a mutant: %w", b.folder, err)
-	}
-	b.limit = max(shortest, 6*time.Since(begin))
-	text, err := os.ReadFile(log)
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(text)) {
-		id, err := strconv.Atoi(strings.TrimSpace(line))
-		if err != nil {
-			return fmt.Errorf("read what was reached: %w", err)
-		}
-		b.reached[id] = true
-	}
-	return nil
-}
-
-// run runs the tests once; tests that take too long have failed.
-func (b *binary) run(environment ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), b.limit)
-	defer cancel()
-	command := exec.CommandContext(ctx, b.file, b.args...)
-	command.Dir = b.folder
-	command.Env = append(os.Environ(), environment...)
-	err := command.Run()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
 }

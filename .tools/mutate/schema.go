@@ -3,28 +3,45 @@ package main
 // schema is the file that is added to each package that is mutated: the functions its
 // rewritten expressions call. Each is given the number of its first mutant; MUTANT in
 // the environment turns one on. Its imports and names cannot meet those of a package.
-const schema = `package %s
+const schema = `package %[1]s
 
 import (
 	mutantcmp "cmp"
 	mutantos "os"
+	mutantreflect "reflect"
 	mutantmetrics "runtime/metrics"
 	mutantstrconv "strconv"
 	mutantsync "sync"
+	mutantsyscall "syscall"
 	mutanttime "time"
 )
 
 var mutantOn, _ = mutantstrconv.Atoi(mutantos.Getenv("MUTANT"))
 
-// Which mutants are reached is written once each to a file, when there is one.
+// What tests meet is written once each to a file, when there is one: the places that
+// they reach, and the mutants that would have done something else there.
 var mutantLog = func() *mutantos.File {
-	f, _ := mutantos.OpenFile(mutantos.Getenv("MUTANT_REACHED"), mutantos.O_APPEND|mutantos.O_WRONLY, 0)
+	f, _ := mutantos.OpenFile(mutantos.Getenv("MUTANT_LOG"), mutantos.O_APPEND|mutantos.O_WRONLY, 0)
 	return f
 }()
 
 var mutantSeen mutantsync.Map
 
-// A mutant that eats the machine's memory is as good as caught.
+func mutantTell(what string, id int) {
+	key := id
+	if what == "differs" {
+		key = -id
+	}
+	if _, seen := mutantSeen.Load(key); seen {
+		return
+	}
+	if _, seen := mutantSeen.LoadOrStore(key, true); !seen {
+		_, _ = mutantLog.WriteString(what + " " + mutantstrconv.Itoa(id) + "\n")
+	}
+}
+
+// A mutant that eats the machine's memory is as good as caught, and one that uses more
+// time of the processor than the tests are given is ended.
 var _ = func() bool {
 	if mutantOn > 0 {
 		go mutantWatch()
@@ -33,29 +50,40 @@ var _ = func() bool {
 }()
 
 func mutantWatch() {
+	limit, _ := mutanttime.ParseDuration(mutantos.Getenv("MUTANT_LIMIT"))
 	sample := []mutantmetrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	for {
 		mutantmetrics.Read(sample)
 		if sample[0].Value.Uint64() > 1<<30 {
 			mutantos.Exit(3)
 		}
+		var used mutantsyscall.Rusage
+		_ = mutantsyscall.Getrusage(mutantsyscall.RUSAGE_SELF, &used)
+		if limit > 0 && mutanttime.Duration(used.Utime.Nano()+used.Stime.Nano()) > limit {
+			mutantos.Exit(%[2]d)
+		}
 		mutanttime.Sleep(20 * mutanttime.Millisecond)
 	}
 }
 
-func mutantPick(id int) int {
+// mutantPick says which mutant of a place is on, and notes which of them do there
+// something else than the code as it is.
+func mutantPick(id int, differ ...bool) int {
 	if mutantLog != nil {
-		if _, seen := mutantSeen.LoadOrStore(id, true); !seen {
-			_, _ = mutantLog.WriteString(mutantstrconv.Itoa(id) + "\n")
+		mutantTell("reached", id)
+		for i, d := range differ {
+			if d {
+				mutantTell("differs", id+i)
+			}
 		}
 	}
 	return mutantOn - id
 }
 
-func mutantIs(id int) bool { return mutantPick(id) == 0 }
+func mutantIs(id int) bool { return mutantPick(id, true) == 0 }
 
 func mutantIf(id int, c bool) bool {
-	switch mutantPick(id) {
+	switch mutantPick(id, !c, c) {
 	case 0:
 		return true
 	case 1:
@@ -65,7 +93,7 @@ func mutantIf(id int, c bool) bool {
 }
 
 func mutantAnd(id int, a bool, b func() bool) bool {
-	switch mutantPick(id) {
+	switch mutantPick(id, true, a, !a) {
 	case 0:
 		return a || b()
 	case 1:
@@ -77,7 +105,7 @@ func mutantAnd(id int, a bool, b func() bool) bool {
 }
 
 func mutantOr(id int, a bool, b func() bool) bool {
-	switch mutantPick(id) {
+	switch mutantPick(id, true, !a, a) {
 	case 0:
 		return a && b()
 	case 1:
@@ -97,7 +125,7 @@ type mutantNumber interface {
 }
 
 func mutantConst[T mutantInteger](id int, v T) T {
-	switch mutantPick(id) {
+	switch mutantPick(id, true, true) {
 	case 0:
 		return v + 1
 	case 1:
@@ -107,7 +135,7 @@ func mutantConst[T mutantInteger](id int, v T) T {
 }
 
 func mutantZero[T any](id int, v T) T {
-	if mutantIs(id) {
+	if mutantPick(id, !mutantreflect.ValueOf(&v).Elem().IsZero()) == 0 {
 		var zero T
 		return zero
 	}
@@ -115,7 +143,7 @@ func mutantZero[T any](id int, v T) T {
 }
 
 func mutantOrder(id int, v int) int {
-	switch mutantPick(id) {
+	switch mutantPick(id, v != 0, v != 0) {
 	case 0:
 		return -v
 	case 1:
@@ -125,14 +153,14 @@ func mutantOrder(id int, v int) int {
 }
 
 func mutantMin[T mutantcmp.Ordered](id int, a, b T) T {
-	if mutantIs(id) {
+	if mutantPick(id, a != b) == 0 {
 		return max(a, b)
 	}
 	return min(a, b)
 }
 
 func mutantMax[T mutantcmp.Ordered](id int, a, b T) T {
-	if mutantIs(id) {
+	if mutantPick(id, a != b) == 0 {
 		return min(a, b)
 	}
 	return max(a, b)
@@ -144,7 +172,7 @@ func mutantMax[T mutantcmp.Ordered](id int, a, b T) T {
 const (
 	comparison = `
 func mutant%[1]s[T mutantcmp.Ordered](id int, a, b T) bool {
-	switch mutantPick(id) {
+	switch mutantPick(id, (a %[2]s b) != (a %[3]s b), true) {
 	case 0:
 		return a %[3]s b
 	case 1:

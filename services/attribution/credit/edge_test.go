@@ -331,3 +331,18 @@ func TestMinorDigits(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Nothing of what is taken is nothing, not less than nothing, however much it is.
+func TestSplit_NothingIsNotNegative(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"-1", "-1e30"} {
+		value, _, err := apd.NewFromString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := split(value, "NOK", []int64{Whole, 0})
+		if !parts[0].Negative || parts[1].Negative || !parts[1].IsZero() {
+			t.Errorf("%s: parts %s and %s", text, parts[0], parts[1])
+		}
+	}
+}

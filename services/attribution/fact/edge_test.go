@@ -84,6 +84,8 @@ func TestRefs_OfEachKind(t *testing.T) {
 		{"an event named like an order", &hit.Fact{Kind: hit.KindEvent, ID: "order: o ", Event: properties(`{}`)}, []Ref{EventRef("order: o "), OrderRef("o")}},
 		{"one whose message has no colon", &hit.Fact{Kind: hit.KindEvent, ID: "wamid.1", Event: properties(`{}`)}, []Ref{EventRef("wamid.1")}},
 		{"an identify", &hit.Fact{Kind: hit.KindIdentify, ID: "x", Identifiers: []hit.Identifier{device, device}}, []Ref{event, IdentifierRef(device)}},
+		{"a response", &hit.Fact{Kind: hit.KindIdentify, Channel: "whatsapp", ID: "r", Identify: &hit.Identify{Message: "x"}}, []Ref{EventRef("r"), message}},
+		{"an identify of no message", &hit.Fact{Kind: hit.KindIdentify, Channel: "whatsapp", ID: "x", Identify: &hit.Identify{}}, []Ref{event}},
 		{"an inbound message", whatsapp(hit.KindInbound, hit.Fact{Inbound: &hit.Inbound{}}), []Ref{message, event}},
 		{"an answer", whatsapp(hit.KindInbound, hit.Fact{Inbound: &hit.Inbound{Context: "in", Token: "tk"}}), []Ref{message, event, inbound, TokenRef("tk")}},
 		{"a fact of nothing", &hit.Fact{Kind: hit.KindRaw, ID: "x"}, []Ref{event}},
@@ -97,6 +99,25 @@ func TestRefs_OfEachKind(t *testing.T) {
 				t.Errorf("anchor %v, want %v", got, tt.want[0])
 			}
 		})
+	}
+}
+
+func TestConversionRefs(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string][]Ref{
+		"e1":        {EventRef("e1")},
+		"e#2":       {EventRef("e#2"), EventRef("e")},
+		"e1#2":      {EventRef("e1#2"), EventRef("e1")},
+		"e1#2#3":    {EventRef("e1#2#3"), EventRef("e1#2")},
+		"#2":        {EventRef("#2")},
+		"a:b:c":     {EventRef("a:b:c"), EventRef("a"), EventRef("a:b")},
+		"a:b#2":     {EventRef("a:b#2"), EventRef("a"), EventRef("a:b"), EventRef("a")},
+		"order:7":   {EventRef("order:7"), OrderRef("7"), EventRef("order")},
+		"order:7#2": {EventRef("order:7#2"), OrderRef("7#2"), EventRef("order"), EventRef("order:7"), OrderRef("7"), EventRef("order")},
+	} {
+		if got := ConversionRefs(id); !slices.Equal(got, want) {
+			t.Errorf("ConversionRefs(%q) = %v, want %v", id, got, want)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@ func TestParse_Limits(t *testing.T) {
 		{pointer: "/models", good: []string{`{"models": ["first_touch", "last_touch", "linear", "time_decay", "position_based", "tier_weighted"]}`}, bad: []string{`{"models": []}`, `{"models": {}}`, `{"models": ` + list(maxModels+1, `"linear"`) + `}`}},
 		{pointer: "/half_life_seconds", good: []string{`{"half_life_seconds": 1}`, `{"half_life_seconds": ` + century + `}`}, bad: []string{`{"half_life_seconds": 0}`, `{"half_life_seconds": 3162240001}`, `{"half_life_seconds": "a week"}`, `{"half_life_seconds": 1.5}`}},
 		{pointer: "/position_first", good: []string{`{"position_first": 0}`, `{"position_first": 1, "position_last": 0}`}, bad: []string{`{"position_first": 1.001}`, `{"position_first": -0.1}`, `{"position_first": true}`}},
-		{pointer: "/position_last", good: []string{`{"position_first": 0.5, "position_last": 0.5}`}, bad: []string{`{"position_last": 1.1}`, `{"position_first": 0.5, "position_last": 0.5000001}`, `{"position_last": -1}`}},
+		{pointer: "/position_last", good: []string{`{"position_first": 0.5, "position_last": 0.5}`, `{"position_first": 0, "position_last": 1}`}, bad: []string{`{"position_last": 1.1}`, `{"position_first": 0.5, "position_last": 0.5000001}`, `{"position_last": -1}`}},
 		{pointer: "/tier_weights/read", good: []string{`{"tier_weights": {"click": 0, "reply": 0, "read": 0, "delivered": 0, "sent": 1e20}}`}, bad: []string{`{"tier_weights": {"read": -0.1}}`, `{"tier_weights": {"read": "x"}}`, `{"tier_weights": {"read": 1e31}}`}},
 		{pointer: "/tier_weights", bad: []string{`{"tier_weights": []}`}},
 		{pointer: "/precedence", good: []string{`{"precedence": "any"}`, `{"precedence": "strongest_tier"}`}, bad: []string{`{"precedence": "all"}`, `{"precedence": 1}`}},

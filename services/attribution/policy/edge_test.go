@@ -69,6 +69,7 @@ func TestNearest(t *testing.T) {
 		{"z", []string{"a", "b"}, `"a"`}, // the first of equals
 		{"of", []string{"on", "off"}, `"off"`},
 		{"OFF", []string{"on", "off"}, `"off"`},
+		{"re", []string{"read", "rd"}, `"rd"`}, // how near goes before how it begins
 		{"", nil, `""`},
 		{long + "a", []string{long[:63], long + "b"}, `"` + strings.Repeat("x", 40) + `…"`},
 	} {
@@ -199,6 +200,7 @@ func TestParse_MoreFaults(t *testing.T) {
 		{"no text", `{"opt_out_terms": [7]}`, "/opt_out_terms/0", "must be a text"},
 		{"an empty word", `{"precedence": ""}`, "/precedence", "is empty; leave it out instead"},
 		{"an empty currency", `{"keyword_rules": [{"event": "a", "any": ["x"], "value": 1, "currency": ""}]}`, "/keyword_rules/0/currency", "is empty; leave it out instead"},
+		{"positions beyond the whole each", `{"position_last": 1.1}`, "/position_last", "is more than 1: it is a share of the whole"},
 		{"too many digits", `{"position_first": 1e-31}`, "/position_first", "must be a number of at most 30 digits"},
 		{"a second longer than a century", `{"windows": [{"seconds": 3162240001}]}`, "/windows/0/seconds", "is longer than a century"},
 		{"many centuries", `{"windows": [{"seconds": 5e18}]}`, "/windows/0/seconds", "is longer than a century"},

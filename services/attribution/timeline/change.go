@@ -106,14 +106,8 @@ func within(s identity.Stretch, c identity.Claim) bool {
 
 // reachingBack returns a stretch's identify claims from when on they hold.
 func (w *world) reachingBack(s identity.Stretch, claims []identity.Claim) []identity.Claim {
-	var spans []identity.Span
-	for _, session := range w.sessions[s.Device] {
-		if session.First.At >= s.From && session.First.At < s.Until {
-			spans = append(spans, identity.Span{From: session.First.At, Until: session.Until})
-		}
-	}
 	claims = slices.DeleteFunc(slices.Clone(claims), func(c identity.Claim) bool { return !within(s, c) })
-	return identity.ReachBack(claims, spans)
+	return identity.ReachBack(claims, spansOf(w.sessions[s.Device]))
 }
 
 // differ returns what is in one of two lists alone, repetitions counted.

@@ -150,10 +150,12 @@ func TestChange_Effect(t *testing.T) {
 	rules := policy.Default()
 	rules.Conversions[0].RefundEvent = "Order Refunded"
 	rules.ImplicitReplyWindowSeconds = 3600
-	once, silent := rules, rules
+	once, silent, many, chats := rules, rules, rules, rules
 	once.Conversions = slices.Clone(rules.Conversions)
-	once.Conversions[0].OnceWithinSeconds = 60
+	once.Conversions[0].OnceWithinSeconds = 1
 	silent.ImplicitReplyWindowSeconds = 0
+	many.Conversions = []policy.Definition{{Name: "wrote", Event: "Wrote"}, {Name: "a", Event: "Order Completed", OnceWithinSeconds: 60}, {Name: "b", Event: "Order Completed"}}
+	chats.SessionMessages = policy.SessionCount
 	token := hit.Message{Token: "tk", Campaign: "c", Template: &hit.Template{Name: "spring"}}
 	text := hit.Inbound{Type: "text", Text: "hello", Business: "1"}
 	tests := []struct {
@@ -216,6 +218,34 @@ func TestChange_Effect(t *testing.T) {
 		{"an order once in a while", &once, func(s *stage) { s.buy("x", 4, "p") }, "x", "bought p 4 to 4; event x; once"},
 		{"an event that is no conversion", &rules, func(s *stage) { s.buy("x", 4, "p").Event.Name = "Wrote" }, "x", "event x"},
 		{"a refund", &rules, func(s *stage) { s.buy("x", 4, "p").Event.Name = "Order Refunded" }, "x", "event x"},
+		{"a refund, when orders count once in a while", &once, func(s *stage) { s.buy("x", 4, "p").Event.Name = "Order Refunded" }, "x", "event x; once"},
+		{"what is no conversion then", &once, func(s *stage) { s.buy("x", 4, "p").Event.Name = "Read" }, "x", "event x"},
+		{"an order that the second and the third definition know", &many, func(s *stage) { s.buy("x", 4, "p") }, "x", "bought p 4 to 4; event x; once"},
+		{"an ad that nobody by name followed", &rules, func(s *stage) {
+			in := text
+			in.Referral = &hit.Referral{SourceID: "ad"}
+			s.inbound("x", 5, "p", in).Identifiers = nil
+		}, "x", "event x"},
+		{"answers by nobody and by somebody", &rules, func(s *stage) {
+			s.inbound("x", 8, "p", text).Identifiers = nil
+			s.inbound("y", 9, "p", text)
+		}, "x y", "engaged p 9 to 9; event x; event y; replies p 9 to 9"},
+		{"what is no answer, whatever it holds, and an answer without content", &rules, func(s *stage) {
+			s.inbound("x", 8, "p", text).Kind = hit.KindRaw
+			s.inbound("y", 9, "p", text).Inbound = nil
+		}, "x y", ""},
+		{"a template becomes known late", &rules, func(s *stage) {
+			s.status("m", hit.StatusRead, 3, hit.Report{Category: "marketing"}).Identifiers = who(hit.Phone, "p")
+			s.message("m", 3, "p", hit.Message{Template: &hit.Template{Name: "spring"}})
+		}, "message:m", "awaited p 3 to 63; engaged p 3 to 3; engaged p 3 to 63; message m; replies p 3 to 63"},
+		{"a variant does", &chats, func(s *stage) {
+			s.status("m", hit.StatusRead, 3, hit.Report{Category: "marketing"}).Identifiers = who(hit.Phone, "p")
+			s.message("m", 3, "p", hit.Message{Variant: "b"})
+		}, "message:m", "awaited p 3 to 63; engaged p 3 to 3; engaged p 3 to 63; message m; replies p 3 to 63"},
+		{"nothing of it does", &chats, func(s *stage) {
+			s.status("m", hit.StatusRead, 3, hit.Report{Category: "marketing"}).Identifiers = who(hit.Phone, "p")
+			s.message("m", 3, "p", hit.Message{})
+		}, "message:m", "awaited p 3 to 63; message m"},
 		{"nothing new", &rules, func(s *stage) { s.buy("x", 4, "p") }, "", ""},
 	}
 	for _, tt := range tests {
@@ -344,6 +374,85 @@ func TestChange_Stretches(t *testing.T) {
 	devices := c.change().Devices(whoOf(c.after).People)
 	want := timeline.Derive(c.in).Claims
 	if diff := gocmp.Diff(claims(want), claims(devices.Claims())); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// One name is stated once, however it is folded; a fact that names one counts.
+func TestChange_StatedAlone(t *testing.T) {
+	t.Parallel()
+	p := policy.Default()
+	var s stage
+	s.identify("x", 0, "identify", hit.Identifier{Kind: hit.UserID, Value: "U", Folded: "u"})
+	s.identify("y", 1, "identify", who(hit.UserID, "U")...)
+	c := newTurn(&p, s, "x", "y")
+	if stated := c.change().Stated(); len(stated) != 2 || stated[0].Fact != "x" || stated[1].Fact != "y" {
+		t.Errorf("stated %+v", stated)
+	}
+	if diff := gocmp.Diff(who(hit.UserID, "U"), c.change().Identifiers()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Facts are read by time, id and key, in whatever order they come.
+func TestChange_StatedInOrder(t *testing.T) {
+	t.Parallel()
+	p := policy.Default()
+	var s stage
+	s.identify("z", 1, "identify", who(hit.UserID, "u0")...)
+	s.identify("a", 2, "identify", who(hit.UserID, "u1")...)
+	for i, kind := range []hit.Kind{hit.KindIdentify, hit.KindEvent, hit.KindPage, hit.KindRaw, hit.KindClick} {
+		s.add(kind, hit.TrustServer, "b", 2).Identifiers = who(hit.UserID, fmt.Sprint("u", i+2))
+	}
+	slices.SortFunc(s[2:], func(a, b hit.Fact) int { return strings.Compare(a.Key().String(), b.Key().String()) })
+	var want []string
+	for i := range s {
+		want = append(want, s[i].Identifiers[0].Value)
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	for range 10 {
+		random.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
+		c := newTurn(&p, s, "z", "a", "b")
+		var got []string
+		for _, word := range c.change().Stated() {
+			got = append(got, word.Identifiers[0].Value)
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// A stretch is filled with the claims of its own device within it, those at its very
+// beginning too.
+func TestChange_StretchAmongOthers(t *testing.T) {
+	t.Parallel()
+	p := policy.Default()
+	var s stage
+	login := func(id string, at hit.Instant, device, user string) {
+		s.page("page of "+id, at, device, "https://a.example/")
+		s.identify(id, at, "identify", who(hit.UserID, user)...).Device = &hit.Identifier{Kind: hit.Device, Value: device}
+	}
+	login("long before", -200, "d", "u1")
+	login("a", 10, "d", "u1")
+	login("x", 12, "d", "u2")
+	login("elsewhere", 11, "e", "u1")
+	login("long after", 200, "d", "u1")
+	c := newTurn(&p, s, "x")
+	stretch := identity.Stretch{Device: named(hit.Device, "d"), Span: identity.Span{From: noon + 10*minute, Until: noon + 12*minute + 1}}
+	filled, whole := c.change().Stretches([]identity.Stretch{stretch}, nil)
+	if !whole {
+		t.Fatal("the only claim that is new is within")
+	}
+	var got []string
+	for _, claims := range [][]identity.Claim{filled[0].Before, filled[0].After, filled[0].Clicks} {
+		text := ""
+		for _, claim := range claims {
+			text += fmt.Sprintf("%s %s at %d; ", claim.Fact, claim.Holder.Value, (claim.At-noon)/minute)
+		}
+		got = append(got, text)
+	}
+	if diff := gocmp.Diff([]string{"a u1 at 10; ", "a u1 at 10; x u2 at 12; ", ""}, got); diff != "" {
 		t.Error(diff)
 	}
 }

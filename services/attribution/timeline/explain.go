@@ -210,7 +210,7 @@ func (w *world) void() map[*touch.Message][]credit.Void {
 		f := &w.facts[i]
 		switch {
 		case f.Kind == hit.KindClick && f.Click != nil && !w.confirmed(f.Click):
-			note(w.book.FindToken(f.Click.Token), f, policy.TierClick, credit.Unconfirmed)
+			note(w.linked(f), f, policy.TierClick, credit.Unconfirmed)
 		case f.Kind == hit.KindInbound && f.Inbound != nil && w.optsOut(f):
 			note(w.answered(f, chats), f, policy.TierReply, credit.OptOut)
 		}
@@ -218,10 +218,10 @@ func (w *world) void() map[*touch.Message][]credit.Void {
 	return void
 }
 
-// candidate adds to a visit by what it is whose.
+// candidate adds to a visit by what it is whose; a message is on no device.
 func (w *world) candidate(c credit.Candidate) Candidate {
 	one := Candidate{Candidate: c, Holder: c.Touch.Person}
-	if c.Touch.Device.Value == "" || c.Decides < 0 {
+	if c.Decides < 0 {
 		return one
 	}
 	if claim, ok := w.devices.Claim(c.Touch.Device, c.Engagements[c.Decides].At); ok {

@@ -107,10 +107,7 @@ func (w *world) links() []identity.Link {
 			continue
 		}
 		links = append(links, identity.LinkFact(statement(f))...)
-		if f.Inbound == nil {
-			continue
-		}
-		if answered, _ := w.book.Explicit(f); answered != nil {
+		if answered, _ := w.book.Explicit(f); answered != nil { // of an inbound message alone
 			if recipient, known := w.reached[answered]; known {
 				links = append(links, identity.LinkAnswer(statement(f), recipient)...)
 			}
@@ -219,9 +216,15 @@ func (w *world) clicks() []identity.Click {
 func (w *world) spans() map[hit.Identifier][]identity.Span {
 	spans := make(map[hit.Identifier][]identity.Span, len(w.sessions))
 	for device, sessions := range w.sessions {
-		for i := range sessions {
-			spans[device] = append(spans[device], identity.Span{From: sessions[i].First.At, Until: sessions[i].Until})
-		}
+		spans[device] = spansOf(sessions)
+	}
+	return spans
+}
+
+func spansOf(sessions []touch.Session) []identity.Span {
+	spans := make([]identity.Span, len(sessions))
+	for i := range sessions {
+		spans[i] = identity.Span{From: sessions[i].First.At, Until: sessions[i].Until}
 	}
 	return spans
 }

@@ -267,3 +267,74 @@ func TestChats_ManyOfOneInstant(t *testing.T) {
 		t.Errorf("answers %v", r)
 	}
 }
+
+// What the channel called the recipient when a message was sent is kept with the
+// message that it names, and makes none known.
+func TestNewBook_Responses(t *testing.T) {
+	t.Parallel()
+	answer := func(id, message string) hit.Fact {
+		return hit.Fact{Kind: hit.KindIdentify, Channel: hit.ChannelWhatsApp, ID: id, Identify: &hit.Identify{Message: message}}
+	}
+	facts := []hit.Fact{
+		answer("r1", "m"), answer("r2", "unknown"), answer("r3", ""),
+		{Kind: hit.KindIdentify, Channel: hit.ChannelWhatsApp, ID: "r4"},
+		registration("m", 1, hit.Message{}), registration("", 1, hit.Message{}), answer("r5", "m"),
+	}
+	other := answer("r6", "m")
+	other.Channel = hit.ChannelEmail
+	book := NewBook(append(facts, other))
+	got := map[string][]string{}
+	for _, r := range book.Records() {
+		got[r.ID] = nil
+		for _, f := range r.Responses {
+			got[r.ID] = append(got[r.ID], f.ID)
+		}
+	}
+	if diff := cmp.Diff(map[string][]string{"m": {"r1", "r5"}, "": nil}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRecord_Senders(t *testing.T) {
+	t.Parallel()
+	facts := []hit.Fact{
+		registration("m", 1, hit.Message{Sender: "3"}), status("m", hit.StatusSent, 2, hit.Report{Sender: "2"}),
+		status("m", hit.StatusDelivered, 3, hit.Report{Sender: "3"}), status("m", hit.StatusRead, 4, hit.Report{Sender: "1"}),
+		{Kind: hit.KindStatus, Channel: hit.ChannelWhatsApp, ID: "m", Status: hit.StatusPlayed, At: 5},
+	}
+	if got := NewBook(facts).Records()[0].Senders(); !slices.Equal(got, []string{"1", "2", "3"}) {
+		t.Errorf("senders %q", got)
+	}
+}
+
+// A message is engaged with from its first stage, click or reply to its last.
+func TestRecord_Engage(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		facts         []hit.Fact
+		clicks, reply []hit.Instant
+		first, last   hit.Instant
+	}{
+		"never":            {facts: []hit.Fact{status("m", hit.StatusFailed, 4)}},
+		"by its stages":    {facts: []hit.Fact{status("m", hit.StatusSent, 4), status("m", hit.StatusDelivered, 5), status("m", hit.StatusRead, 7)}, first: 4, last: 7},
+		"read alone":       {facts: []hit.Fact{status("m", hit.StatusRead, 7)}, first: 7, last: 7},
+		"clicked":          {facts: []hit.Fact{status("m", hit.StatusSent, 4)}, clicks: []hit.Instant{9, 6}, first: 4, last: 9},
+		"answered earlier": {facts: []hit.Fact{status("m", hit.StatusSent, 4)}, reply: []hit.Instant{3}, first: 3, last: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := NewBook(tt.facts).Records()[0]
+			for _, at := range tt.clicks {
+				r.Click(at, "k")
+			}
+			for _, at := range tt.reply {
+				r.Reply(at, "in")
+			}
+			r.EngagedFrom, r.EngagedTo = 1, 99 // of an earlier count
+			r.Engage()
+			if r.EngagedFrom != tt.first || r.EngagedTo != tt.last {
+				t.Errorf("from %d to %d, want %d to %d", r.EngagedFrom, r.EngagedTo, tt.first, tt.last)
+			}
+		})
+	}
+}

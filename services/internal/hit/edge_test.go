@@ -60,6 +60,7 @@ func TestEncode_Tags(t *testing.T) {
 		{"\x03\x0f\x02", x, func(h *Hit) { h.Fact.Click = &Click{URL: "x"} }},
 		{"\x03\x0f\x03", x, func(h *Hit) { h.Fact.Click = &Click{Method: "x"} }},
 		{"\x03\x0f\x04", x, func(h *Hit) { h.Fact.Click = &Click{Agent: "x"} }},
+		{"\x03\x0f\x05", x, func(h *Hit) { h.Fact.Click = &Click{Message: "x"} }},
 		{"\x03\x10\x01", x, func(h *Hit) { h.Fact.Inbound = &Inbound{Business: "x"} }},
 		{"\x03\x10\x02", x, func(h *Hit) { h.Fact.Inbound = &Inbound{Type: "x"} }},
 		{"\x03\x10\x03", x, func(h *Hit) { h.Fact.Inbound = &Inbound{Text: "x"} }},
@@ -91,6 +92,7 @@ func TestEncode_Tags(t *testing.T) {
 		{"\x03\x13\x01", x, func(h *Hit) { h.Fact.Identify = &Identify{Call: "x"} }},
 		{"\x03\x13\x02", x, func(h *Hit) { h.Fact.Identify = &Identify{Group: "x"} }},
 		{"\x03\x13\x03", x, func(h *Hit) { h.Fact.Identify = &Identify{Traits: []byte("x")} }},
+		{"\x03\x13\x04", x, func(h *Hit) { h.Fact.Identify = &Identify{Message: "x"} }},
 		{"\x03\x14", x, func(h *Hit) { h.Fact.Raw = []byte("x") }},
 	} {
 		var h Hit
