@@ -340,7 +340,7 @@ func TestSplit_NothingIsNotNegative(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parts := split(value, "NOK", []int64{Whole, 0})
+		parts := exactSplit(value, "NOK", []*big.Int{big.NewInt(Whole), new(big.Int)})
 		if !parts[0].Negative || parts[1].Negative || !parts[1].IsZero() {
 			t.Errorf("%s: parts %s and %s", text, parts[0], parts[1])
 		}
