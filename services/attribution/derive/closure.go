@@ -47,17 +47,29 @@ type gathered struct {
 	fresh Fresh
 }
 
-// kinds returns the references, with the kinds that are known.
+// kinds returns the references on which a version may hold something, with the kinds that
+// are known.
 func (g *gathered) kinds() map[uuid.UUID]fact.RefKind {
-	if g.refs == nil {
-		g.refs = make(map[uuid.UUID]fact.RefKind, 2*len(g.facts))
-		for i := range g.facts {
-			for _, r := range fact.Refs(&g.facts[i]) {
-				g.refs[r.Value] = r.Kind
+	if g.refs != nil {
+		return g.refs
+	}
+	refs := make(map[uuid.UUID]fact.RefKind, len(g.facts))
+	for i := range g.facts {
+		f := &g.facts[i]
+		if !g.fresh.Rows {
+			for _, r := range fact.Refs(f) {
+				refs[r.Value] = r.Kind
 			}
+			continue
+		}
+		for _, id := range f.Identifiers {
+			refs[fact.IdentifierRef(id).Value] = fact.IdentifierRef(id).Kind
+		}
+		if f.Device != nil {
+			refs[fact.IdentifierRef(*f.Device).Value] = fact.RefDevice
 		}
 	}
-	return g.refs
+	return refs
 }
 
 // addRefs notes refs and returns those that are new and to be walked through.
