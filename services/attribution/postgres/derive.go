@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/policy"
@@ -59,7 +60,7 @@ type deriveSession struct {
 // Snapshot implements [derive.Session].
 func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) error {
 	return s.lock.InTx(ctx, RepeatableRead, func(_ context.Context, tx *Tx) error {
-		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, folder: s.folder})
+		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, folder: s.folder})
 	})
 }
 
@@ -67,6 +68,7 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 type deriveTx struct {
 	workspace uuid.UUID
 	queries   *dbsqlc.Queries
+	tx        pgx.Tx // for COPY; nil where nothing is written
 	folder    Folder
 }
 
