@@ -59,7 +59,10 @@ type deriveSession struct {
 
 // Snapshot implements [derive.Session].
 func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) error {
-	return s.lock.InTx(ctx, RepeatableRead, func(_ context.Context, tx *Tx) error {
+	return s.lock.InTx(ctx, RepeatableRead, func(ctx context.Context, tx *Tx) error {
+		if err := tx.DerivePlan(ctx); err != nil {
+			return err
+		}
 		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, folder: s.folder})
 	})
 }

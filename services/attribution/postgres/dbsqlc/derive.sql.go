@@ -279,6 +279,20 @@ func (q *Queries) DeriveMoments(ctx context.Context, arg DeriveMomentsParams) ([
 	return items, nil
 }
 
+const derivePlan = `-- name: DerivePlan :exec
+
+select set_config('plan_cache_mode', 'force_generic_plan', true)
+`
+
+// What derive reads: the facts that bear on a change.
+// One plan for whatever is asked for. A plan for these very references and this version
+// takes long to make, and of a version that is being built the planner knows nothing: it
+// believes that there are no rows and reads all of them to find a few.
+func (q *Queries) DerivePlan(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, derivePlan)
+	return err
+}
+
 const derivePolicies = `-- name: DerivePolicies :many
 select version, document, identity_version, state, build_total, build_done, build_cursor, build_leader,
        coalesce(extract(epoch from clock_timestamp() - build_led_at) * 1000, 0)::bigint as build_idle_ms
@@ -473,7 +487,6 @@ func (q *Queries) DeriveWorkspace(ctx context.Context, workspaceID uuid.UUID) (s
 }
 
 const deriveWorkspaces = `-- name: DeriveWorkspaces :many
-
 with recursive waiting as (
   (select t.workspace_id from touched t order by t.workspace_id limit 1)
   union all
@@ -486,7 +499,6 @@ union
 select p.workspace_id from policy p where p.state = 'building'
 `
 
-// What derive reads: the facts that bear on a change.
 // Workspaces with something to conclude. A loose index scan: it costs one probe a
 // workspace, however long the backlog of one of them is.
 func (q *Queries) DeriveWorkspaces(ctx context.Context) ([]uuid.UUID, error) {
