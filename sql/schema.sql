@@ -630,3 +630,16 @@ create index touched_replaced on touched (workspace_id, fact_id) where old_refs 
 set local role touchline_worker;
 
 alter table sequence add column marked bigint not null default 0; -- how far Redis was seen to say that the numbers reach: when it says less it has lost data
+
+-- ----------------------------------------------------------------------
+-- 014_lead.sql
+
+-- Who builds a version. It keeps in memory which facts hang together; when another process
+-- derived meanwhile it has to find that out again, so the others leave it alone while it is
+-- at it.
+
+set local role touchline_worker;
+
+alter table policy
+  add column build_leader uuid,        -- the process that derived the workspace last, since the build began
+  add column build_led_at timestamptz; -- when

@@ -69,7 +69,7 @@ func newTable(t *testing.T) *table {
 	// transaction.
 	clock := noon
 	d.deriver = derive.New(postgres.NewDeriveStore(d.pool, d.ring), derive.Config{
-		BatchRows: 9, WalkRows: 11, Hold: 1500 * time.Millisecond, Log: quiet(),
+		BatchRows: 9, WalkRows: 11, Lead: time.Millisecond, Hold: 1500 * time.Millisecond, Log: quiet(),
 		Now: func() time.Time { clock = clock.Add(time.Second); return clock },
 	})
 	return d

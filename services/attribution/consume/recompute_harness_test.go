@@ -45,7 +45,7 @@ func (d *table) conclude(t *testing.T) {
 func (d *table) another(changes ...func(*derive.Config)) *derive.Deriver {
 	points := failpoint.FromEnv(os.Getenv)
 	cfg := derive.Config{
-		Poll: 5 * time.Millisecond, WalkRows: 25, Hold: 20 * time.Millisecond, Log: quiet(), Point: points.Pass,
+		Poll: 5 * time.Millisecond, WalkRows: 1, Lead: time.Millisecond, Hold: 20 * time.Millisecond, Log: quiet(), Point: points.Pass,
 	}
 	for _, change := range changes {
 		change(&cfg)

@@ -11,34 +11,124 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// build derives the next facts of a building version, in order of their keys, with
-// everything connected to them. A crash costs no more than the step it interrupts.
-func (s *step) build(ctx context.Context, v Version) error {
+// lead makes this process the one that builds a version, with a plan to do it by. It says
+// no while another one is at it: what that one has found out would be lost.
+func (s *step) lead(ctx context.Context, v Version) (bool, error) {
+	if s.plan != nil && (s.plan.version != v.Number || v.Leader != s.name || s.plan.cursor != v.Cursor) {
+		s.plan = nil // something else, or somebody else, was there since
+	}
+	if v.Leader != s.name && v.Leader != uuid.Nil && v.Idle < s.cfg.Lead {
+		return false, nil
+	}
+	if s.plan == nil {
+		var err error
+		if s.plan, err = s.draw(ctx, v); err != nil {
+			return false, err
+		}
+	}
+	s.walked = progress{next: s.plan.next, cursor: s.plan.cursor}
+	return true, s.tx.Lead(ctx, v.Number, s.name)
+}
+
+// after is the plan as the committed step leaves it; nil: nothing is being built any more.
+func (s *step) after() *plan {
+	if s.plan == nil || s.done.Swap != nil {
+		return nil
+	}
+	for first := range s.concluded {
+		s.plan.done[first] = true
+	}
+	s.plan.next, s.plan.cursor = s.walked.next, s.walked.cursor
+	return s.plan
+}
+
+// note says that all these facts, whole components, have been concluded from.
+func (s *step) note(keys map[uuid.UUID]bool) {
+	if s.plan == nil {
+		return
+	}
+	for key := range keys {
+		if place := s.plan.place(key); place >= 0 {
+			s.concluded[s.plan.first[place]] = true
+		}
+	}
+}
+
+// build derives the next facts of a building version with everything connected to them.
+// A crash costs no more than the step it interrupts, and drawing the plan again.
+func (s *step) build(ctx context.Context, v Version) (err error) {
+	advance := Build{Version: v.Number, Start: !v.Started, Cursor: v.Cursor, At: s.cfg.Now()}
+	if len(s.plan.keys) > 0 {
+		err = s.buildPlanned(ctx, v, &advance)
+	} else {
+		err = s.buildUnplanned(ctx, v, &advance)
+	}
+	if err != nil {
+		return err
+	}
+	s.done.Swap, err = s.tx.Advance(ctx, advance)
+	return err
+}
+
+// buildPlanned derives the next components of the plan.
+func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) error {
+	keys, ends, after := s.plan.walk(s.cfg.WalkRows, s.concluded)
+	facts, err := s.tx.Load(ctx, keys)
+	if err != nil {
+		return fmt.Errorf("load facts: %w", err)
+	}
+	if len(facts) != len(keys) {
+		return fmt.Errorf("%d of %d facts are gone", len(keys)-len(facts), len(keys))
+	}
+	found := gathered{facts: facts, parts: partsOf(facts, ends, s.cfg.Parts), fresh: s.plan.fresh}
+	if err := s.rewrite(ctx, v, found); err != nil {
+		return err
+	}
+	advance.Walked, advance.Cursor = after.next-s.plan.next, after.cursor
+	advance.Publish = after.next == len(s.plan.order)
+	s.walked = after
+	return nil
+}
+
+// partsOf cuts facts, component by component, into at most so many parts of about one
+// size. Ends are where components end.
+func partsOf(facts []hit.Fact, ends []int, most int) (parts [][]hit.Fact) {
+	begin := 0
+	for _, end := range ends {
+		if wanted := (len(facts) - begin) / (most - len(parts)); end-begin >= wanted || end == len(facts) {
+			parts = append(parts, facts[begin:end])
+			begin = end
+		}
+	}
+	return parts
+}
+
+// buildUnplanned derives the next facts, in order of their keys, and what they hang
+// together with, which is found anew at each step: where there are too many facts for a
+// plan.
+func (s *step) buildUnplanned(ctx context.Context, v Version, advance *Build) error {
 	keys, err := s.tx.Walk(ctx, v.Cursor, s.cfg.WalkRows)
 	if err != nil {
 		return err
 	}
-	advance := Build{Version: v.Number, Start: !v.Started, Walked: len(keys), Cursor: v.Cursor, At: s.cfg.Now()}
-	if len(keys) > 0 {
-		refs, err := s.tx.Refs(ctx, keys)
-		if err != nil {
-			return err
-		}
-		found, err := closure(ctx, s.tx, refs, []Version{v})
-		if err != nil {
-			return fmt.Errorf("gather facts: %w", err)
-		}
-		if found.facts, err = s.tx.Load(ctx, mapKeys(found.keys)); err != nil {
-			return fmt.Errorf("load facts: %w", err)
-		}
-		if err := s.rewrite(ctx, v, found.beyond(v)); err != nil {
-			return err
-		}
-		advance.Cursor = keys[len(keys)-1]
+	advance.Walked, advance.Publish = len(keys), len(keys) < s.cfg.WalkRows
+	if len(keys) == 0 {
+		return nil
 	}
-	advance.Publish = len(keys) < s.cfg.WalkRows
-	s.done.Swap, err = s.tx.Advance(ctx, advance)
-	return err
+	refs, err := s.tx.Refs(ctx, keys)
+	if err != nil {
+		return err
+	}
+	found, err := closure(ctx, s.tx, refs, []Version{v})
+	if err != nil {
+		return fmt.Errorf("gather facts: %w", err)
+	}
+	if found.facts, err = s.tx.Load(ctx, mapKeys(found.keys)); err != nil {
+		return fmt.Errorf("load facts: %w", err)
+	}
+	advance.Cursor = keys[len(keys)-1]
+	s.walked.cursor = advance.Cursor
+	return s.rewrite(ctx, v, found.beyond(v))
 }
 
 // beyond leaves out the components that a step before has derived: those with a fact at
@@ -51,7 +141,7 @@ func (g gathered) beyond(v Version) gathered {
 	if v.Cursor == uuid.Nil {
 		return g
 	}
-	rest := gathered{refs: make(map[uuid.UUID]bool), keys: make(map[uuid.UUID]bool)}
+	rest := gathered{refs: make(map[uuid.UUID]fact.RefKind), keys: make(map[uuid.UUID]bool)}
 	for _, component := range components(g.facts, v, len(g.facts)) {
 		if walked(component, v.Cursor) {
 			continue
@@ -59,7 +149,7 @@ func (g gathered) beyond(v Version) gathered {
 		for i := range component {
 			rest.keys[component[i].Key()] = true
 			for _, r := range fact.Refs(&component[i]) {
-				rest.refs[r.Value] = true
+				rest.refs[r.Value] = r.Kind
 			}
 		}
 		rest.facts = append(rest.facts, component...)

@@ -35,14 +35,14 @@ func TestGathered_beyondTheCursor(t *testing.T) {
 			for i := range rest.facts {
 				times[rest.facts[i].Key()]++
 				for _, r := range fact.Refs(&rest.facts[i]) {
-					if !rest.refs[r.Value] {
+					if !known(rest, r) {
 						t.Fatalf("%s is derived but its reference %v is not read", rest.facts[i].ID, r)
 					}
 				}
 			}
 			for i := range facts {
 				for _, r := range fact.Refs(&facts[i]) {
-					if rest.refs[r.Value] && !rest.keys[facts[i].Key()] {
+					if known(rest, r) && !rest.keys[facts[i].Key()] {
 						t.Fatalf("%s shares %v with what is derived and is left out", facts[i].ID, r)
 					}
 				}

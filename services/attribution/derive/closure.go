@@ -18,7 +18,7 @@ import (
 // Identifiers that every version blocks connect nothing and are not walked through. The
 // facts are not loaded.
 func closure(ctx context.Context, facts Facts, refs []uuid.UUID, versions []Version) (gathered, error) {
-	found := gathered{refs: make(map[uuid.UUID]bool, len(refs)), keys: make(map[uuid.UUID]bool)}
+	found := gathered{refs: make(map[uuid.UUID]fact.RefKind, len(refs)), keys: make(map[uuid.UUID]bool)}
 	frontier := found.addRefs(refs, versions)
 	for len(frontier) > 0 {
 		keys, err := facts.ByRef(ctx, frontier)
@@ -40,19 +40,46 @@ func closure(ctx context.Context, facts Facts, refs []uuid.UUID, versions []Vers
 
 // gathered is a closure: whole connected components.
 type gathered struct {
-	refs  map[uuid.UUID]bool
+	refs  map[uuid.UUID]fact.RefKind // 0: not known; nil: those of facts
 	keys  map[uuid.UUID]bool
 	facts []hit.Fact
+	parts [][]hit.Fact // of facts, sharing nothing, to be derived side by side; nil: not known
+	fresh Fresh
+}
+
+// kinds returns the references on which a version may hold something, with the kinds that
+// are known.
+func (g *gathered) kinds() map[uuid.UUID]fact.RefKind {
+	if g.refs != nil {
+		return g.refs
+	}
+	refs := make(map[uuid.UUID]fact.RefKind, len(g.facts))
+	for i := range g.facts {
+		f := &g.facts[i]
+		if !g.fresh.Rows {
+			for _, r := range fact.Refs(f) {
+				refs[r.Value] = r.Kind
+			}
+			continue
+		}
+		for _, id := range f.Identifiers {
+			refs[fact.IdentifierRef(id).Value] = fact.IdentifierRef(id).Kind
+		}
+		if f.Device != nil {
+			refs[fact.IdentifierRef(*f.Device).Value] = fact.RefDevice
+		}
+	}
+	return refs
 }
 
 // addRefs notes refs and returns those that are new and to be walked through.
 func (g *gathered) addRefs(refs []uuid.UUID, versions []Version) []uuid.UUID {
 	var walk []uuid.UUID
 	for _, r := range refs {
-		if g.refs[r] {
+		if _, known := g.refs[r]; known {
 			continue
 		}
-		g.refs[r] = true
+		g.refs[r] = 0
 		if !blockedByAll(r, versions) {
 			walk = append(walk, r)
 		}

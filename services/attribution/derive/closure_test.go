@@ -1,6 +1,8 @@
 package derive
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -44,7 +46,27 @@ func (s shelf) Load(_ context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
 	return slices.DeleteFunc(slices.Clone(s), func(f hit.Fact) bool { return !slices.Contains(keys, f.Key()) }), nil
 }
 
-func (s shelf) Walk(context.Context, uuid.UUID, int) ([]uuid.UUID, error) { return nil, nil }
+func (s shelf) Walk(_ context.Context, after uuid.UUID, most int) ([]uuid.UUID, error) {
+	keys := keysOf(s)
+	slices.SortFunc(keys, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	keys = slices.DeleteFunc(keys, func(k uuid.UUID) bool { return bytes.Compare(k[:], after[:]) <= 0 })
+	return keys[:min(most, len(keys))], nil
+}
+
+func (s shelf) Moments(_ context.Context, after Moment, most int) (list []Moment, err error) {
+	order := func(a, b Moment) int {
+		return cmp.Or(bytes.Compare(a.Ref[:], b.Ref[:]), cmp.Compare(a.At, b.At), bytes.Compare(a.Fact[:], b.Fact[:]))
+	}
+	for i := range s {
+		for _, r := range fact.Refs(&s[i]) {
+			if m := (Moment{Ref: r.Value, Fact: s[i].Key(), At: s[i].At}); order(m, after) > 0 {
+				list = append(list, m)
+			}
+		}
+	}
+	slices.SortFunc(list, order)
+	return list[:min(most, len(list))], nil
+}
 
 // anyShelf draws page views of few devices and users, so that chains form.
 func anyShelf(t *rapid.T) shelf {
@@ -76,9 +98,9 @@ func TestClosure_IsWhole(t *testing.T) {
 			inside := found.keys[facts[i].Key()]
 			for _, r := range fact.Refs(&facts[i]) {
 				switch {
-				case inside && !found.refs[r.Value]:
+				case inside && !known(found, r):
 					t.Fatalf("%s is gathered but its reference %v is not", facts[i].ID, r)
-				case !inside && found.refs[r.Value] && !blocked.Blocked[r.Value]:
+				case !inside && known(found, r) && !blocked.Blocked[r.Value]:
 					t.Fatalf("%s shares the reference %v with what is gathered and is not", facts[i].ID, r)
 				}
 			}
@@ -130,6 +152,12 @@ func TestComponents_ShareNothing(t *testing.T) {
 			t.Fatalf("%d facts in groups, want %d", total, len(facts))
 		}
 	})
+}
+
+// known reports whether a reference was gathered.
+func known(g gathered, r fact.Ref) bool {
+	_, known := g.refs[r.Value]
+	return known
 }
 
 func keysOf(facts []hit.Fact) []uuid.UUID {

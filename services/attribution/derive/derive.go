@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/pprof"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +28,9 @@ type Config struct {
 	Small     int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
 	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
 	Device    int              // facts of a device of which a change reads all; 200, a guess
-	WalkRows  int              // facts that a build walks in one transaction; 2,000, a guess
+	WalkRows  int              // facts that a build walks in one transaction; 5,000, a guess
+	PlanFacts int              // facts of all builds at hand up to which they are planned, 25 bytes each; 4,000,000: larger workspaces are walked with less knowledge
+	Lead      time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
 	Hold      time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
 	Parallel  int              // workspaces derived side by side; 2
 	Parts     int              // groups of persons derived side by side; 2
@@ -65,7 +68,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Small, 1<<30)
 	setDefault(&c.Reach, 10_000)
 	setDefault(&c.Device, 200)
-	setDefault(&c.WalkRows, 2000)
+	setDefault(&c.WalkRows, 5000)
+	setDefault(&c.PlanFacts, 4_000_000)
+	setDefault(&c.Lead, 2*time.Second)
 	setDefault(&c.Hold, time.Second)
 	setDefault(&c.Parallel, 2)
 	setDefault(&c.Parts, 2)
@@ -98,23 +103,26 @@ func setDefault[T comparable](field *T, value T) {
 type Deriver struct {
 	store Store
 	cfg   Config
+	name  uuid.UUID // of this process, to others
 	wake  chan struct{}
 	slots chan struct{}
 
 	mu      sync.Mutex
 	running map[uuid.UUID]bool
 	rest    map[uuid.UUID]time.Time // a workspace whose derivation failed waits until then
+	plans   map[uuid.UUID]*plan     // of workspaces with a build; each is touched by who has the workspace's lock
 }
 
 // New returns a Deriver over store.
 func New(store Store, cfg Config) *Deriver {
 	cfg = cfg.withDefaults()
 	return &Deriver{
-		store: store, cfg: cfg,
+		store: store, cfg: cfg, name: uuid.New(),
 		wake:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, cfg.Parallel),
 		running: make(map[uuid.UUID]bool),
 		rest:    make(map[uuid.UUID]time.Time),
+		plans:   make(map[uuid.UUID]*plan),
 	}
 }
 
@@ -145,6 +153,9 @@ func (d *Deriver) look(ctx context.Context, under *sync.WaitGroup) {
 		if err != nil && ctx.Err() == nil {
 			d.cfg.Log.Warn("look for touched facts", "error", err)
 			pause = d.cfg.Jitter(time.Second)
+		}
+		if err == nil {
+			d.forget(workspaces)
 		}
 		for _, workspace := range workspaces {
 			d.start(ctx, under, workspace)
@@ -218,9 +229,13 @@ func (d *Deriver) Workspace(ctx context.Context, workspace uuid.UUID) error {
 // pass does one transaction's work: touched facts first, then a step of a build.
 func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (more bool, err error) {
 	begun := d.cfg.Now()
+	cfg, known := d.plan(workspace)
 	var done Pass
+	var work step
 	err = s.Snapshot(ctx, func(tx Tx) error {
-		work := step{cfg: d.cfg, tx: tx, workspace: workspace, done: Pass{Workspace: workspace}}
+		work = step{
+			cfg: cfg, tx: tx, name: d.name, workspace: workspace, plan: known, concluded: make(map[int32]bool), done: Pass{Workspace: workspace},
+		}
 		more, err = work.run(ctx)
 		done = work.done
 		d.cfg.Point("before_derived")
@@ -230,8 +245,10 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		return err
 	})
 	if err != nil {
+		d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
 		return false, err
 	}
+	d.keep(workspace, work.after())
 	d.cfg.Point("after_derived")
 	if done.Swap != nil {
 		d.cfg.Point("after_swap")
@@ -240,6 +257,43 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	done.Took = d.cfg.Now().Sub(begun)
 	d.cfg.Observe(done)
 	return more, nil
+}
+
+// plan returns the plan of a workspace's build, if there is one, and the settings that
+// leave room for the others'.
+func (d *Deriver) plan(workspace uuid.UUID) (Config, *plan) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	cfg := d.cfg
+	for of, p := range d.plans {
+		if of != workspace {
+			cfg.PlanFacts -= len(p.keys)
+		}
+	}
+	return cfg, d.plans[workspace]
+}
+
+// keep remembers a workspace's plan; nil: there is none.
+func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p == nil {
+		delete(d.plans, workspace)
+		return
+	}
+	d.plans[workspace] = p
+}
+
+// forget gives up the plans of workspaces that have no build any more. All that have one
+// are among those with something to do.
+func (d *Deriver) forget(busy []uuid.UUID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for workspace := range d.plans {
+		if !d.running[workspace] && !slices.Contains(busy, workspace) {
+			delete(d.plans, workspace)
+		}
+	}
 }
 
 // tell logs the end of a build, loudly when a recompute found the table wrong.

@@ -21,8 +21,12 @@ import (
 type step struct {
 	cfg       Config
 	tx        Tx
+	name      uuid.UUID // of the process
 	workspace uuid.UUID
 	info      Workspace
+	plan      *plan          // of the version that is being built, not changed; nil: none yet
+	concluded map[int32]bool // of plan: components concluded from in this transaction
+	walked    progress       // in this transaction
 	done      Pass
 }
 
@@ -30,6 +34,14 @@ type step struct {
 func (s *step) run(ctx context.Context) (more bool, err error) {
 	if s.info, err = s.tx.Workspace(ctx); err != nil {
 		return false, err
+	}
+	building := slices.IndexFunc(s.info.Versions, func(v Version) bool { return v.Building })
+	if building < 0 {
+		s.plan = nil
+	} else {
+		if ours, err := s.lead(ctx, s.info.Versions[building]); err != nil || !ours {
+			return false, err
+		}
 	}
 	touched, err := s.tx.Touched(ctx, s.cfg.BatchRows)
 	if err != nil {
@@ -44,10 +56,8 @@ func (s *step) run(ctx context.Context) (more bool, err error) {
 	// Nothing is touched any more, as far as this snapshot sees. A build goes on in the
 	// same transaction: in one of its own it would find facts that have arrived since,
 	// and where they keep arriving it would never come to its end.
-	for _, v := range s.info.Versions {
-		if v.Building {
-			return true, s.build(ctx, v)
-		}
+	if building >= 0 {
+		return true, s.build(ctx, s.info.Versions[building])
 	}
 	return len(touched) > 0, nil
 }
@@ -68,6 +78,7 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 			return err
 		}
 	}
+	s.note(found.keys)
 	if found.facts, err = s.tx.Load(ctx, mapKeys(found.keys)); err != nil {
 		return fmt.Errorf("load facts: %w", err)
 	}
@@ -119,7 +130,11 @@ func (s *step) concludeLarge(ctx context.Context, large [][]Touched, behind int6
 		return fmt.Errorf("gather facts: %w", err)
 	}
 	maps.Copy(found.keys, whole.keys)
-	maps.Copy(found.refs, whole.refs)
+	for r, kind := range whole.refs {
+		if found.refs[r] == 0 {
+			found.refs[r] = kind
+		}
+	}
 	return nil
 }
 
@@ -148,7 +163,7 @@ func (g *gathered) lacking(replaced []Touched) []uuid.UUID {
 	var missing []uuid.UUID
 	for _, t := range replaced {
 		for _, r := range t.OldRefs {
-			if !g.refs[r] {
+			if _, known := g.refs[r]; !known {
 				missing = append(missing, r)
 			}
 		}
@@ -159,14 +174,14 @@ func (g *gathered) lacking(replaced []Touched) []uuid.UUID {
 // rewrite makes a version hold on found's references exactly what follows from
 // found's facts.
 func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
-	if len(found.keys) == 0 && len(found.refs) == 0 {
+	if len(found.facts) == 0 && len(found.refs) == 0 {
 		return nil
 	}
-	outcome, err := s.outcome(v, found.facts)
+	outcome, err := s.outcome(v, found)
 	if err != nil {
 		return fmt.Errorf("derive version %d: %w", v.Number, err)
 	}
-	current, err := s.tx.Current(ctx, v, mapKeys(found.refs))
+	current, err := s.current(ctx, v, &found)
 	if err != nil {
 		return fmt.Errorf("read what version %d holds: %w", v.Number, err)
 	}
@@ -182,10 +197,47 @@ func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
 	return nil
 }
 
+// current reads what a version holds that hangs on references of found, where it may hold
+// something: each table is asked for those that it can hang on.
+func (s *step) current(ctx context.Context, v Version, found *gathered) (c Current, err error) {
+	c.Fresh = found.fresh
+	if c.Fresh.Rows && c.Fresh.Persons {
+		return c, nil
+	}
+	var anchors, messages, strong, devices []uuid.UUID
+	for value, kind := range found.kinds() {
+		unknown := kind == 0
+		if unknown || kind == fact.RefMessage || kind == fact.RefOrder || kind == fact.RefEvent {
+			anchors = append(anchors, value)
+		}
+		if unknown || kind == fact.RefMessage {
+			messages = append(messages, value)
+		}
+		if unknown || kind < fact.RefDevice {
+			strong = append(strong, value)
+		}
+		if unknown || kind == fact.RefDevice {
+			devices = append(devices, value)
+		}
+	}
+	var faults [5]error
+	if !c.Fresh.Rows {
+		c.Conversions, faults[0] = s.tx.Conversions(ctx, v, anchors)
+		c.Messages, faults[1] = s.tx.Messages(ctx, v, messages)
+	}
+	if !c.Fresh.Persons {
+		c.Persons, faults[2] = s.tx.Persons(ctx, v, strong)
+		c.Links, faults[3] = s.tx.Links(ctx, v, strong)
+		c.Claims, faults[4] = s.tx.Claims(ctx, v, devices)
+	}
+	return c, errors.Join(faults[:]...)
+}
+
 // changes compares and adds what only the table knows: revisions, and what the
 // superseded rows put into the rollups.
 func (s *step) changes(ctx context.Context, v Version, current Current, outcome timeline.Outcome) (Changes, error) {
 	changes, replaced := diff(current, outcome)
+	changes.Fresh = current.Fresh
 	old, err := s.tx.Credits(ctx, v.Number, replaced)
 	if err != nil {
 		return Changes{}, fmt.Errorf("read superseded credits: %w", err)
@@ -194,9 +246,11 @@ func (s *step) changes(ctx context.Context, v Version, current Current, outcome 
 	for i, c := range changes.Insert {
 		keys[i] = ConversionKey{c.Definition, c.ID}
 	}
-	revisions, err := s.tx.Revisions(ctx, v.Number, keys)
-	if err != nil {
-		return Changes{}, fmt.Errorf("read revisions: %w", err)
+	var revisions map[ConversionKey]int
+	if !current.Fresh.Rows {
+		if revisions, err = s.tx.Revisions(ctx, v.Number, keys); err != nil {
+			return Changes{}, fmt.Errorf("read revisions: %w", err)
+		}
 	}
 	for i := range changes.Insert {
 		changes.Insert[i].Revision = revisions[keys[i]] + 1
@@ -209,8 +263,11 @@ func (s *step) changes(ctx context.Context, v Version, current Current, outcome 
 // outcome derives groups of components side by side. They share nothing, so their
 // outcomes only have to be laid side by side too; but a blocked identifier may be
 // in several and belongs to nobody in each.
-func (s *step) outcome(v Version, facts []hit.Fact) (timeline.Outcome, error) {
-	groups := components(facts, v, s.cfg.Parts)
+func (s *step) outcome(v Version, found gathered) (timeline.Outcome, error) {
+	groups := found.parts
+	if groups == nil {
+		groups = components(found.facts, v, s.cfg.Parts)
+	}
 	outcomes, faults := make([]timeline.Outcome, len(groups)), make([]error, len(groups))
 	var all sync.WaitGroup
 	for i, group := range groups {

@@ -56,6 +56,8 @@ type Queue interface {
 	Touched(ctx context.Context, most int) ([]Touched, error)
 	// Finish deletes exactly these rows and moves their terms into the ledger.
 	Finish(ctx context.Context, rows []Touched) error
+	// Lead notes that the process of that name derives now, while a version is being built.
+	Lead(ctx context.Context, version int, leader uuid.UUID) error
 	// Advance records how far a build has come. When it is complete it is compared with
 	// the live version and takes its place, or is discarded if it only was to check; the
 	// swap says which. Nothing may be touched then but what this transaction finished.
@@ -68,16 +70,20 @@ type Facts interface {
 	ByRef(ctx context.Context, refs []uuid.UUID) ([]uuid.UUID, error)
 	// Refs returns all references of the facts with these keys, each once.
 	Refs(ctx context.Context, facts []uuid.UUID) ([]uuid.UUID, error)
-	// Load returns the facts with these keys, in any order.
+	// Load returns the facts with these keys, in the order of the keys, which are all
+	// different. Those that are not there are left out.
 	Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, error)
 	// Walk returns up to most keys greater than after, ascending.
 	Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UUID, error)
+	// Moments returns which facts carry which references: up to most behind after, in order
+	// of reference, time and fact.
+	Moments(ctx context.Context, after Moment, most int) ([]Moment, error)
 }
 
 // Table is what has been concluded so far.
 type Table interface {
-	// Current returns everything of a version that hangs on one of refs.
-	Current(ctx context.Context, version Version, refs []uuid.UUID) (Current, error)
+	// Fresh says what a version holds nothing of.
+	Fresh(ctx context.Context, version Version) (Fresh, error)
 	// Credits returns the credits of these rows, as far as rollups need them: keyed
 	// by conversion, in order of rank.
 	Credits(ctx context.Context, version int, rows []ConversionRow) (map[ConversionKey][]credit.Credit, error)
@@ -103,8 +109,17 @@ type Version struct {
 	// names: they are as good as absent.
 	Blocked  map[uuid.UUID]bool
 	Building bool
-	Started  bool      // the build knows its total
-	Cursor   uuid.UUID // the last fact that the build has walked
+	Started  bool          // the build knows its total
+	Cursor   uuid.UUID     // the last fact that the build has walked
+	Leader   uuid.UUID     // the process that derived last, of those that derived since the build began; nil: none
+	Idle     time.Duration // since it did
+}
+
+// Fresh says what a version holds nothing of, or not on certain references: nothing is
+// asked of it, and all that is written is new.
+type Fresh struct {
+	Rows    bool // conversions and messages
+	Persons bool // persons, links and claims
 }
 
 // Touched is one hit that changed a fact since conclusions were last drawn.
@@ -166,6 +181,7 @@ type Current struct {
 	Persons     []identity.Assignment
 	Links       []identity.Link
 	Claims      []identity.Claim
+	Fresh       Fresh // of what it is known that there is none
 }
 
 // Changes turns what a version holds into what follows from the facts.
@@ -184,6 +200,8 @@ type Changes struct {
 
 	Credits  []CreditSum
 	Messages []MessageSum
+
+	Fresh Fresh // what there was nothing of: nothing that is written is there
 }
 
 // ConversionChange is a conversion to write, with its credits.

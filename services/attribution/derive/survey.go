@@ -41,15 +41,15 @@ func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found
 			return gathered{}, nil, err
 		}
 	}
-	found = gathered{refs: make(map[uuid.UUID]bool), keys: make(map[uuid.UUID]bool)}
+	found = gathered{refs: make(map[uuid.UUID]fact.RefKind), keys: make(map[uuid.UUID]bool)}
 	for _, p := range w.pairs {
 		if !w.large[w.root(p.Fact)] {
-			found.refs[p.Ref.Value], found.keys[p.Fact] = true, true
+			found.refs[p.Ref.Value], found.keys[p.Fact] = p.Ref.Kind, true
 		}
 	}
 	for _, o := range w.old { // what hangs on them goes even when no fact is left there
-		if !w.large[w.root(o.Fact)] {
-			found.refs[o.Ref.Value] = true
+		if _, known := found.refs[o.Ref.Value]; !known && !w.large[w.root(o.Fact)] {
+			found.refs[o.Ref.Value] = 0
 		}
 	}
 	place := make(map[uuid.UUID]int)

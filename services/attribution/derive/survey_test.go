@@ -33,6 +33,16 @@ func (s shelfTx) Meet(_ context.Context, refs []uuid.UUID, most int) (met []Carr
 	return met, nil
 }
 
+func (s shelfTx) Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UUID, error) {
+	return s.facts.Walk(ctx, after, most)
+}
+
+func (s shelfTx) Moments(ctx context.Context, after Moment, most int) ([]Moment, error) {
+	return s.facts.Moments(ctx, after, most)
+}
+
+func (s shelfTx) Fresh(context.Context, Version) (Fresh, error) { return Fresh{}, nil }
+
 func (s shelfTx) Carry(_ context.Context, keys []uuid.UUID) (carried []Carried, err error) {
 	for i := range s.facts {
 		for _, r := range fact.Refs(&s.facts[i]) {
@@ -85,7 +95,7 @@ func TestSurvey_TellsSmallFromLarge(t *testing.T) {
 				want[key] = true
 			}
 			for ref := range whole.refs {
-				if !found.refs[ref] {
+				if _, known := found.refs[ref]; !known {
 					t.Fatalf("reference %v is missing", ref)
 				}
 			}

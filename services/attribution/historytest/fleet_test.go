@@ -38,7 +38,7 @@ func (f *fleet) start(n int) error {
 // add starts a worker with limits of its own.
 func (f *fleet) add() error {
 	s := f.settings
-	s.Limits = limits{BatchSize: 500, BatchRows: 1, WalkRows: 3, Parallel: 2, Small: 1, Device: 2, Hold: time.Millisecond, Stale: time.Second}
+	s.Limits = limits{BatchSize: 500, BatchRows: 1, WalkRows: 3, Lead: time.Millisecond, Parallel: 2, Small: 1, Device: 2, Hold: time.Millisecond, Stale: time.Second}
 	if len(f.workers)%2 == 1 {
 		s.Limits.BatchRows, s.Limits.Device = 5000, 200
 	}
@@ -55,7 +55,8 @@ func (f *fleet) add() error {
 func (f *fleet) anyLimits() limits {
 	anyOf := func(of ...int) int { return of[f.random.IntN(len(of))] }
 	l := limits{
-		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(1, 2, 7, 100, 5000), WalkRows: anyOf(500, 5000, 5000), Parallel: anyOf(1, 2, 3),
+		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(1, 2, 7, 100, 5000), WalkRows: anyOf(1, 30, 500, 5000), Parallel: anyOf(1, 2, 3),
+		PlanFacts: anyOf(0, 0, 0, 1), Lead: time.Duration(anyOf(1, 50)) * time.Millisecond,
 		Small: anyOf(0, 1, 1, 2, 5, 20), Reach: anyOf(10, 10_000, 10_000), Device: anyOf(1, 2, 200),
 		Hold: time.Duration(anyOf(1, 50, 1000)) * time.Millisecond, Stale: time.Duration(anyOf(100, 1000)) * time.Millisecond,
 	}

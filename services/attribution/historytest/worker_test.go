@@ -43,6 +43,8 @@ type limits struct {
 	BatchSize int           // entries per transaction
 	BatchRows int           // touched rows concluded from in one transaction
 	WalkRows  int           // facts that a build walks in one transaction
+	PlanFacts int           // up to which a build is planned; 0: the usual
+	Lead      time.Duration // how long a build is left to the worker that was at it
 	Parallel  int           // workspaces
 	Small     int           // facts of a component that is derived whole; larger ones by reach; 0: all whole
 	Reach     int           // facts that the reach of a change may have
@@ -85,7 +87,7 @@ func work(text []byte) error {
 			c.StaleAfter, c.FoldAfter = s.Limits.Stale, 4*time.Second
 			c.TriedMost = 1000 // no entry is to blame for any end here
 			d.Poll, d.Hold = 100*time.Millisecond, s.Limits.Hold
-			d.BatchRows, d.WalkRows = s.Limits.BatchRows, s.Limits.WalkRows
+			d.BatchRows, d.WalkRows, d.PlanFacts, d.Lead = s.Limits.BatchRows, s.Limits.WalkRows, s.Limits.PlanFacts, s.Limits.Lead
 			d.Small, d.Reach, d.Device = s.Limits.Small, s.Limits.Reach, s.Limits.Device
 		},
 	}

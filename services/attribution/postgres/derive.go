@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/policy"
@@ -58,8 +59,11 @@ type deriveSession struct {
 
 // Snapshot implements [derive.Session].
 func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) error {
-	return s.lock.InTx(ctx, RepeatableRead, func(_ context.Context, tx *Tx) error {
-		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, folder: s.folder})
+	return s.lock.InTx(ctx, RepeatableRead, func(ctx context.Context, tx *Tx) error {
+		if err := tx.DerivePlan(ctx); err != nil {
+			return err
+		}
+		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, folder: s.folder})
 	})
 }
 
@@ -67,6 +71,7 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 type deriveTx struct {
 	workspace uuid.UUID
 	queries   *dbsqlc.Queries
+	tx        pgx.Tx // for COPY; nil where nothing is written
 	folder    Folder
 }
 
@@ -106,6 +111,7 @@ func (t deriveTx) version(ctx context.Context, row dbsqlc.DerivePoliciesRow) (de
 	if row.BuildCursor != nil {
 		v.Cursor = *row.BuildCursor
 	}
+	v.Leader, v.Idle = orZero(row.BuildLeader), time.Duration(row.BuildIdleMs)*time.Millisecond
 	var folded []uuid.UUID
 	for _, term := range p.Blocked() {
 		for _, kind := range []hit.IdentifierKind{hit.UserID, hit.Phone, hit.BSUID, hit.Email, hit.Device} {
@@ -181,6 +187,11 @@ func (t deriveTx) Finish(ctx context.Context, rows []derive.Touched) error {
 	return interpret(err)
 }
 
+// Lead implements [derive.Queue].
+func (t deriveTx) Lead(ctx context.Context, version int, leader uuid.UUID) error {
+	return interpret(t.queries.DeriveBuildLead(ctx, dbsqlc.DeriveBuildLeadParams{Leader: &leader, WorkspaceID: t.workspace, Version: int32(version)}))
+}
+
 // Advance implements [derive.Queue].
 func (t deriveTx) Advance(ctx context.Context, b derive.Build) (*derive.Swap, error) {
 	if b.Start {
@@ -220,23 +231,43 @@ func (t deriveTx) Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.U
 	return keys, interpret(err)
 }
 
+// Moments implements [derive.Facts].
+func (t deriveTx) Moments(ctx context.Context, after derive.Moment, most int) ([]derive.Moment, error) {
+	rows, err := t.queries.DeriveMoments(ctx, dbsqlc.DeriveMomentsParams{
+		WorkspaceID: t.workspace, Value: after.Ref, At: after.At.Time(), FactID: after.Fact, Most: int32(most),
+	})
+	list := make([]derive.Moment, len(rows))
+	for i := range rows {
+		list[i] = derive.Moment{Ref: rows[i].Value, Fact: rows[i].FactID, At: hit.InstantOf(rows[i].At)}
+	}
+	return list, interpret(err)
+}
+
 // Load implements [derive.Facts].
 func (t deriveTx) Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, error) {
 	rows, err := t.queries.DeriveFactList(ctx, t.workspace, facts)
 	if err != nil {
 		return nil, interpret(err)
 	}
-	list := make([]hit.Fact, len(rows))
+	place := make(map[uuid.UUID]int, len(rows))
+	for i := range rows {
+		place[rows[i].FactID] = i
+	}
+	list := make([]hit.Fact, 0, len(rows))
 	var faults []error
-	for i, row := range rows {
-		list[i], err = storedFact(row)
-		faults = append(faults, err)
+	for _, key := range facts {
+		i, there := place[key]
+		if !there {
+			continue
+		}
+		f, err := storedFact(&rows[i])
+		list, faults = append(list, f), append(faults, err)
 	}
 	return list, errors.Join(faults...)
 }
 
 // storedFact puts a fact together again from its body and its columns.
-func storedFact(row dbsqlc.DeriveFactListRow) (hit.Fact, error) {
+func storedFact(row *dbsqlc.DeriveFactListRow) (hit.Fact, error) {
 	f, err := hit.FromContent(row.Body)
 	if err != nil {
 		return f, fmt.Errorf("read stored fact %s: %w", row.FactID, err)

@@ -1,12 +1,8 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,10 +24,11 @@ func (t deriveTx) Apply(ctx context.Context, v derive.Version, c derive.Changes,
 		when bool
 	}{
 		{"supersede conversions", func() error { return w.supersede(ctx, c.Supersede) }, len(c.Supersede) > 0},
-		{"insert conversions", func() error { return w.insertConversions(ctx, c.Insert) }, len(c.Insert) > 0},
-		{"insert credits", func() error { return w.insertCredits(ctx, c.Insert) }, len(c.Insert) > 0},
+		{"insert conversions", func() error { return w.copyConversions(ctx, c.Insert) }, len(c.Insert) > 0},
+		{"insert credits", func() error { return w.copyCredits(ctx, c.Insert) }, len(c.Insert) > 0},
 		{"delete messages", func() error { return w.deleteMessages(ctx, c.MessageDelete) }, len(c.MessageDelete) > 0},
-		{"write messages", func() error { return w.upsertMessages(ctx, c.MessageUpsert) }, len(c.MessageUpsert) > 0},
+		{"copy messages", func() error { return w.copyMessages(ctx, c.MessageUpsert) }, len(c.MessageUpsert) > 0 && c.Fresh.Rows},
+		{"write messages", func() error { return w.upsertMessages(ctx, c.MessageUpsert) }, len(c.MessageUpsert) > 0 && !c.Fresh.Rows},
 		{"delete persons", func() error { return w.deletePersons(ctx, c.PersonDelete) }, len(c.PersonDelete) > 0},
 		{"write persons", func() error { return w.upsertPersons(ctx, c.PersonUpsert) }, len(c.PersonUpsert) > 0},
 		{"delete links", func() error { return w.deleteLinks(ctx, c.LinkDelete) }, len(c.LinkDelete) > 0},
@@ -65,60 +62,6 @@ func (w deriveWrite) supersede(ctx context.Context, keys []derive.ConversionKey)
 		p.ConversionIds = append(p.ConversionIds, key.ID)
 	}
 	return w.queries.ConversionSupersede(ctx, p)
-}
-
-func (w deriveWrite) insertConversions(ctx context.Context, list []derive.ConversionChange) error {
-	p := dbsqlc.ConversionInsertParams{WorkspaceID: w.workspace, Version: w.version, Models: list[0].Models, ComputedAt: w.at}
-	for _, c := range list {
-		p.Definitions = append(p.Definitions, c.Definition)
-		p.ConversionIds = append(p.ConversionIds, c.ID)
-		p.Revisions = append(p.Revisions, int32(c.Revision))
-		p.Anchors = append(p.Anchors, c.Anchor)
-		p.EventIds = append(p.EventIds, c.EventID)
-		p.EventNames = append(p.EventNames, c.EventName)
-		p.InThreads = append(p.InThreads, c.InThread)
-		p.EventAts = append(p.EventAts, c.EventAt.Time())
-		p.OrderIds = append(p.OrderIds, c.OrderID)
-		p.Refunds = append(p.Refunds, c.Refund)
-		p.Amounts = append(p.Amounts, c.Value)
-		p.Currencies = append(p.Currencies, c.Currency)
-		p.PersonIds = append(p.PersonIds, c.Person)
-		p.Identifieds = append(p.Identifieds, c.Identified)
-		p.Flags = append(p.Flags, textArray(c.Flags))
-		p.Hashes = append(p.Hashes, c.Hash)
-	}
-	return w.queries.ConversionInsert(ctx, p)
-}
-
-func (w deriveWrite) insertCredits(ctx context.Context, list []derive.ConversionChange) error {
-	p := dbsqlc.CreditInsertParams{WorkspaceID: w.workspace, Version: w.version}
-	for _, c := range list {
-		for rank, k := range c.Credits {
-			window, lag := k.WindowSeconds, k.LagMicros
-			if k.TouchKey == "" { // no touchpoint: neither is known
-				window, lag = -1, -1
-			}
-			p.Definitions = append(p.Definitions, c.Definition)
-			p.ConversionIds = append(p.ConversionIds, c.ID)
-			p.Revisions = append(p.Revisions, int32(c.Revision))
-			p.Ranks = append(p.Ranks, int32(rank))
-			p.Channels = append(p.Channels, k.Channel)
-			p.TouchKeys = append(p.TouchKeys, k.TouchKey)
-			p.Tiers = append(p.Tiers, k.Tier)
-			p.TouchAts = append(p.TouchAts, timeOrNone(k.TouchAt))
-			p.Windows = append(p.Windows, window)
-			p.Lags = append(p.Lags, lag)
-			p.MessageChannels = append(p.MessageChannels, k.MessageChannel)
-			p.MessageIds = append(p.MessageIds, k.MessageID)
-			p.TemplateNames = append(p.TemplateNames, k.TemplateName)
-			p.TemplateLanguages = append(p.TemplateLanguages, k.TemplateLanguage)
-			p.Campaigns = append(p.Campaigns, k.Campaign)
-			p.Variants = append(p.Variants, k.Variant)
-			p.Weights = append(p.Weights, weightArray(k.Weights))
-			p.Credited = append(p.Credited, amountArray(k.Credited))
-		}
-	}
-	return w.queries.CreditInsert(ctx, p)
 }
 
 func (w deriveWrite) deleteMessages(ctx context.Context, list []touch.Message) error {
@@ -294,35 +237,4 @@ func orZero[T any](p *T) T {
 		return zero
 	}
 	return *p
-}
-
-// weightArray writes integers as an array literal.
-func weightArray(weights []int64) string {
-	text := []byte{'{'}
-	for i, n := range weights {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = strconv.AppendInt(text, n, 10)
-	}
-	return string(append(text, '}'))
-}
-
-// amountArray writes decimals as an array literal; none at all is empty text.
-func amountArray(amounts []string) string {
-	if amounts == nil {
-		return ""
-	}
-	return "{" + strings.Join(amounts, ",") + "}"
-}
-
-// textArray writes words as an array literal. Flags are our own words; quoting
-// keeps it right whatever they become.
-func textArray(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = strconv.Quote(word)
-	}
-	slices.SortFunc(quoted, cmp.Compare)
-	return "{" + strings.Join(quoted, ",") + "}"
 }

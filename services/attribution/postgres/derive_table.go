@@ -14,22 +14,12 @@ import (
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// Current implements [derive.Table].
-func (t deriveTx) Current(ctx context.Context, v derive.Version, refs []uuid.UUID) (c derive.Current, err error) {
-	if c.Conversions, err = t.Conversions(ctx, v, refs); err != nil {
-		return c, err
-	}
-	if c.Messages, err = t.Messages(ctx, v, refs); err != nil {
-		return c, err
-	}
-	if c.Persons, err = t.Persons(ctx, v, refs); err != nil {
-		return c, err
-	}
-	if c.Links, err = t.Links(ctx, v, refs); err != nil {
-		return c, err
-	}
-	c.Claims, err = t.Claims(ctx, v, refs)
-	return c, err
+// Fresh implements [derive.Table].
+func (t deriveTx) Fresh(ctx context.Context, v derive.Version) (derive.Fresh, error) {
+	row, err := t.queries.DeriveFresh(ctx, dbsqlc.DeriveFreshParams{
+		WorkspaceID: t.workspace, Version: int32(v.Number), IdentityVersion: int32(v.Identity),
+	})
+	return derive.Fresh{Rows: row.Rows, Persons: row.Persons}, interpret(err)
 }
 
 // Conversions implements [derive.Rows].

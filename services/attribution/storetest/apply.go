@@ -18,16 +18,6 @@ import (
 // digestOf is the digest of an identifier as facts hold it.
 func digestOf(id hit.Identifier) uuid.UUID { return fact.IdentifierRef(id).Value }
 
-// Current implements [derive.Table].
-func (t deriveTx) Current(ctx context.Context, v derive.Version, refs []uuid.UUID) (c derive.Current, err error) {
-	c.Conversions, _ = t.Conversions(ctx, v, refs)
-	c.Messages, _ = t.Messages(ctx, v, refs)
-	c.Persons, _ = t.Persons(ctx, v, refs)
-	c.Links, _ = t.Links(ctx, v, refs)
-	c.Claims, _ = t.Claims(ctx, v, refs)
-	return c, nil
-}
-
 // Conversions implements [derive.Rows].
 func (t deriveTx) Conversions(_ context.Context, v derive.Version, anchors []uuid.UUID) (list []derive.ConversionRow, err error) {
 	asked := set(anchors)

@@ -198,7 +198,20 @@ func (t deriveTx) Finish(ctx context.Context, rows []derive.Touched) error {
 	})
 }
 
-// Advance implements [derive.Queue]; there are no builds.
+// Lead implements [derive.Queue]; there are no builds.
+func (t deriveTx) Lead(context.Context, int, uuid.UUID) error { return errReach }
+
+// Fresh implements [derive.Table].
+func (t deriveTx) Fresh(context.Context, derive.Version) (derive.Fresh, error) {
+	return derive.Fresh{}, errReach
+}
+
+// Moments implements [derive.Facts].
+func (t deriveTx) Moments(context.Context, derive.Moment, int) ([]derive.Moment, error) {
+	return nil, errReach
+}
+
+// Advance implements [derive.Queue].
 func (t deriveTx) Advance(context.Context, derive.Build) (*derive.Swap, error) { return nil, errReach }
 
 // carried lists references of the workspace that match, oldest first.
@@ -250,7 +263,7 @@ func (t deriveTx) Refs(_ context.Context, facts []uuid.UUID) ([]uuid.UUID, error
 // Load implements [derive.Facts].
 func (t deriveTx) Load(_ context.Context, facts []uuid.UUID) (list []hit.Fact, err error) {
 	t.locked(func() {
-		for _, id := range sorted(set(facts)) {
+		for _, id := range facts {
 			row := t.m.facts.get(t.tx, factKey{t.workspace, id})
 			if row == nil {
 				continue

@@ -45,7 +45,11 @@ func Content(f *Fact) (body []byte, sum uuid.UUID, err error) {
 // FromContent reads a body that [Content] made. What a body leaves out is zero: the
 // caller has it in columns.
 func FromContent(body []byte) (Fact, error) {
-	var f Fact
+	f, read := readContent(body)
+	if read {
+		return f, nil
+	}
+	f = Fact{}
 	if err := json.Unmarshal(body, &f); err != nil {
 		return Fact{}, fmt.Errorf("decode fact: %w", err)
 	}

@@ -603,7 +603,8 @@ func (q *Queries) ComparisonPersons(ctx context.Context, arg ComparisonPersonsPa
 
 const comparisonPlan = `-- name: ComparisonPlan :exec
 
-select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true)
+select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true),
+  set_config('plan_cache_mode', 'auto', true)
 `
 
 // What the version built says otherwise than the one in force (against). Each query

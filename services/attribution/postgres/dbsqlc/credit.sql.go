@@ -7,82 +7,9 @@ package dbsqlc
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 )
-
-const creditInsert = `-- name: CreditInsert :exec
-insert into credit (
-  workspace_id, version, definition, conversion_id, revision, rank, channel, touch_key, tier, touch_at, window_seconds, lag_us,
-  message_channel, message_id, template_name, template_language, campaign, variant, weights, credited)
-select
-  $1, $2, x.definition, x.conversion_id, x.revision, x.rank, x.channel, x.touch_key, nullif(x.tier, ''),
-  nullif(x.touch_at, '0001-01-01T00:00:00Z'), nullif(x.window_seconds, -1), nullif(x.lag_us, -1),
-  nullif(x.message_channel, ''), nullif(x.message_id, ''), nullif(x.template_name, ''), nullif(x.template_language, ''),
-  nullif(x.campaign, ''), nullif(x.variant, ''), x.weights::bigint[], nullif(x.credited, '')::numeric[]
-from (
-  select unnest($3::text[]) as definition, unnest($4::text[]) as conversion_id,
-         unnest($5::int[]) as revision, unnest($6::int[]) as rank,
-         unnest($7::text[]) as channel, unnest($8::text[]) as touch_key, unnest($9::text[]) as tier,
-         unnest($10::timestamptz[]) as touch_at, unnest($11::bigint[]) as window_seconds, unnest($12::bigint[]) as lag_us,
-         unnest($13::text[]) as message_channel, unnest($14::text[]) as message_id,
-         unnest($15::text[]) as template_name, unnest($16::text[]) as template_language,
-         unnest($17::text[]) as campaign, unnest($18::text[]) as variant,
-         unnest($19::text[]) as weights, unnest($20::text[]) as credited
-) as x
-`
-
-type CreditInsertParams struct {
-	WorkspaceID       uuid.UUID
-	Version           int32
-	Definitions       []string
-	ConversionIds     []string
-	Revisions         []int32
-	Ranks             []int32
-	Channels          []string
-	TouchKeys         []string
-	Tiers             []string
-	TouchAts          []time.Time
-	Windows           []int64
-	Lags              []int64
-	MessageChannels   []string
-	MessageIds        []string
-	TemplateNames     []string
-	TemplateLanguages []string
-	Campaigns         []string
-	Variants          []string
-	Weights           []string
-	Credited          []string
-}
-
-// Empty text stands for null, the first instant of the year 1 for an unknown time,
-// and weights and credited are array literals.
-func (q *Queries) CreditInsert(ctx context.Context, arg CreditInsertParams) error {
-	_, err := q.db.Exec(ctx, creditInsert,
-		arg.WorkspaceID,
-		arg.Version,
-		arg.Definitions,
-		arg.ConversionIds,
-		arg.Revisions,
-		arg.Ranks,
-		arg.Channels,
-		arg.TouchKeys,
-		arg.Tiers,
-		arg.TouchAts,
-		arg.Windows,
-		arg.Lags,
-		arg.MessageChannels,
-		arg.MessageIds,
-		arg.TemplateNames,
-		arg.TemplateLanguages,
-		arg.Campaigns,
-		arg.Variants,
-		arg.Weights,
-		arg.Credited,
-	)
-	return err
-}
 
 const creditList = `-- name: CreditList :many
 select k.definition, k.conversion_id, k.rank, k.channel, k.tier, k.template_name, k.template_language, k.campaign, k.variant,

@@ -38,6 +38,21 @@ func (q *Queries) DeriveBlocked(ctx context.Context, workspaceID uuid.UUID, fold
 	return items, nil
 }
 
+const deriveBuildLead = `-- name: DeriveBuildLead :exec
+update policy set build_leader = $1, build_led_at = clock_timestamp() where workspace_id = $2 and version = $3
+`
+
+type DeriveBuildLeadParams struct {
+	Leader      *uuid.UUID
+	WorkspaceID uuid.UUID
+	Version     int32
+}
+
+func (q *Queries) DeriveBuildLead(ctx context.Context, arg DeriveBuildLeadParams) error {
+	_, err := q.db.Exec(ctx, deriveBuildLead, arg.Leader, arg.WorkspaceID, arg.Version)
+	return err
+}
+
 const deriveBuildProgress = `-- name: DeriveBuildProgress :exec
 update policy set build_done = build_done + $1, build_cursor = $2
 where workspace_id = $3 and version = $4
@@ -188,8 +203,99 @@ func (q *Queries) DeriveFactsByRef(ctx context.Context, workspaceID uuid.UUID, r
 	return items, nil
 }
 
+const deriveFresh = `-- name: DeriveFresh :one
+select
+  (not exists (select from conversion c where c.workspace_id = $1::uuid and c.version = $2::int)
+   and not exists (select from message m where m.workspace_id = $1::uuid and m.version = $2::int))::boolean as rows,
+  (not exists (select from identifier_person p where p.workspace_id = $1::uuid and p.identity_version = $3::int)
+   and not exists (select from link l where l.workspace_id = $1::uuid and l.identity_version = $3::int)
+   and not exists (select from claim c where c.workspace_id = $1::uuid and c.identity_version = $3::int))::boolean as persons
+`
+
+type DeriveFreshParams struct {
+	WorkspaceID     uuid.UUID
+	Version         int32
+	IdentityVersion int32
+}
+
+type DeriveFreshRow struct {
+	Rows    bool
+	Persons bool
+}
+
+// What a version holds nothing of.
+func (q *Queries) DeriveFresh(ctx context.Context, arg DeriveFreshParams) (DeriveFreshRow, error) {
+	row := q.db.QueryRow(ctx, deriveFresh, arg.WorkspaceID, arg.Version, arg.IdentityVersion)
+	var i DeriveFreshRow
+	err := row.Scan(&i.Rows, &i.Persons)
+	return i, err
+}
+
+const deriveMoments = `-- name: DeriveMoments :many
+select value, at, fact_id from fact_ref
+where workspace_id = $1 and (value, at, fact_id) > ($2::uuid, $3::timestamptz, $4::uuid)
+order by value, at, fact_id
+limit $5
+`
+
+type DeriveMomentsParams struct {
+	WorkspaceID uuid.UUID
+	Value       uuid.UUID
+	At          time.Time
+	FactID      uuid.UUID
+	Most        int32
+}
+
+type DeriveMomentsRow struct {
+	Value  uuid.UUID
+	At     time.Time
+	FactID uuid.UUID
+}
+
+// In order of the key of fact_ref, and nothing but that.
+func (q *Queries) DeriveMoments(ctx context.Context, arg DeriveMomentsParams) ([]DeriveMomentsRow, error) {
+	rows, err := q.db.Query(ctx, deriveMoments,
+		arg.WorkspaceID,
+		arg.Value,
+		arg.At,
+		arg.FactID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeriveMomentsRow{}
+	for rows.Next() {
+		var i DeriveMomentsRow
+		if err := rows.Scan(&i.Value, &i.At, &i.FactID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const derivePlan = `-- name: DerivePlan :exec
+
+select set_config('plan_cache_mode', 'force_generic_plan', true)
+`
+
+// What derive reads: the facts that bear on a change.
+// One plan for whatever is asked for. A plan for these very references and this version
+// takes long to make, and of a version that is being built the planner knows nothing: it
+// believes that there are no rows and reads all of them to find a few.
+func (q *Queries) DerivePlan(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, derivePlan)
+	return err
+}
+
 const derivePolicies = `-- name: DerivePolicies :many
-select version, document, identity_version, state, build_total, build_done, build_cursor
+select version, document, identity_version, state, build_total, build_done, build_cursor, build_leader,
+       coalesce(extract(epoch from clock_timestamp() - build_led_at) * 1000, 0)::bigint as build_idle_ms
 from policy
 where workspace_id = $1 and state in ('live', 'building')
 order by version
@@ -203,6 +309,8 @@ type DerivePoliciesRow struct {
 	BuildTotal      int64
 	BuildDone       int64
 	BuildCursor     *uuid.UUID
+	BuildLeader     *uuid.UUID
+	BuildIdleMs     int64
 }
 
 func (q *Queries) DerivePolicies(ctx context.Context, workspaceID uuid.UUID) ([]DerivePoliciesRow, error) {
@@ -222,6 +330,8 @@ func (q *Queries) DerivePolicies(ctx context.Context, workspaceID uuid.UUID) ([]
 			&i.BuildTotal,
 			&i.BuildDone,
 			&i.BuildCursor,
+			&i.BuildLeader,
+			&i.BuildIdleMs,
 		); err != nil {
 			return nil, err
 		}
@@ -377,7 +487,6 @@ func (q *Queries) DeriveWorkspace(ctx context.Context, workspaceID uuid.UUID) (s
 }
 
 const deriveWorkspaces = `-- name: DeriveWorkspaces :many
-
 with recursive waiting as (
   (select t.workspace_id from touched t order by t.workspace_id limit 1)
   union all
@@ -390,7 +499,6 @@ union
 select p.workspace_id from policy p where p.state = 'building'
 `
 
-// What derive reads: the facts that bear on a change.
 // Workspaces with something to conclude. A loose index scan: it costs one probe a
 // workspace, however long the backlog of one of them is.
 func (q *Queries) DeriveWorkspaces(ctx context.Context) ([]uuid.UUID, error) {

@@ -268,6 +268,8 @@ type Policy struct {
 	CheckOnly        bool
 	ReplacedBy       *int32
 	EmptiedAt        *time.Time
+	BuildLeader      *uuid.UUID
+	BuildLedAt       *time.Time
 }
 
 type Quarantine struct {

@@ -31,7 +31,7 @@ func (q *Queries) PolicyBring(ctx context.Context, arg PolicyBringParams) error 
 }
 
 const policyGet = `-- name: PolicyGet :one
-select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at, policy.build_leader, policy.build_led_at
 from policy
 where workspace_id = $1 and version = $2
 `
@@ -57,6 +57,8 @@ func (q *Queries) PolicyGet(ctx context.Context, workspaceID uuid.UUID, version 
 		&i.CheckOnly,
 		&i.ReplacedBy,
 		&i.EmptiedAt,
+		&i.BuildLeader,
+		&i.BuildLedAt,
 	)
 	return i, err
 }
@@ -118,7 +120,7 @@ func (q *Queries) PolicyInsert(ctx context.Context, arg PolicyInsertParams) erro
 }
 
 const policyList = `-- name: PolicyList :many
-select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at, policy.build_leader, policy.build_led_at
 from policy
 where workspace_id = $1
 order by version desc
@@ -151,6 +153,8 @@ func (q *Queries) PolicyList(ctx context.Context, workspaceID uuid.UUID) ([]Poli
 			&i.CheckOnly,
 			&i.ReplacedBy,
 			&i.EmptiedAt,
+			&i.BuildLeader,
+			&i.BuildLedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -163,7 +167,7 @@ func (q *Queries) PolicyList(ctx context.Context, workspaceID uuid.UUID) ([]Poli
 }
 
 const policyLive = `-- name: PolicyLive :one
-select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at
+select policy.workspace_id, policy.version, policy.document, policy.identity_version, policy.reference_version, policy.state, policy.build_total, policy.build_done, policy.build_cursor, policy.created_at, policy.created_by, policy.published_at, policy.superseded_at, policy.kind, policy.check_only, policy.replaced_by, policy.emptied_at, policy.build_leader, policy.build_led_at
 from policy
 where workspace_id = $1 and state = 'live'
 `
@@ -189,6 +193,8 @@ func (q *Queries) PolicyLive(ctx context.Context, workspaceID uuid.UUID) (Policy
 		&i.CheckOnly,
 		&i.ReplacedBy,
 		&i.EmptiedAt,
+		&i.BuildLeader,
+		&i.BuildLedAt,
 	)
 	return i, err
 }
@@ -219,7 +225,7 @@ func (q *Queries) PolicyRetire(ctx context.Context, arg PolicyRetireParams) erro
 }
 
 const policyVersions = `-- name: PolicyVersions :many
-select p.workspace_id, p.version, p.document, p.identity_version, p.reference_version, p.state, p.build_total, p.build_done, p.build_cursor, p.created_at, p.created_by, p.published_at, p.superseded_at, p.kind, p.check_only, p.replaced_by, p.emptied_at, c.differences
+select p.workspace_id, p.version, p.document, p.identity_version, p.reference_version, p.state, p.build_total, p.build_done, p.build_cursor, p.created_at, p.created_by, p.published_at, p.superseded_at, p.kind, p.check_only, p.replaced_by, p.emptied_at, p.build_leader, p.build_led_at, c.differences
 from policy p
 left join comparison c on c.workspace_id = p.workspace_id and c.version = p.version
 where p.workspace_id = $1
@@ -260,6 +266,8 @@ func (q *Queries) PolicyVersions(ctx context.Context, workspaceID uuid.UUID) ([]
 			&i.Policy.CheckOnly,
 			&i.Policy.ReplacedBy,
 			&i.Policy.EmptiedAt,
+			&i.Policy.BuildLeader,
+			&i.Policy.BuildLedAt,
 			&i.Differences,
 		); err != nil {
 			return nil, err

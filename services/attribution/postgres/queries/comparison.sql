@@ -6,7 +6,8 @@
 -- loop over a million. Where a loop is needed all the same its price looks enormous,
 -- which would have the query compiled. Sorting and hashing may use more than usual.
 -- name: ComparisonPlan :exec
-select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true);
+select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true),
+  set_config('plan_cache_mode', 'auto', true);
 
 -- A conversion differs when its row does or any of its credits: what was damaged in
 -- place leaves the hash as it was. Whatever the credits of differing conversions

@@ -1,5 +1,11 @@
 -- What derive reads: the facts that bear on a change.
 
+-- One plan for whatever is asked for. A plan for these very references and this version
+-- takes long to make, and of a version that is being built the planner knows nothing: it
+-- believes that there are no rows and reads all of them to find a few.
+-- name: DerivePlan :exec
+select set_config('plan_cache_mode', 'force_generic_plan', true);
+
 -- Workspaces with something to conclude. A loose index scan: it costs one probe a
 -- workspace, however long the backlog of one of them is.
 -- name: DeriveWorkspaces :many
@@ -54,6 +60,22 @@ where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
 -- name: DeriveFactWalk :many
 select fact_id from fact where workspace_id = @workspace_id and fact_id > @after order by fact_id limit @most;
 
+-- In order of the key of fact_ref, and nothing but that.
+-- name: DeriveMoments :many
+select value, at, fact_id from fact_ref
+where workspace_id = @workspace_id and (value, at, fact_id) > (@value::uuid, @at::timestamptz, @fact_id::uuid)
+order by value, at, fact_id
+limit @most;
+
+-- What a version holds nothing of.
+-- name: DeriveFresh :one
+select
+  (not exists (select from conversion c where c.workspace_id = @workspace_id::uuid and c.version = @version::int)
+   and not exists (select from message m where m.workspace_id = @workspace_id::uuid and m.version = @version::int))::boolean as rows,
+  (not exists (select from identifier_person p where p.workspace_id = @workspace_id::uuid and p.identity_version = @identity_version::int)
+   and not exists (select from link l where l.workspace_id = @workspace_id::uuid and l.identity_version = @identity_version::int)
+   and not exists (select from claim c where c.workspace_id = @workspace_id::uuid and c.identity_version = @identity_version::int))::boolean as persons;
+
 -- name: DeriveFactCount :one
 select count(*) from fact where workspace_id = @workspace_id;
 
@@ -61,13 +83,17 @@ select count(*) from fact where workspace_id = @workspace_id;
 select currency from workspace where workspace_id = @workspace_id;
 
 -- name: DerivePolicies :many
-select version, document, identity_version, state, build_total, build_done, build_cursor
+select version, document, identity_version, state, build_total, build_done, build_cursor, build_leader,
+       coalesce(extract(epoch from clock_timestamp() - build_led_at) * 1000, 0)::bigint as build_idle_ms
 from policy
 where workspace_id = @workspace_id and state in ('live', 'building')
 order by version;
 
 -- name: DeriveBuildStart :exec
 update policy set build_total = @build_total where workspace_id = @workspace_id and version = @version;
+
+-- name: DeriveBuildLead :exec
+update policy set build_leader = @leader, build_led_at = clock_timestamp() where workspace_id = @workspace_id and version = @version;
 
 -- name: DeriveBuildProgress :exec
 update policy set build_done = build_done + @walked, build_cursor = @build_cursor

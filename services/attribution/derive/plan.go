@@ -1,0 +1,182 @@
+package derive
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/google/uuid"
+)
+
+// planRows is how many facts or references a plan reads at once; a guess.
+const planRows = 20_000
+
+// plan says which facts hang together under a version that is being built, so that its
+// build reads each fact once. A component's facts are walked where the first of them, by
+// key, has its turn.
+//
+// It is of one snapshot and holds as long as its process alone derives the workspace: what
+// is touched later is concluded from at once, for this version too, and noted here, with
+// all that it is connected to. So a component that nothing is noted of is as it was, and
+// one that is noted needs not be walked. A process that another one came between
+// (Version.Leader) or that died draws its plan anew.
+type plan struct {
+	version int
+	cursor  uuid.UUID   // as the build's
+	keys    []uuid.UUID // of all facts, ascending; empty: they are too many
+	first   []int32     // by place in keys: the place of the first fact of the component
+	order   []int32     // places, component by component, these in order of their first facts
+	next    int         // place in order where the walk goes on
+	done    []bool      // by place of a first fact: the component has been concluded from since
+	fresh   Fresh       // what the version held when the plan was drawn
+}
+
+// progress is how far a walk has come: as in [plan].
+type progress struct {
+	next   int
+	cursor uuid.UUID
+}
+
+// draw makes a plan of all facts that there are, unless they are too many.
+func (s *step) draw(ctx context.Context, v Version) (*plan, error) {
+	p := &plan{version: v.Number, cursor: v.Cursor}
+	for after := uuid.Nil; ; after = p.keys[len(p.keys)-1] {
+		page, err := s.tx.Walk(ctx, after, planRows)
+		if err != nil {
+			return nil, fmt.Errorf("list facts: %w", err)
+		}
+		p.keys = append(p.keys, page...)
+		if len(p.keys) > s.cfg.PlanFacts {
+			return &plan{version: v.Number, cursor: v.Cursor}, nil
+		}
+		if len(page) < planRows {
+			break
+		}
+	}
+	if err := p.join(ctx, s.tx, v.Blocked); err != nil {
+		return nil, fmt.Errorf("find what facts have in common: %w", err)
+	}
+	p.arrange()
+	var err error
+	p.fresh, err = s.tx.Fresh(ctx, v)
+	return p, err
+}
+
+// join unites facts that share a reference.
+func (p *plan) join(ctx context.Context, facts Facts, blocked map[uuid.UUID]bool) error {
+	p.first = make([]int32, len(p.keys))
+	for i := range p.first {
+		p.first[i] = int32(i)
+	}
+	last := moment{place: -1}
+	for {
+		page, err := facts.Moments(ctx, last.Moment, planRows)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			next := moment{page[i], -1}
+			if !blocked[next.Ref] {
+				next.place = p.place(next.Fact)
+			}
+			if next.Ref == last.Ref && next.place >= 0 && last.place >= 0 {
+				p.unite(last.place, next.place)
+			}
+			last = next
+		}
+		if len(page) < planRows {
+			return nil
+		}
+	}
+}
+
+// moment is a reference and the place of a fact that carries it; -1: it joins nothing.
+type moment struct {
+	Moment
+	place int32
+}
+
+// place is where a key is in keys, -1 when it is not. Keys are hashes, so that where one
+// should be can be told from its first bits.
+func (p *plan) place(key uuid.UUID) int32 {
+	low, high := 0, len(p.keys) // it is in [low, high)
+	if high == 0 {
+		return -1
+	}
+	guess, _ := bits.Mul64(binary.BigEndian.Uint64(key[:]), uint64(high))
+	for at, reach := int(guess), 4; low < high; {
+		switch order := bytes.Compare(key[:], p.keys[at][:]); {
+		case order == 0:
+			return int32(at)
+		case order > 0:
+			low = at + 1
+			at += reach
+		default:
+			high = at
+			at -= reach
+		}
+		reach *= 2
+		if at < low || at >= high { // the guess was off, or is enclosed
+			at = low + (high-low)/2
+		}
+	}
+	return -1
+}
+
+// root is the place of the first fact known to hang together with that at place.
+func (p *plan) root(place int32) int32 {
+	for p.first[place] != place {
+		p.first[place] = p.first[p.first[place]] // halve the path
+		place = p.first[place]
+	}
+	return place
+}
+
+func (p *plan) unite(a, b int32) {
+	a, b = p.root(a), p.root(b)
+	p.first[max(a, b)] = min(a, b)
+}
+
+// arrange lists facts by component and finds where the walk begins: behind components
+// that have a fact at or before the cursor, which were derived.
+func (p *plan) arrange() {
+	size := make([]int32, len(p.keys)) // of components, then where each one's next fact goes
+	for i := range p.first {
+		p.first[i] = p.first[p.first[i]] // a root comes before what hangs on it
+		size[p.first[i]]++
+	}
+	p.order, p.done = make([]int32, len(p.keys)), make([]bool, len(p.keys))
+	begin := int32(0)
+	for i, n := range size {
+		if bytes.Compare(p.keys[i][:], p.cursor[:]) <= 0 {
+			p.next += int(n)
+		}
+		size[i], begin = begin, begin+n
+	}
+	for i, first := range p.first {
+		p.order[size[first]] = int32(i)
+		size[first]++
+	}
+}
+
+// walk returns the keys of the next components, about most facts, and where each component
+// ends among them; those concluded from since are left out.
+func (p *plan) walk(most int, done map[int32]bool) (keys []uuid.UUID, ends []int, after progress) {
+	after = progress{next: p.next, cursor: p.cursor}
+	for after.next < len(p.order) && len(keys) < most {
+		first := p.order[after.next]
+		after.cursor = p.keys[first]
+		skip := p.done[first] || done[first]
+		for ; after.next < len(p.order) && p.first[p.order[after.next]] == first; after.next++ {
+			if !skip {
+				keys = append(keys, p.keys[p.order[after.next]])
+			}
+		}
+		if !skip {
+			ends = append(ends, len(keys))
+		}
+	}
+	return keys, ends, after
+}
