@@ -41,7 +41,7 @@ func explained(p *policy.Policy, seen ...Seen) []string {
 	}
 	c := at(100*second, "10")
 	x := NewTouches(p, touches)
-	row := Assign(p, x, c)[0]
+	row := Assign(x, c)[0]
 	var lines []string
 	for _, c := range x.Explain(&row, 100*second, hit.PrecisionExact, seen) {
 		line := fmt.Sprintf("%s %s at %d: %s by %d rule %d", c.Touch.Channel, c.Touch.Key, c.At()/second, c.Reason, c.Decides, c.Rule)
@@ -194,7 +194,7 @@ func TestRow(t *testing.T) {
 		return &conversion.Copy{ID: id, Fact: &hit.Fact{Kind: hit.KindEvent, ID: id, At: 200 * second, Event: &hit.Event{}, Flags: []string{"y", "x"}}}
 	}
 	c.Refunds = []conversion.Refund{{ID: "r1", Before: apd.New(10, 0), After: apd.New(4, 0), Copy: copyOf("r1")}, {ID: "r2", Before: apd.New(4, 0), After: apd.New(1, 0), Copy: copyOf("r2")}}
-	rows := Assign(p, x, c)
+	rows := Assign(x, c)
 	uncounted := conversion.Verdict{Reason: conversion.WhereFailed}
 	bare := at(100*second, "")
 	orphan := &conversion.Orphan{Definition: c.Definition, ID: "o", Value: apd.New(-5, 0), Currency: "NOK", Copy: copyOf("o")}
