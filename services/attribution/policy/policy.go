@@ -96,9 +96,16 @@ type KeywordRule struct {
 }
 
 // IdentityEqual reports whether p and q conclude the same persons from the same
-// facts: browser_links and the block list agree.
+// facts: browser_links, the block list and what keyword rules match agree. What a rule
+// makes may be a copy of another event, and copies link.
 func (p *Policy) IdentityEqual(q *Policy) bool {
-	return p.BrowserLinks == q.BrowserLinks && slices.Equal(blockList(p), blockList(q))
+	return p.BrowserLinks == q.BrowserLinks && slices.Equal(blockList(p), blockList(q)) &&
+		slices.EqualFunc(p.KeywordRules, q.KeywordRules, KeywordRule.matchEqual)
+}
+
+// matchEqual reports whether r and o make the same events, whatever they are worth.
+func (r KeywordRule) matchEqual(o KeywordRule) bool {
+	return r.Event == o.Event && r.Mode == o.Mode && slices.Equal(r.Any, o.Any) && slices.Equal(r.All, o.All) && slices.Equal(r.None, o.None)
 }
 
 // Blocked returns every identifier that names nobody, the defaults and the

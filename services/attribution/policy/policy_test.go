@@ -155,6 +155,15 @@ func TestIdentityEqual(t *testing.T) {
 	t.Parallel()
 	base := Default()
 	base.BlockedIdentifiers = []string{"Nobody", "test"}
+	rule := KeywordRule{Event: "greeting", Any: []string{"hei"}, All: []string{"du"}, None: []string{"nei"}, Mode: ModeWord}
+	base.KeywordRules = []KeywordRule{rule}
+	other := func(change func(*KeywordRule)) func(*Policy) {
+		return func(p *Policy) {
+			changed := rule
+			change(&changed)
+			p.KeywordRules = []KeywordRule{changed}
+		}
+	}
 	tests := []struct {
 		name   string
 		change func(*Policy)
@@ -164,6 +173,13 @@ func TestIdentityEqual(t *testing.T) {
 		{"the block list in another order and case", func(p *Policy) { p.BlockedIdentifiers = []string{"TEST", " nobody", "test"} }, true},
 		{"another blocked identifier", func(p *Policy) { p.BlockedIdentifiers = []string{"test"} }, false},
 		{"browser links", func(p *Policy) { p.BrowserLinks = LinksOff }, false},
+		{"a keyword's value", other(func(r *KeywordRule) { r.Value, r.Currency = "7", "NOK" }), true},
+		{"a keyword's event", other(func(r *KeywordRule) { r.Event = "bye" }), false},
+		{"its mode", other(func(r *KeywordRule) { r.Mode = ModeSubstring }), false},
+		{"any of its words", other(func(r *KeywordRule) { r.Any = []string{"ha det"} }), false},
+		{"all of its words", other(func(r *KeywordRule) { r.All = nil }), false},
+		{"none of its words", other(func(r *KeywordRule) { r.None = nil }), false},
+		{"no keyword", func(p *Policy) { p.KeywordRules = nil }, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
