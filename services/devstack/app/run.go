@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -240,22 +241,13 @@ func (r *run) openShop() error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Addr: address(r.state.Ports.Shop), Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	failed := make(chan error, 1)
-	go func() { failed <- srv.ListenAndServe() }()
-	r.stops = append(r.stops, func() { _ = srv.Close() })
-	return r.await(failed)
-}
-
-// await returns when the shop answers, or with the reason why it does not.
-func (r *run) await(failed <-chan error) error {
-	for listenable(r.state.Ports.Shop) {
-		select {
-		case err := <-failed:
-			return fmt.Errorf("serve the shop: %w", err)
-		case <-time.After(10 * time.Millisecond):
-		}
+	listener, err := net.Listen("tcp", address(r.state.Ports.Shop))
+	if err != nil {
+		return fmt.Errorf("serve the shop: %w", err)
 	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = srv.Serve(listener) }()
+	r.stops = append(r.stops, func() { _ = srv.Close() })
 	return nil
 }
 
