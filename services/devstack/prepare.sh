@@ -40,8 +40,11 @@ if [ ${#missing[@]} -gt 0 ] && have apt-get && [ "$as_root" != no ] && [ -z "${T
 	# shellcheck disable=SC2086 # as_root is words
 	if ! { $as_root apt-get update -q &&
 		for one in "${missing[@]}"; do apt-cache show "$one" >/dev/null 2>&1 && known+=("$one") || echo "apt knows no $one"; done &&
-		$as_root apt-get install -q -y --no-install-recommends "${known[@]}"; } >"$log" 2>&1; then
-		echo "prepare: apt-get did not install them:"
+		{ $as_root apt-get install -q -y --no-install-recommends "${known[@]}" ||
+			# One that can't be installed must not keep the others away either.
+			for one in "${known[@]}"; do $as_root apt-get install -q -y --no-install-recommends "$one" || failed=1; done; } &&
+		[ -z "${failed:-}" ]; } >"$log" 2>&1; then
+		echo "prepare: apt-get did not install all of them:"
 		tail -5 "$log"
 	fi
 	rm -f "$log"

@@ -19,7 +19,8 @@ func (row *Conversion) setValue(value *apd.Decimal, currency string, s *scratch)
 	}
 	s.begin(a)
 	for m := range row.Models {
-		weights, parts := row.weights(m, s), s.parts[:len(row.Credits)]
+		weights := row.weights(m, s) // makes room for the parts
+		parts := s.parts[:len(row.Credits)]
 		a.split(weights, parts, s)
 		for _, units := range parts {
 			s.write(a.part(units))
@@ -41,7 +42,8 @@ func (row *Conversion) setRefund(r *conversion.Refund, currency string, s *scrat
 	}
 	s.begin(total)
 	for m := range row.Models {
-		weights, left, were := row.weights(m, s), s.shares[:len(row.Credits)], s.parts[:len(row.Credits)]
+		weights := row.weights(m, s) // makes room for both
+		left, were := s.shares[:len(row.Credits)], s.parts[:len(row.Credits)]
 		after.split(weights, left, s)
 		before.split(weights, were, s)
 		for i := range left {

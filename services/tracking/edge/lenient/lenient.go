@@ -17,7 +17,11 @@ import (
 
 // Object is one JSON object as a list of its members: they are few as a rule, and a
 // list takes a tenth of what a map does to be built. Of repeated keys the last counts.
+// More than few are in the order of their keys, each once.
 type Object []member
+
+// few is how many members are looked through one by one.
+const few = 64
 
 type member struct {
 	key   []byte // what it spells
@@ -31,16 +35,35 @@ func Read(raw []byte) (o Object, ok bool) {
 		return nil, false
 	}
 	var room [16]member // as many as most have, so that what is kept is of the right size
-	all := room[:0]
+	all, most := room[:0], few
 	for at = space(raw, at+1); at < len(raw) && raw[at] == '"'; {
 		var m member
 		m, at = read(raw, at)
 		all = append(all, m)
+		if len(all) > most { // what is repeated takes no room
+			all = ordered(all)
+			most = max(few, 2*len(all))
+		}
+	}
+	if len(all) > few {
+		all = ordered(all)
 	}
 	if len(all) == 0 {
 		return Object{}, true
 	}
 	return slices.Clone(all), true
+}
+
+// ordered puts members in the order of their keys and leaves the last of each.
+func ordered(all []member) []member {
+	slices.SortStableFunc(all, func(a, b member) int { return bytes.Compare(a.key, b.key) })
+	kept := all[:0]
+	for i, m := range all {
+		if i+1 == len(all) || !bytes.Equal(m.key, all[i+1].key) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
 }
 
 // read reads a member that begins at at, and says where the next one does.
@@ -56,6 +79,13 @@ func read(raw []byte, at int) (m member, begin int) {
 
 // Get returns a member as it is written; nil when there is none.
 func (o Object) Get(key string) json.RawMessage {
+	if len(o) > few {
+		at, found := slices.BinarySearchFunc(o, key, func(m member, key string) int { return strings.Compare(string(m.key), key) })
+		if !found {
+			return nil
+		}
+		return o[at].value
+	}
 	for i := len(o) - 1; i >= 0; i-- {
 		if string(o[i].key) == key {
 			return o[i].value

@@ -2,6 +2,7 @@ package lenient
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -167,4 +168,28 @@ func FuzzValidItems(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Of many members, too, the last of each key counts, and all are found.
+func TestRead_Many(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for round := range 3 {
+		for i := range 1000 {
+			fmt.Fprintf(&text, `,"k%d":%d`, (i*7919)%1000, 10*i+round)
+		}
+	}
+	o, ok := Read([]byte("{" + text.String()[1:] + `,"k5":"last"}`))
+	if !ok || o.Len() != 1000 || len(o) != 1000 {
+		t.Fatalf("%d members, %d of them told apart, %v", len(o), o.Len(), ok)
+	}
+	for i := range 1000 {
+		key := fmt.Sprint("k", (i*7919)%1000)
+		if got := o.Text(key); key != "k5" && got != fmt.Sprint(10*i+2) {
+			t.Fatalf("%s is %s", key, got)
+		}
+	}
+	if o.Text("k5") != "last" || o.Has("k1000") || o.Has("") {
+		t.Errorf("k5 is %q, absent ones: %v, %v", o.Text("k5"), o.Has("k1000"), o.Has(""))
+	}
 }

@@ -57,6 +57,7 @@ type Request struct {
 // batch is what holds for all items of a body.
 type batch struct {
 	context    lenient.Object
+	parts      map[string]lenient.Object // of context that were read
 	sentAt     string
 	receivedAt hit.Instant
 }
@@ -129,6 +130,20 @@ func (b *batch) item(raw []byte, o lenient.Object, call Call, pointer string) in
 	return item
 }
 
+// around returns an object of the batch's context. All items share it, so that it is read
+// once: it may be as large as a body.
+func (b *batch) around(key string) lenient.Object {
+	o, known := b.parts[key]
+	if !known {
+		if b.parts == nil {
+			b.parts = map[string]lenient.Object{}
+		}
+		o = b.context.Object(key)
+		b.parts[key] = o
+	}
+	return o
+}
+
 // makeID gives an item without a messageId one. With a time of its own the item is
 // told apart by what it says, so that a retry is the same fact. Without one, nothing
 // tells two equal calls from one call that was retried; they are taken as two,
@@ -174,7 +189,7 @@ func (c *reader) context(key string) lenient.Object {
 	if c.around.Has(key) {
 		return c.around.Object(key)
 	}
-	return c.batch.context.Object(key)
+	return c.batch.around(key)
 }
 
 // stated returns the time: timestamp, which RudderStack calls originalTimestamp.

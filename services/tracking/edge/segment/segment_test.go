@@ -2,6 +2,8 @@ package segment
 
 import (
 	"bytes"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -107,4 +109,31 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("the body was changed")
 		}
 	})
+}
+
+// Items share the context of their batch, and what is read of it is read once: else one
+// body makes thousands of copies of itself.
+//
+//nolint:paralleltest // it counts what is allocated
+func TestDecode_ReadsTheContextOnce(t *testing.T) {
+	for name, member := range map[string]func(int) string{
+		"one key":    func(int) string { return `,"":0` },
+		"other keys": func(i int) string { return fmt.Sprintf(`,"%x":0`, i) },
+	} {
+		var traits strings.Builder
+		for i := range 40_000 {
+			traits.WriteString(member(i))
+		}
+		body := []byte(`{"context":{"traits":{` + traits.String()[1:] + `}},"batch":[{}` + strings.Repeat(",{}", 4999) + `]}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r, err := Decode(body, Batch, Meta{})
+		runtime.ReadMemStats(&after)
+		if err != nil || len(r.Items) != 5000 {
+			t.Fatalf("%s: %d items, %v", name, len(r.Items), err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 64<<20 {
+			t.Errorf("%s: %d bytes were allocated for a body of %d", name, took, len(body))
+		}
+	}
 }
