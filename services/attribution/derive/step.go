@@ -32,6 +32,15 @@ type step struct {
 
 // run does the work and reports whether there may be more.
 func (s *step) run(ctx context.Context) (more bool, err error) {
+	more, err = s.work(ctx)
+	if err == nil && s.plan != nil && s.done.Swap == nil {
+		// Last, so that others count from here for how long the build has been left alone.
+		err = s.tx.Lead(ctx, s.plan.version, s.name)
+	}
+	return more, err
+}
+
+func (s *step) work(ctx context.Context) (more bool, err error) {
 	if s.info, err = s.tx.Workspace(ctx); err != nil {
 		return false, err
 	}

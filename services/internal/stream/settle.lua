@@ -17,7 +17,8 @@
 -- An entry whose hit another batch stored counts down only when this call deleted it: if
 -- it is not there, whoever stored it has counted. If it is, it is a second entry of that
 -- hit, which an edge sent again because Redis had lost data, and counts no longer as
--- accepted. The batch that stored a hit counts
+-- accepted (or the only one, that came back with older data: then the books are made anew
+-- anyway). The batch that stored a hit counts
 -- it down whether its entry is still there or somebody deleted it meanwhile: nobody else
 -- will. But an entry from before Redis lost its data is in no book any more; its hit
 -- was stored after the books were begun anew, and is accepted only now.
