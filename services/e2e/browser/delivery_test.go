@@ -23,6 +23,7 @@ func offlineAndBack(w *world, atLeast time.Duration) {
 	w.t.Helper()
 	b := w.visit("/start", page{})
 	w.eventually("the page view", func() bool { return len(w.facts()) == 1 })
+	w.eventually("its answer", func() bool { return w.kept(b) == 0 }) // which going offline would cut off
 	w.offline(true)
 	events := track(b, 5)
 	w.eventually("all of them kept", func() bool { return w.kept(b) == len(events) })
