@@ -134,6 +134,7 @@ func TestPixel_TwoTabs(t *testing.T) {
 		second := w.tab()
 		second.open(w.site.url("/other"))
 		w.eventually("both views", func() bool { return len(w.facts()) == 2 })
+		w.eventually("their answers", func() bool { return w.kept(first) == 0 })
 		w.offline(true)
 		first.run(`touchline('track', 'first')`)
 		second.run(`touchline('track', 'second')`)
