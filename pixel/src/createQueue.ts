@@ -48,7 +48,6 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
   let timer: number | undefined;
   let retry: number | undefined;
 
-
   /** Calls back with the id and text of each kept event. */
   const eachKept = (callback: (id: string, text: string) => void) => {
     const names = attempt(() => Object.keys(localStorage)) || [];

@@ -5,7 +5,7 @@ import { readLocal } from './local';
 export function readStored(name: string): string | undefined {
   return (
     readLocal(name) ||
-    attempt(() => decodeURIComponent(RegExp(`(^|; )${name}=([^;]*)`).exec(document.cookie)![2])) ||
+    attempt(() => decodeURIComponent(RegExp(`(^|; )${name}=([^;]*)`).exec(document.cookie)?.[2] || '')) ||
     undefined
   );
 }
