@@ -38,8 +38,13 @@ type sent struct {
 
 type object = map[string]any
 
-// customers is how many people the traffic is of.
-const customers = 50
+// customers is how many people the traffic is of at a time. Others come in their place
+// after so many ids: each order gives credit to every message before it, so that with the
+// same people an hour's traffic would come to millions of credits.
+const (
+	customers = 50
+	turnover  = 2000
+)
 
 func (m *maker) id(kind string) string {
 	m.made++
@@ -48,13 +53,13 @@ func (m *maker) id(kind string) string {
 
 func stamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }
 
-func phone(customer int) string { return fmt.Sprintf("+4791234%03d", customer) }
+func phone(customer int) string { return fmt.Sprintf("+479%07d", 1_234_000+customer) }
 
 func device(customer int) string { return fmt.Sprintf("device-%d", customer) }
 
 // next is a request of a random kind.
 func (m *maker) next() request {
-	customer := m.random.IntN(customers)
+	customer := m.random.IntN(customers) + customers*(m.made/turnover)
 	switch n := m.random.IntN(100); {
 	case n < 30:
 		return m.registrations(customer)
