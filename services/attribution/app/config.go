@@ -58,7 +58,7 @@ type WorkerConfig struct {
 	ClaimAfter time.Duration `env:"TOUCHLINE_CLAIM_AFTER" envDefault:"60s"`
 	// DeriveSmall is up to how many facts a component (a person, as a rule) is derived
 	// whole at each change; larger ones by reach. 0: all are derived whole.
-	DeriveSmall int `env:"TOUCHLINE_DERIVE_SMALL" envDefault:"0"`
+	DeriveSmall int `env:"TOUCHLINE_DERIVE_SMALL" envDefault:"2000"`
 	// DeriveParallel is how many workspaces are derived side by side.
 	DeriveParallel int `env:"TOUCHLINE_DERIVE_PARALLEL" envDefault:"4"`
 	// Failpoint ends the process at a named place; for tests.

@@ -157,7 +157,7 @@ func (g *growing) more(ctx context.Context, cycles int) (report.Sample, error) {
 // regular measures one new fact of a person who has very many: now, when few are in its
 // reach, and an order in the middle of the year, from which on many are.
 func (b *bench) regular(ctx context.Context) ([]*report.Row, error) {
-	sys, err := b.start(ctx, "TOUCHLINE_DERIVE_SMALL=2000")
+	sys, err := b.start(ctx)
 	if err != nil {
 		return nil, err
 	}
