@@ -82,7 +82,7 @@ e2e: build ## Play all conformance worlds against a fresh `make run`: in order, 
 	@services/devstack/conformance.sh $(ARGS)
 
 .PHONY: faults
-faults: ## Kill, cut, fill and stop everything while hits come in, and check that none is lost; ARGS="-long" takes an hour, ARGS="-run F4" plays some
+faults: ## Kill, cut, fill and stop everything while hits come in, and check that none is lost; ARGS="-long" takes ten minutes, ARGS="-run F4" plays some
 	@cd services/e2e/faults && go test -v -count=1 -timeout 0 -parallel 3 . -faults $(ARGS)
 
 .PHONY: clean
