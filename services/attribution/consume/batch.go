@@ -111,10 +111,11 @@ func (w *writer) write(items []*item) error {
 		{"workspaces", w.workspaces},
 		{"facts", w.facts},
 		{"quarantine", w.quarantine},
-		{"identifiers", w.identifiers},
 		{"touched", w.touch},
 		{"ledger", w.ledger},
 		{"receipts", w.remember},
+		// Last: whoever brings one of them too waits for the commit.
+		{"identifiers", w.identifiers},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
