@@ -58,9 +58,10 @@ type sealer interface {
 
 // place is where batches go.
 type place struct {
-	store  Store
-	seal   sealer
-	points *failpoint.Points
+	store   Store
+	seal    sealer
+	points  *failpoint.Points
+	settled []stream.Batch // whose rows are to go
 }
 
 // write stores items as the batch n, in READ COMMITTED: each statement has to see
@@ -69,6 +70,9 @@ type place struct {
 func (p place) write(ctx context.Context, n name, items []*item) (stored, error) {
 	var result stored
 	err := p.store.InTx(ctx, func(ctx context.Context, tx Tx) error {
+		if err := forget(ctx, tx, p.settled); err != nil {
+			return fmt.Errorf("rows of settled batches: %w", err)
+		}
 		w := &writer{ctx: ctx, tx: tx, name: n, seal: p.seal, books: make(books)}
 		w.result.terms = make(map[term]int64)
 		if err := w.write(items); err != nil {

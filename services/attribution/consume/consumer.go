@@ -129,7 +129,8 @@ type lane struct {
 	shard   int
 	name    name // of the next batch
 	claimed time.Time
-	stored  time.Time // when the last batch was
+	stored  time.Time      // when the last batch was
+	settled []stream.Batch // whose rows go with the next batch's transaction
 }
 
 // newLane begins without a time of claiming, so that what a dead worker left comes
@@ -144,6 +145,7 @@ func (l *lane) rename(ctx context.Context) {
 }
 
 func (l *lane) run(ctx context.Context) {
+	defer l.tidy(context.WithoutCancel(ctx))
 	b := l.backoff()
 	for ctx.Err() == nil {
 		entries, err := l.next(ctx)
@@ -177,7 +179,25 @@ func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 		}
 		l.claimed = time.Now()
 	}
+	if len(l.settled) > 0 {
+		entries, err := l.parts.Reader.Read(ctx, l.shard, int64(l.cfg.BatchSize), 0)
+		if err != nil || len(entries) > 0 {
+			return entries, err
+		}
+		l.tidy(ctx)
+	}
 	return l.parts.Reader.Read(ctx, l.shard, int64(l.cfg.BatchSize), l.cfg.Block)
+}
+
+// tidy deletes the rows of settled batches for which no next batch came.
+func (l *lane) tidy(ctx context.Context) {
+	if len(l.settled) == 0 {
+		return
+	}
+	work, cancel := context.WithTimeout(ctx, l.cfg.TxTimeout)
+	defer cancel()
+	l.forget(work, l.settled)
+	l.settled = nil
 }
 
 // takeOver returns entries that a dead consumer held, else those that a living one
@@ -335,7 +355,8 @@ func (l *lane) attempt(ctx context.Context, items []*item) error {
 	// A stop must not cut a transaction in two; its own bound still holds.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
 	defer cancel()
-	did, err := place{store: l.parts.Store, seal: l.parts.Digests, points: l.cfg.Failpoints}.write(work, l.name, items)
+	did, err := place{store: l.parts.Store, seal: l.parts.Digests, points: l.cfg.Failpoints, settled: l.settled}.write(work, l.name, items)
+	l.settled = nil // also after an error: it may be their fault, and the chores delete them too
 	if err != nil {
 		return err
 	}
@@ -386,7 +407,10 @@ func (l *lane) settleNow(ctx context.Context, batch stream.Batch) error {
 		return err
 	}
 	l.cfg.Failpoints.Pass("after_settle")
-	l.forget(ctx, batch)
+	l.settled = append(l.settled, batch)
+	if len(batch.Entries) < l.cfg.BatchSize {
+		l.tidy(ctx) // the next batch may be long in coming
+	}
 	return nil
 }
 
