@@ -44,7 +44,8 @@ type writer struct {
 	name name
 	seal sealer
 
-	fresh   []*item // whose receipts are new, in order of the stream
+	settled []stream.Batch // whose rows are to go
+	fresh   []*item        // whose receipts are new, in order of the stream
 	books   books
 	touched []dbsqlc.TouchedInsertParams
 	result  stored
@@ -70,10 +71,7 @@ type place struct {
 func (p place) write(ctx context.Context, n name, items []*item) (stored, error) {
 	var result stored
 	err := p.store.InTx(ctx, func(ctx context.Context, tx Tx) error {
-		if err := forget(ctx, tx, p.settled); err != nil {
-			return fmt.Errorf("rows of settled batches: %w", err)
-		}
-		w := &writer{ctx: ctx, tx: tx, name: n, seal: p.seal, books: make(books)}
+		w := &writer{ctx: ctx, tx: tx, name: n, seal: p.seal, settled: p.settled, books: make(books)}
 		w.result.terms = make(map[term]int64)
 		if err := w.write(items); err != nil {
 			return err
@@ -93,7 +91,7 @@ func (w *writer) write(items []*item) error {
 		return fmt.Errorf("receipts: %w", err)
 	}
 	if len(w.result.batch.Entries) == 0 {
-		return nil
+		return w.forget()
 	}
 	b := w.result.batch
 	inserted, err := w.tx.BatchInsert(w.ctx, dbsqlc.BatchInsertParams{
@@ -104,6 +102,9 @@ func (w *writer) write(items []*item) error {
 	}
 	if inserted == 0 {
 		return errStale
+	}
+	if err := w.forget(); err != nil {
+		return err
 	}
 	if len(w.fresh) == 0 {
 		return nil
@@ -124,6 +125,15 @@ func (w *writer) write(items []*item) error {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
+	}
+	return nil
+}
+
+// forget deletes the rows of the batches before that are settled. Not before the receipts
+// are locked: who wants the table of batches for itself may wait for this transaction then.
+func (w *writer) forget() error {
+	if err := forget(w.ctx, w.tx, w.settled); err != nil {
+		return fmt.Errorf("rows of settled batches: %w", err)
 	}
 	return nil
 }

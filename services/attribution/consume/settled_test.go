@@ -87,7 +87,7 @@ func TestConsumer_rowsOfSettledBatchesGoWithTheNext(t *testing.T) {
 		return r.sums(t).inflight == 0 && r.number(t, "select count(*) from fact") > 0 && r.number(t, "select count(*) from batch") == 0
 	})
 	stop()
-	want := []string{"+1", "|", "-1", "+2", "|", "-2", "+3", "|", "-3", "|"}
+	want := []string{"+1", "|", "+2", "-1", "|", "+3", "-2", "|", "-3", "|"}
 	if got := store.all(); !slices.Equal(got, want) {
 		t.Errorf("transactions %v, want %v", got, want)
 	}
