@@ -23,7 +23,7 @@ import (
 // Config says how a consumer works. Zero values mean the defaults.
 type Config struct {
 	Shards     int           // of the streams; default 4
-	BatchSize  int           // entries per transaction; default 500
+	BatchSize  int           // entries per transaction; default 1,000
 	Block      time.Duration // wait for the first entry; default 1 s
 	MinIdle    time.Duration // after which a living consumer's entries are taken over; a dead one's are at once; default 60 s
 	ClaimEvery time.Duration // how often to look for both after the start; default 1 s
@@ -47,7 +47,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Shards = cmp.Or(c.Shards, 4)
-	c.BatchSize = cmp.Or(c.BatchSize, 500)
+	c.BatchSize = cmp.Or(c.BatchSize, 1000)
 	c.Block = cmp.Or(c.Block, time.Second)
 	c.MinIdle = cmp.Or(c.MinIdle, time.Minute)
 	c.ClaimEvery = cmp.Or(c.ClaimEvery, time.Second)
