@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// What the operator sets stands; what is not set is eased. (Not parallel: it is the whole
-// process that is set.)
-func TestEaseCollection(t *testing.T) {
+// What the operator sets stands; what is not set is eased.
+func TestEaseCollection(t *testing.T) { //nolint:paralleltest // it is the whole process that is set
 	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
 	t.Cleanup(func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) })
 	for _, c := range []struct {

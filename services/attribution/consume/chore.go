@@ -11,7 +11,7 @@ import (
 
 const (
 	// maxRecovered bounds the batches that are settled in one round; guessed.
-	maxRecovered = 500
+	maxRecovered = 250
 	// forgetAfter is the idle time after which an empty consumer is removed from its
 	// group; forgetEvery is how often to look.
 	forgetAfter, forgetEvery = time.Hour, 10 * time.Minute
