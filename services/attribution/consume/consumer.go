@@ -200,10 +200,15 @@ func (l *lane) tidy(ctx context.Context) {
 	l.settled = nil
 }
 
+// takeMost is how many entries are taken over at a time: should they kill this worker too,
+// so many more are under suspicion, and not all that waited.
+const takeMost = 100
+
 // takeOver returns entries that a dead consumer held, else those that a living one
 // has held for too long: it may hang. That may be this one: what Redis hands out after
 // its answer was given up, or what had to wait, nobody else may be there to take.
 func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
+	most := int64(min(l.cfg.BatchSize, takeMost))
 	holders, err := l.parts.Reader.Holders(ctx, l.shard)
 	if err != nil {
 		return nil, err
@@ -215,12 +220,12 @@ func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
 		}
 	}
 	for _, d := range dead {
-		entries, err := l.parts.Reader.Inherit(ctx, l.shard, d, int64(l.cfg.BatchSize))
+		entries, err := l.parts.Reader.Inherit(ctx, l.shard, d, most)
 		if err != nil || len(entries) > 0 {
 			return entries, err
 		}
 	}
-	return l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, int64(l.cfg.BatchSize))
+	return l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, most)
 }
 
 // consume decodes entries and stores them. Those that were delivered so often that one
