@@ -53,7 +53,7 @@ type Shared struct {
 type WorkerConfig struct {
 	Shared
 	// BatchSize is how many hits are stored in one transaction at most.
-	BatchSize int `env:"TOUCHLINE_BATCH_SIZE" envDefault:"500"`
+	BatchSize int `env:"TOUCHLINE_BATCH_SIZE" envDefault:"1000"`
 	// ClaimAfter is how long another worker's hits may wait before they are taken over.
 	ClaimAfter time.Duration `env:"TOUCHLINE_CLAIM_AFTER" envDefault:"60s"`
 	// DeriveSmall is up to how many facts a component (a person, as a rule) is derived

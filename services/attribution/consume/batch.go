@@ -44,7 +44,8 @@ type writer struct {
 	name name
 	seal sealer
 
-	fresh   []*item // whose receipts are new, in order of the stream
+	settled []stream.Batch // whose rows are to go
+	fresh   []*item        // whose receipts are new, in order of the stream
 	books   books
 	touched []dbsqlc.TouchedInsertParams
 	result  stored
@@ -58,9 +59,10 @@ type sealer interface {
 
 // place is where batches go.
 type place struct {
-	store  Store
-	seal   sealer
-	points *failpoint.Points
+	store   Store
+	seal    sealer
+	points  *failpoint.Points
+	settled []stream.Batch // whose rows are to go
 }
 
 // write stores items as the batch n, in READ COMMITTED: each statement has to see
@@ -69,7 +71,7 @@ type place struct {
 func (p place) write(ctx context.Context, n name, items []*item) (stored, error) {
 	var result stored
 	err := p.store.InTx(ctx, func(ctx context.Context, tx Tx) error {
-		w := &writer{ctx: ctx, tx: tx, name: n, seal: p.seal, books: make(books)}
+		w := &writer{ctx: ctx, tx: tx, name: n, seal: p.seal, settled: p.settled, books: make(books)}
 		w.result.terms = make(map[term]int64)
 		if err := w.write(items); err != nil {
 			return err
@@ -89,7 +91,7 @@ func (w *writer) write(items []*item) error {
 		return fmt.Errorf("receipts: %w", err)
 	}
 	if len(w.result.batch.Entries) == 0 {
-		return nil
+		return w.forget()
 	}
 	b := w.result.batch
 	inserted, err := w.tx.BatchInsert(w.ctx, dbsqlc.BatchInsertParams{
@@ -101,6 +103,9 @@ func (w *writer) write(items []*item) error {
 	if inserted == 0 {
 		return errStale
 	}
+	if err := w.forget(); err != nil {
+		return err
+	}
 	if len(w.fresh) == 0 {
 		return nil
 	}
@@ -111,14 +116,24 @@ func (w *writer) write(items []*item) error {
 		{"workspaces", w.workspaces},
 		{"facts", w.facts},
 		{"quarantine", w.quarantine},
-		{"identifiers", w.identifiers},
 		{"touched", w.touch},
 		{"ledger", w.ledger},
 		{"receipts", w.remember},
+		// Last: whoever brings one of them too waits for the commit.
+		{"identifiers", w.identifiers},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
+	}
+	return nil
+}
+
+// forget deletes the rows of the batches before that are settled. Not before the receipts
+// are locked: who wants the table of batches for itself may wait for this transaction then.
+func (w *writer) forget() error {
+	if err := forget(w.ctx, w.tx, w.settled); err != nil {
+		return fmt.Errorf("rows of settled batches: %w", err)
 	}
 	return nil
 }

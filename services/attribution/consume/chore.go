@@ -11,7 +11,7 @@ import (
 
 const (
 	// maxRecovered bounds the batches that are settled in one round; guessed.
-	maxRecovered = 500
+	maxRecovered = 250
 	// forgetAfter is the idle time after which an empty consumer is removed from its
 	// group; forgetEvery is how often to look.
 	forgetAfter, forgetEvery = time.Hour, 10 * time.Minute
@@ -139,13 +139,22 @@ func (c *Consumer) adopt(ctx context.Context, first stream.Batch) error {
 // errBegun says that batches keep the name that they have.
 var errBegun = errors.New("the books were begun anew meanwhile, or the batches have a new name")
 
-// forget deletes the row of a settled batch. That it fails does no harm: settling
-// again changes nothing, and then the row is deleted.
-func (c *Consumer) forget(ctx context.Context, b stream.Batch) {
-	err := c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error {
-		return tx.BatchDelete(ctx, dbsqlc.BatchDeleteParams{Consumer: b.Consumer, Shard: int32(b.Shard), Batch: b.Number})
-	})
+// forget deletes the rows of settled batches. That it fails does no harm: settling
+// again changes nothing, and then the rows are deleted.
+func (c *Consumer) forget(ctx context.Context, settled []stream.Batch) {
+	err := c.parts.Store.InTx(ctx, func(ctx context.Context, tx Tx) error { return forget(ctx, tx, settled) })
 	c.report(ctx, "deleting the row of a settled batch", err)
+}
+
+// forget deletes the rows of settled batches.
+func forget(ctx context.Context, tx Tx, settled []stream.Batch) error {
+	for _, b := range settled {
+		err := tx.BatchDelete(ctx, dbsqlc.BatchDeleteParams{Consumer: b.Consumer, Shard: int32(b.Shard), Batch: b.Number})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // folder moves terms of settled batches into the ledger. It goes by books that are

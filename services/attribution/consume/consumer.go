@@ -23,7 +23,7 @@ import (
 // Config says how a consumer works. Zero values mean the defaults.
 type Config struct {
 	Shards     int           // of the streams; default 4
-	BatchSize  int           // entries per transaction; default 500
+	BatchSize  int           // entries per transaction; default 1,000
 	Block      time.Duration // wait for the first entry; default 1 s
 	MinIdle    time.Duration // after which a living consumer's entries are taken over; a dead one's are at once; default 60 s
 	ClaimEvery time.Duration // how often to look for both after the start; default 1 s
@@ -47,7 +47,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Shards = cmp.Or(c.Shards, 4)
-	c.BatchSize = cmp.Or(c.BatchSize, 500)
+	c.BatchSize = cmp.Or(c.BatchSize, 1000)
 	c.Block = cmp.Or(c.Block, time.Second)
 	c.MinIdle = cmp.Or(c.MinIdle, time.Minute)
 	c.ClaimEvery = cmp.Or(c.ClaimEvery, time.Second)
@@ -129,7 +129,8 @@ type lane struct {
 	shard   int
 	name    name // of the next batch
 	claimed time.Time
-	stored  time.Time // when the last batch was
+	stored  time.Time      // when the last batch was
+	settled []stream.Batch // whose rows go with the next batch's transaction
 }
 
 // newLane begins without a time of claiming, so that what a dead worker left comes
@@ -144,6 +145,7 @@ func (l *lane) rename(ctx context.Context) {
 }
 
 func (l *lane) run(ctx context.Context) {
+	defer l.tidy(context.WithoutCancel(ctx))
 	b := l.backoff()
 	for ctx.Err() == nil {
 		entries, err := l.next(ctx)
@@ -177,13 +179,36 @@ func (l *lane) next(ctx context.Context) ([]stream.Entry, error) {
 		}
 		l.claimed = time.Now()
 	}
+	if len(l.settled) > 0 {
+		entries, err := l.parts.Reader.Read(ctx, l.shard, int64(l.cfg.BatchSize), 0)
+		if err != nil || len(entries) > 0 {
+			return entries, err
+		}
+		l.tidy(ctx)
+	}
 	return l.parts.Reader.Read(ctx, l.shard, int64(l.cfg.BatchSize), l.cfg.Block)
 }
+
+// tidy deletes the rows of settled batches for which no next batch came.
+func (l *lane) tidy(ctx context.Context) {
+	if len(l.settled) == 0 {
+		return
+	}
+	work, cancel := context.WithTimeout(ctx, l.cfg.TxTimeout)
+	defer cancel()
+	l.forget(work, l.settled)
+	l.settled = nil
+}
+
+// takeMost is how many entries are taken over at a time: should they kill this worker too,
+// so many more are under suspicion, and not all that waited.
+const takeMost = 100
 
 // takeOver returns entries that a dead consumer held, else those that a living one
 // has held for too long: it may hang. That may be this one: what Redis hands out after
 // its answer was given up, or what had to wait, nobody else may be there to take.
 func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
+	most := int64(min(l.cfg.BatchSize, takeMost))
 	holders, err := l.parts.Reader.Holders(ctx, l.shard)
 	if err != nil {
 		return nil, err
@@ -195,12 +220,12 @@ func (l *lane) takeOver(ctx context.Context) ([]stream.Entry, error) {
 		}
 	}
 	for _, d := range dead {
-		entries, err := l.parts.Reader.Inherit(ctx, l.shard, d, int64(l.cfg.BatchSize))
+		entries, err := l.parts.Reader.Inherit(ctx, l.shard, d, most)
 		if err != nil || len(entries) > 0 {
 			return entries, err
 		}
 	}
-	return l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, int64(l.cfg.BatchSize))
+	return l.parts.Reader.Claim(ctx, l.shard, l.cfg.MinIdle, most)
 }
 
 // consume decodes entries and stores them. Those that were delivered so often that one
@@ -335,7 +360,8 @@ func (l *lane) attempt(ctx context.Context, items []*item) error {
 	// A stop must not cut a transaction in two; its own bound still holds.
 	work, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.cfg.TxTimeout)
 	defer cancel()
-	did, err := place{store: l.parts.Store, seal: l.parts.Digests, points: l.cfg.Failpoints}.write(work, l.name, items)
+	did, err := place{store: l.parts.Store, seal: l.parts.Digests, points: l.cfg.Failpoints, settled: l.settled}.write(work, l.name, items)
+	l.settled = nil // also after an error: it may be their fault, and the chores delete them too
 	if err != nil {
 		return err
 	}
@@ -386,7 +412,10 @@ func (l *lane) settleNow(ctx context.Context, batch stream.Batch) error {
 		return err
 	}
 	l.cfg.Failpoints.Pass("after_settle")
-	l.forget(ctx, batch)
+	l.settled = append(l.settled, batch)
+	if len(batch.Entries) < l.cfg.BatchSize {
+		l.tidy(ctx) // the next batch may be long in coming
+	}
 	return nil
 }
 

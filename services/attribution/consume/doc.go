@@ -7,8 +7,9 @@
 // How it stays correct when a process dies at any point:
 //
 //   - a receipt is stored in the transaction of its fact, so a redelivery is known;
-//   - a batch is a row until Redis has forgotten its entries; any worker settles the
-//     committed batches of any other ([Consumer.Run]);
+//   - a batch is a row until Redis has forgotten its entries, and then until its lane's
+//     next batch is committed, or nothing comes; any worker settles the committed
+//     batches of any other ([Consumer.Run]), and to settle one again changes nothing;
 //   - a batch whose commit has an unknown outcome is stored again under a new
 //     consumer name: had it been committed, its receipts are known and its row is
 //     settled like a dead worker's.

@@ -170,7 +170,7 @@ func (p *replay) write(due []dbsqlc.QuarantineDueRow) error {
 	for _, i := range p.good {
 		p.books.add(account{i.workspace, i.source, i.hour()}, termRejected, -1)
 	}
-	for _, step := range []func() error{p.facts, p.identifiers, p.touch, p.ledger, p.done} {
+	for _, step := range []func() error{p.facts, p.touch, p.ledger, p.done, p.identifiers} {
 		if err := step(); err != nil {
 			return err
 		}

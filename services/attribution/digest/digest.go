@@ -17,6 +17,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"sync"
 
 	"github.com/google/uuid"
@@ -52,8 +53,15 @@ type Ring struct {
 
 // keys are those of one workspace.
 type keys struct {
-	digest []byte
-	seal   cipher.AEAD
+	macs *sync.Pool // of *summer: to make one takes as long as to use it
+	seal cipher.AEAD
+}
+
+// summer is at work on one digest at a time.
+type summer struct {
+	mac  hash.Hash
+	text []byte
+	sum  []byte
 }
 
 // New returns a Ring over a master key of [Size] bytes.
@@ -163,17 +171,22 @@ func derive(master []byte, workspace uuid.UUID) (keys, error) {
 	if err != nil {
 		return keys{}, fmt.Errorf("derive the keys of workspace %s: %w", workspace, err)
 	}
-	return keys{digest: sum, seal: aead}, nil
+	macs := &sync.Pool{New: func() any { return &summer{mac: hmac.New(sha256.New, sum)} }}
+	return keys{macs: macs, seal: aead}, nil
 }
 
 // sum is HMAC-SHA-256 over form, kind and value, cut to 16 bytes. A zero byte keeps
 // them apart: no form and no kind contains one.
 func (k keys) sum(form string, kind hit.IdentifierKind, value string) uuid.UUID {
-	mac := hmac.New(sha256.New, k.digest)
+	s := k.macs.Get().(*summer) //nolint:forcetypeassert // New makes nothing else
+	defer k.macs.Put(s)
+	s.text = s.text[:0]
 	for _, part := range []string{form, string(kind)} {
-		mac.Write([]byte(part))
-		mac.Write([]byte{0})
+		s.text = append(append(s.text, part...), 0)
 	}
-	mac.Write([]byte(value))
-	return uuid.UUID(mac.Sum(nil)[:16])
+	s.text = append(s.text, value...)
+	s.mac.Reset()
+	s.mac.Write(s.text)
+	s.sum = s.mac.Sum(s.sum[:0])
+	return uuid.UUID(s.sum[:16])
 }

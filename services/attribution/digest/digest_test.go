@@ -21,7 +21,7 @@ var (
 	other = uuid.MustParse("22222222-2222-2222-2222-222222222222")
 )
 
-func ring(t *testing.T, first byte) *digest.Ring {
+func ring(t testing.TB, first byte) *digest.Ring {
 	t.Helper()
 	r, err := digest.New(append([]byte{first}, bytes.Repeat([]byte{7}, digest.Size-1)...))
 	if err != nil {
@@ -153,5 +153,13 @@ func TestRing_boundedAndConcurrent(t *testing.T) {
 	group.Wait()
 	if r.Digest(shop, hit.Phone, "1") != want {
 		t.Error("the digest changed")
+	}
+}
+
+func BenchmarkRing_Digest(b *testing.B) {
+	keys := ring(b, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		keys.Digest(shop, hit.Phone, "+4790000001")
 	}
 }

@@ -78,6 +78,7 @@ func prepare(ctx context.Context, conn *pgx.Conn, role Role) error {
 		return fmt.Errorf("bound idle transactions: %w", err)
 	}
 	registerUUID(conn.TypeMap())
+	registerArrays(conn.TypeMap())
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})

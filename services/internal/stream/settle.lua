@@ -32,26 +32,61 @@ if settled ~= number - 1 then
   return {-1, settled}
 end
 local life = redis.call('HGET', KEYS[2], 'life')
+local since = tonumber(life or '0')
 local begun = redis.call('HEXISTS', KEYS[2], 'begun') == 1
+-- Counted at the end, once for each account.
+local sums = {inflight = {}, accepted = {}}
+local order = {}
+local function add(kind, account, n)
+  local sum = sums[kind]
+  if not sum[account] then
+    sum[account] = 0
+    order[#order + 1] = {kind, account}
+  end
+  sum[account] = sum[account] + n
+end
+-- Nearly all count down whether they are there or not, and go in one command. (In
+-- pieces: unpack bounds what it takes.)
+local plain = {}
+local function remove()
+  if #plain > 0 then
+    redis.call('XACK', KEYS[1], ARGV[1], unpack(plain))
+    redis.call('XDEL', KEYS[1], unpack(plain))
+    plain = {}
+  end
+end
 for i = 4, #ARGV, 2 do
   local id, account = ARGV[i], ARGV[i + 1]
-  local own = string.sub(account, -1) == '!'
+  local own = string.byte(account, -1) == 33 -- '!'
   if own then
     account = string.sub(account, 1, -2)
   end
-  local gone = id == 'lost'
-  if not gone then
-    redis.call('XACK', KEYS[1], ARGV[1], id)
-    gone = redis.call('XDEL', KEYS[1], id) == 1
+  if own and (life or begun) and id ~= 'lost' and millis(id) >= since then
+    plain[#plain + 1] = id
+    if #plain == 500 then
+      remove()
+    end
+    add('inflight', account, -1)
+  else
+    local gone = id == 'lost'
+    if not gone then
+      redis.call('XACK', KEYS[1], ARGV[1], id)
+      gone = redis.call('XDEL', KEYS[1], id) == 1
+    end
+    if gone and not own and id ~= 'lost' then
+      add('accepted', account, -1)
+    end
+    if gone then
+      add('inflight', account, -1)
+    elseif own and begun then
+      add('accepted', account, 1)
+    end
   end
-  if gone and not own and id ~= 'lost' then
-    count(KEYS[2], KEYS[3], 'accepted', account, -1)
-  end
-  if gone or (own and (life or begun) and millis(id) >= tonumber(life or '0')) then
-    count(KEYS[2], KEYS[3], 'inflight', account, -1)
-  elseif own and begun then
-    count(KEYS[2], KEYS[3], 'accepted', account, 1)
-  end
+end
+remove()
+for _, one in ipairs(order) do
+  local kind, account = one[1], one[2]
+  count(KEYS[2], KEYS[3], kind, account, sums[kind][account])
 end
 redis.call('HSET', KEYS[2], mark, ARGV[3])
 redis.call('ZADD', KEYS[4], redis.call('TIME')[1], ARGV[2])

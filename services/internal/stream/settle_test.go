@@ -99,6 +99,55 @@ func TestReader_SettleByTwoConsumersCountsOnce(t *testing.T) {
 	})
 }
 
+// A batch that is long, and of whose entries some are gone, some stored by others and one
+// lost, counts each as if it were alone.
+func TestReader_SettleManyAtOnce(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, s server) {
+		s.cfg.Shards = 1
+		key := s.cfg.withDefaults().hitsKey(0)
+		w, r := s.writer(t, s.client), s.reader()
+		mustAppend(t, w, newHits(1100))
+		mustAppend(t, w, newHits(7))
+		entries, err := r.Read(t.Context(), 0, 5000, 0)
+		if err != nil || len(entries) != 1107 {
+			t.Fatalf("%d entries, %v", len(entries), err)
+		}
+		b := batch(r, 1, entries)
+		known, gone, lost := 1100, 1101, 1102
+		b.Fields[known], b.Fields[gone] = entries[known].Account(false), entries[gone].Account(false)
+		b.Entries[lost], b.Fields[lost] = Lost, entries[lost].Account(false)
+		for _, deleted := range []int{3, 600, gone} {
+			if err := s.client.XDel(t.Context(), key, entries[deleted].ID).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 {
+			if err := r.Settle(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			many, few := entries[0].Field, entries[1100].Field
+			checkBooks(t, s, ShardBooks{
+				Accepted: map[string]int64{many: 1100, few: 6}, // the one that another batch stored was sent twice
+				InFlight: map[string]int64{many: 0, few: 1},    // the one that is gone, which whoever stored it counts
+				Spooled:  map[string]int64{}, Settled: map[uuid.UUID]int64{r.Consumer(): 1},
+			})
+		}
+		left, err := s.client.XRange(t.Context(), key, "-", "+").Result()
+		if err != nil || len(left) != 1 || left[0].ID != entries[lost].ID {
+			t.Errorf("%d entries are left, %v", len(left), err)
+		}
+		pending, err := s.client.XPending(t.Context(), key, "test").Result()
+		if err != nil || pending.Count != 1 {
+			t.Errorf("%+v, %v: want the one that was lost to be pending", pending, err)
+		}
+		surplus, ok, err := NewProbe(s.client, s.cfg).Surplus(t.Context(), 0)
+		if err != nil || !ok || len(surplus.Fields) > 0 || len(surplus.Hours) > 0 {
+			t.Errorf("surplus %+v, %v, %v", surplus, ok, err)
+		}
+	})
+}
+
 func TestReader_SettleWithALostAnswer(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {

@@ -82,6 +82,7 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println(usage)
 		return nil
 	case "worker":
+		app.EaseCollection(ctx, os.LookupEnv)
 		return service(ctx, rest, app.RunWorker)
 	case "api":
 		return service(ctx, rest, app.RunAPI)

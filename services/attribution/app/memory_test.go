@@ -1,0 +1,51 @@
+package app
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+// What the operator sets stands; what is not set is eased.
+func TestEaseCollection(t *testing.T) { //nolint:paralleltest // it is the whole process that is set
+	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
+	t.Cleanup(func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) })
+	for _, c := range []struct {
+		name    string
+		env     map[string]string
+		percent int
+		limit   int64
+	}{
+		{"nothing is set", nil, heapPercent, memorySoft},
+		{"GOGC is set", map[string]string{"GOGC": "100"}, 100, memorySoft},
+		{"GOMEMLIMIT is set", map[string]string{"GOMEMLIMIT": "1GiB"}, heapPercent, math.MaxInt64},
+		{"both are set", map[string]string{"GOGC": "100", "GOMEMLIMIT": "1GiB"}, 100, math.MaxInt64},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		EaseCollection(ctx, func(name string) (string, bool) { value, set := c.env[name]; return value, set })
+		cancel()
+		if got := debug.SetGCPercent(100); got != c.percent {
+			t.Errorf("%s: GOGC is %d, want %d", c.name, got, c.percent)
+		}
+		if got := debug.SetMemoryLimit(math.MaxInt64); got != c.limit {
+			t.Errorf("%s: the limit is %d, want %d", c.name, got, c.limit)
+		}
+	}
+}
+
+// What is alive never leaves the collector without room: it would do nothing else.
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	for _, mib := range []uint64{0, 10, 50, 96, 200, 1000, 10_000} {
+		alive := mib << 20
+		if got := memoryLimit(alive); got < memorySoft || uint64(got) < 2*alive+32<<20 {
+			t.Errorf("%d MiB alive: a limit of %d MiB", mib, got>>20)
+		}
+	}
+	runtime.GC()
+	if alive := aliveBytes(); alive == 0 {
+		t.Error("nothing is alive")
+	}
+}
