@@ -213,31 +213,16 @@ func (s *step) current(ctx context.Context, v Version, found *gathered) (c Curre
 	if c.Fresh.Rows && c.Fresh.Persons {
 		return c, nil
 	}
-	var anchors, messages, strong, devices []uuid.UUID
-	for value, kind := range found.kinds() {
-		unknown := kind == 0
-		if unknown || kind == fact.RefMessage || kind == fact.RefOrder || kind == fact.RefEvent {
-			anchors = append(anchors, value)
-		}
-		if unknown || kind == fact.RefMessage {
-			messages = append(messages, value)
-		}
-		if unknown || kind < fact.RefDevice {
-			strong = append(strong, value)
-		}
-		if unknown || kind == fact.RefDevice {
-			devices = append(devices, value)
-		}
-	}
+	h := found.held()
 	var faults [5]error
 	if !c.Fresh.Rows {
-		c.Conversions, faults[0] = s.tx.Conversions(ctx, v, anchors)
-		c.Messages, faults[1] = s.tx.Messages(ctx, v, messages)
+		c.Conversions, faults[0] = s.tx.Conversions(ctx, v, h.conversions)
+		c.Messages, faults[1] = s.tx.Messages(ctx, v, h.messages)
 	}
 	if !c.Fresh.Persons {
-		c.Persons, faults[2] = s.tx.Persons(ctx, v, strong)
-		c.Links, faults[3] = s.tx.Links(ctx, v, strong)
-		c.Claims, faults[4] = s.tx.Claims(ctx, v, devices)
+		c.Persons, faults[2] = s.tx.Persons(ctx, v, h.strong)
+		c.Links, faults[3] = s.tx.Links(ctx, v, h.strong)
+		c.Claims, faults[4] = s.tx.Claims(ctx, v, h.devices)
 	}
 	return c, errors.Join(faults[:]...)
 }

@@ -47,8 +47,8 @@ func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found
 			found.refs[p.Ref.Value], found.keys[p.Fact] = p.Ref.Kind, true
 		}
 	}
-	for _, o := range w.old { // what hangs on them goes even when no fact is left there
-		if _, known := found.refs[o.Ref.Value]; !known && !w.large[w.root(o.Fact)] {
+	for _, o := range w.old { // what hangs on them goes even when no fact is left there, or none on which it can hang
+		if !w.large[w.root(o.Fact)] {
 			found.refs[o.Ref.Value] = 0
 		}
 	}

@@ -13,12 +13,18 @@ import (
 )
 
 const deriveReplaced = `-- name: DeriveReplaced :many
-select fact_id, old_refs from touched where workspace_id = $1 and fact_id = any($2::uuid[]) and old_refs <> '{}' and seq > $3
+select r.fact_id, r.old_refs
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select t.fact_id, t.old_refs from touched t
+  where t.workspace_id = $2 and t.fact_id between w.value and w.value and t.old_refs <> '{}' and t.seq > $3
+  order by t.fact_id
+) as r
 `
 
 type DeriveReplacedParams struct {
-	WorkspaceID uuid.UUID
 	FactIds     []uuid.UUID
+	WorkspaceID uuid.UUID
 	After       int64
 }
 
@@ -28,7 +34,7 @@ type DeriveReplacedRow struct {
 }
 
 func (q *Queries) DeriveReplaced(ctx context.Context, arg DeriveReplacedParams) ([]DeriveReplacedRow, error) {
-	rows, err := q.db.Query(ctx, deriveReplaced, arg.WorkspaceID, arg.FactIds, arg.After)
+	rows, err := q.db.Query(ctx, deriveReplaced, arg.FactIds, arg.WorkspaceID, arg.After)
 	if err != nil {
 		return nil, err
 	}
@@ -228,8 +234,12 @@ func (q *Queries) ReachInbound(ctx context.Context, arg ReachInboundParams) ([]u
 const reachLinkPairs = `-- name: ReachLinkPairs :many
 select l.a, l.b, l.trust, l.at, l.fact, l.position, l.state
 from (select unnest($1::uuid[]) as a, unnest($2::uuid[]) as b) as k
-join link l on l.workspace_id = $3 and l.identity_version = $4
-  and l.a = k.a and l.b = k.b
+cross join lateral (
+  select x.a, x.b, x.trust, x.at, x.fact, x.position, x.state
+  from link x
+  where x.workspace_id = $3 and x.identity_version = $4 and x.a = k.a and x.b between k.b and k.b
+  order by x.b
+) as l
 `
 
 type ReachLinkPairsParams struct {
@@ -383,7 +393,8 @@ func (q *Queries) ReachMessageAnchors(ctx context.Context, arg ReachMessageAncho
 }
 
 const reachPending = `-- name: ReachPending :many
-select fact_id, term from touched where workspace_id = $1 and seq > $2 and fact_id = any($3::uuid[])
+select fact_id, term from touched
+where workspace_id = $1 and seq > $2 and (fact_id in (select unnest($3::uuid[]))) is true
 `
 
 type ReachPendingParams struct {
@@ -397,6 +408,7 @@ type ReachPendingRow struct {
 	Term   string
 }
 
+// Hashed: no condition by itself, it is not made a join of.
 func (q *Queries) ReachPending(ctx context.Context, arg ReachPendingParams) ([]ReachPendingRow, error) {
 	rows, err := q.db.Query(ctx, reachPending, arg.WorkspaceID, arg.After, arg.FactIds)
 	if err != nil {

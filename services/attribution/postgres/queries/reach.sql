@@ -34,10 +34,18 @@ cross join lateral (
 ) as r;
 
 -- name: ReachPending :many
-select fact_id, term from touched where workspace_id = @workspace_id and seq > @after and fact_id = any(@fact_ids::uuid[]);
+-- Hashed: no condition by itself, it is not made a join of.
+select fact_id, term from touched
+where workspace_id = @workspace_id and seq > @after and (fact_id in (select unnest(@fact_ids::uuid[]))) is true;
 
 -- name: DeriveReplaced :many
-select fact_id, old_refs from touched where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]) and old_refs <> '{}' and seq > @after;
+select r.fact_id, r.old_refs
+from (select unnest(@fact_ids::uuid[]) as value) as w
+cross join lateral (
+  select t.fact_id, t.old_refs from touched t
+  where t.workspace_id = @workspace_id and t.fact_id between w.value and w.value and t.old_refs <> '{}' and t.seq > @after
+  order by t.fact_id
+) as r;
 
 -- name: ReachPersons :many
 select r.digest, r.kind, r.person_id, r.shared
@@ -52,8 +60,12 @@ cross join lateral (
 -- name: ReachLinkPairs :many
 select l.a, l.b, l.trust, l.at, l.fact, l.position, l.state
 from (select unnest(@as_::uuid[]) as a, unnest(@bs::uuid[]) as b) as k
-join link l on l.workspace_id = @workspace_id and l.identity_version = @identity_version
-  and l.a = k.a and l.b = k.b;
+cross join lateral (
+  select x.a, x.b, x.trust, x.at, x.fact, x.position, x.state
+  from link x
+  where x.workspace_id = @workspace_id and x.identity_version = @identity_version and x.a = k.a and x.b between k.b and k.b
+  order by x.b
+) as l;
 
 -- Devices that somebody of these identifiers ever held and that did something in the span.
 -- name: ReachDevices :many
