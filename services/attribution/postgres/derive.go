@@ -245,7 +245,7 @@ func (t deriveTx) Moments(ctx context.Context, after derive.Moment, most int) ([
 
 // Load implements [derive.Facts].
 func (t deriveTx) Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, error) {
-	rows, err := t.queries.DeriveFactList(ctx, t.workspace, facts)
+	rows, err := t.queries.DeriveFactList(ctx, facts, t.workspace)
 	if err != nil {
 		return nil, interpret(err)
 	}

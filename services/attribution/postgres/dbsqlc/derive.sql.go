@@ -102,9 +102,14 @@ func (q *Queries) DeriveFactCount(ctx context.Context, workspaceID uuid.UUID) (i
 }
 
 const deriveFactList = `-- name: DeriveFactList :many
-select fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, flags, body
-from fact
-where workspace_id = $1 and fact_id = any($2::uuid[])
+select r.fact_id, r.kind, r.source_id, r.trust, r.occurred_at, r.whole_second, r.received_at, r.flags, r.body
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select f.fact_id, f.kind, f.source_id, f.trust, f.occurred_at, f.whole_second, f.received_at, f.flags, f.body
+  from fact f
+  where f.workspace_id = $2 and f.fact_id between w.value and w.value
+  order by f.fact_id
+) as r
 `
 
 type DeriveFactListRow struct {
@@ -119,8 +124,8 @@ type DeriveFactListRow struct {
 	Body        []byte
 }
 
-func (q *Queries) DeriveFactList(ctx context.Context, workspaceID uuid.UUID, factIds []uuid.UUID) ([]DeriveFactListRow, error) {
-	rows, err := q.db.Query(ctx, deriveFactList, workspaceID, factIds)
+func (q *Queries) DeriveFactList(ctx context.Context, factIds []uuid.UUID, workspaceID uuid.UUID) ([]DeriveFactListRow, error) {
+	rows, err := q.db.Query(ctx, deriveFactList, factIds, workspaceID)
 	if err != nil {
 		return nil, err
 	}
@@ -410,7 +415,9 @@ func (q *Queries) DeriveTermAdd(ctx context.Context, arg DeriveTermAddParams) er
 }
 
 const deriveTouchedDelete = `-- name: DeriveTouchedDelete :execrows
-delete from touched where workspace_id = $1 and seq = any($2::bigint[])
+delete from touched
+where workspace_id = $1 and seq between (select min(x) from unnest($2::bigint[]) as x) and (select max(x) from unnest($2::bigint[]) as x)
+  and (seq in (select unnest($2::bigint[]))) is true
 `
 
 // Exactly the rows read: sequences commit out of order, so "up to the last one"

@@ -30,7 +30,9 @@ limit @most;
 -- Exactly the rows read: sequences commit out of order, so "up to the last one"
 -- would lose some.
 -- name: DeriveTouchedDelete :execrows
-delete from touched where workspace_id = @workspace_id and seq = any(@seqs::bigint[]);
+delete from touched
+where workspace_id = @workspace_id and seq between (select min(x) from unnest(@seqs::bigint[]) as x) and (select max(x) from unnest(@seqs::bigint[]) as x)
+  and (seq in (select unnest(@seqs::bigint[]))) is true;
 
 -- name: DeriveTermAdd :exec
 insert into ledger_batch (workspace_id, consumer, shard, batch, source_id, hour, stored, duplicate, conflict)
@@ -53,9 +55,14 @@ select distinct fact_id from fact_ref where workspace_id = @workspace_id and val
 select distinct value from fact_ref where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
 
 -- name: DeriveFactList :many
-select fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, flags, body
-from fact
-where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
+select r.fact_id, r.kind, r.source_id, r.trust, r.occurred_at, r.whole_second, r.received_at, r.flags, r.body
+from (select unnest(@fact_ids::uuid[]) as value) as w
+cross join lateral (
+  select f.fact_id, f.kind, f.source_id, f.trust, f.occurred_at, f.whole_second, f.received_at, f.flags, f.body
+  from fact f
+  where f.workspace_id = @workspace_id and f.fact_id between w.value and w.value
+  order by f.fact_id
+) as r;
 
 -- name: DeriveFactWalk :many
 select fact_id from fact where workspace_id = @workspace_id and fact_id > @after order by fact_id limit @most;

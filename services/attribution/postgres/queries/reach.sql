@@ -1,6 +1,6 @@
 -- What derive reads to derive a part of a large person. Spans are pairs of instants,
 -- both inclusive. Lateral subqueries keep every lookup an index scan, whatever the
--- planner believes of the arrays.
+-- planner believes of the arrays, and their order or range says of which index.
 
 -- name: ReachMeet :many
 select r.value, r.kind, r.fact_id
@@ -12,7 +12,13 @@ cross join lateral (
 ) as r;
 
 -- name: ReachCarry :many
-select value, kind, fact_id from fact_ref where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
+select r.value, r.kind, r.fact_id
+from (select unnest(@fact_ids::uuid[]) as fact_id) as w
+cross join lateral (
+  select f.value, f.kind, f.fact_id from fact_ref f
+  where f.workspace_id = @workspace_id and f.fact_id between w.fact_id and w.fact_id
+  order by f.fact_id
+) as r;
 
 -- name: ReachSpan :many
 select r.value, r.fact_id, r.at
@@ -27,9 +33,17 @@ cross join lateral (
 select distinct r.fact_id
 from (select unnest(@refs::uuid[]) as value, unnest(@froms::timestamptz[]) as from_at, unnest(@tos::timestamptz[]) as to_at) as w
 cross join lateral (
-  select f.fact_id from fact_ref f
-  join fact b on b.workspace_id = f.workspace_id and b.fact_id = f.fact_id and b.kind = 'inbound'
-  where f.workspace_id = @workspace_id and f.value = w.value and f.at between w.from_at and w.to_at
+  select b.fact_id
+  from (
+    select f.fact_id from fact_ref f
+    where f.workspace_id = @workspace_id and f.value = w.value and f.at between w.from_at and w.to_at
+    order by f.at
+  ) as x
+  cross join lateral (
+    select i.fact_id from fact i
+    where i.workspace_id = @workspace_id and i.fact_id between x.fact_id and x.fact_id and i.kind = 'inbound'
+    order by i.fact_id
+  ) as b
   limit @most
 ) as r;
 
@@ -52,8 +66,8 @@ select r.digest, r.kind, r.person_id, r.shared
 from (select unnest(@person_ids::uuid[]) as person_id) as w
 cross join lateral (
   select p.digest, p.kind, p.person_id, p.shared from identifier_person p
-  where p.workspace_id = @workspace_id and p.identity_version = @identity_version and p.person_id = w.person_id
-  limit @most
+  where p.workspace_id = @workspace_id and p.identity_version = @identity_version and p.person_id between w.person_id and w.person_id
+  order by p.person_id limit @most
 ) as r;
 
 -- Pairs come in both orders.
@@ -72,10 +86,17 @@ cross join lateral (
 select w.from_at::timestamptz as from_at, w.to_at::timestamptz as to_at, r.device
 from (select unnest(@holders::uuid[]) as value, unnest(@froms::timestamptz[]) as from_at, unnest(@tos::timestamptz[]) as to_at) as w
 cross join lateral (
-  select distinct c.device from claim c
-  where c.workspace_id = @workspace_id and c.identity_version = @identity_version and c.holder = w.value and exists (
-    select from fact_ref f where f.workspace_id = c.workspace_id and f.value = c.device and f.at between w.from_at and w.to_at
-  )
+  select distinct c.device
+  from (
+    select x.device from claim x
+    where x.workspace_id = @workspace_id and x.identity_version = @identity_version and x.holder between w.value and w.value
+    order by x.holder
+  ) as c
+  cross join lateral (
+    select f.at from fact_ref f
+    where f.workspace_id = @workspace_id and f.value = c.device and f.at between w.from_at and w.to_at
+    order by f.at limit 1
+  ) as happened
   limit @most
 ) as r;
 
@@ -84,9 +105,13 @@ cross join lateral (
 select r.anchor
 from (select unnest(@person_ids::uuid[]) as person_id, unnest(@froms::timestamptz[]) as from_at, unnest(@tos::timestamptz[]) as to_at) as w
 cross join lateral (
-  select distinct c.anchor from conversion c
-  where c.workspace_id = @workspace_id and c.version = @version and c.person_id = w.person_id
-    and c.event_at between w.from_at and w.to_at and c.superseded_at is null and not c.refund
+  select distinct c.anchor
+  from (
+    select x.anchor from conversion x
+    where x.workspace_id = @workspace_id and x.version = @version and x.person_id = w.person_id
+      and x.event_at between w.from_at and w.to_at and x.superseded_at is null and not x.refund
+    order by x.event_at
+  ) as c
   limit @most
 ) as r;
 
@@ -97,5 +122,5 @@ cross join lateral (
   select m.anchor, m.person_id, m.sent_at from message m
   where m.workspace_id = @workspace_id and m.version = @version and m.person_id = w.person_id
     and m.engaged_to >= w.from_at and m.engaged_from <= w.to_at
-  limit @most
+  order by m.engaged_to limit @most
 ) as r;
