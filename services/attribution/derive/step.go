@@ -78,7 +78,11 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 	if len(touched) == s.cfg.BatchRows { // there may be more in the queue
 		behind = touched[len(touched)-1].Seq
 	}
-	found, large, err := s.look(ctx, touched, behind)
+	rest, err := s.apart(ctx, touched)
+	if err != nil {
+		return fmt.Errorf("conclude apart: %w", err)
+	}
+	found, large, err := s.look(ctx, rest, behind)
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
 	}
