@@ -70,6 +70,7 @@ func (s *step) apart(ctx context.Context, touched []Touched) ([]Touched, error) 
 		return touched, nil
 	}
 	a := &apart{step: s, v: s.info.Versions[0], facts: make(map[uuid.UUID]*hit.Fact), bad: make(map[uuid.UUID]bool)}
+	s.read = a.facts
 	if err := a.divide(ctx, touched); err != nil {
 		return nil, err
 	}

@@ -24,9 +24,10 @@ type step struct {
 	name      uuid.UUID // of the process
 	workspace uuid.UUID
 	info      Workspace
-	plan      *plan          // of the version that is being built, not changed; nil: none yet
-	concluded map[int32]bool // of plan: components concluded from in this transaction
-	walked    progress       // in this transaction
+	plan      *plan                   // of the version that is being built, not changed; nil: none yet
+	concluded map[int32]bool          // of plan: components concluded from in this transaction
+	walked    progress                // in this transaction
+	read      map[uuid.UUID]*hit.Fact // in this transaction, of those that may be asked for again
 	done      Pass
 }
 
@@ -92,15 +93,33 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 		}
 	}
 	s.note(found.keys)
-	if found.facts, err = s.tx.Load(ctx, mapKeys(found.keys)); err != nil {
-		return fmt.Errorf("load facts: %w", err)
-	}
 	for _, v := range s.info.Versions {
 		if err := s.rewrite(ctx, v, found); err != nil {
 			return err
 		}
 	}
 	return s.tx.Finish(ctx, touched)
+}
+
+// load returns facts in any order, those that were read before as they are.
+func (s *step) load(ctx context.Context, keys []uuid.UUID) ([]*hit.Fact, error) {
+	list := make([]*hit.Fact, 0, len(keys))
+	var missing []uuid.UUID
+	for _, key := range keys {
+		if f := s.read[key]; f != nil {
+			list = append(list, f)
+		} else {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) == 0 {
+		return list, nil
+	}
+	facts, err := s.tx.Load(ctx, missing)
+	for i := range facts {
+		list = append(list, &facts[i])
+	}
+	return list, err
 }
 
 // concludeLarge derives large persons by reach, or adds all that bears on them to
@@ -142,6 +161,15 @@ func (s *step) concludeLarge(ctx context.Context, large [][]Touched, behind int6
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
 	}
+	more := slices.DeleteFunc(mapKeys(whole.keys), func(key uuid.UUID) bool { return found.keys[key] })
+	facts, err := s.load(ctx, more)
+	if err != nil {
+		return fmt.Errorf("load facts: %w", err)
+	}
+	for _, f := range facts {
+		found.facts = append(found.facts, *f)
+	}
+	found.parts = nil // they may hang together with others
 	maps.Copy(found.keys, whole.keys)
 	for r, kind := range whole.refs {
 		if found.refs[r] == 0 {

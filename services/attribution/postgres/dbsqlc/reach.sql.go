@@ -320,10 +320,10 @@ func (q *Queries) ReachLinkPairs(ctx context.Context, arg ReachLinkPairsParams) 
 
 const reachMeet = `-- name: ReachMeet :many
 
-select r.value, r.kind, r.fact_id
+select r.value, r.fact_id
 from (select unnest($1::uuid[]) as value) as w
 cross join lateral (
-  select f.value, f.kind, f.fact_id from fact_ref f
+  select f.value, f.fact_id from fact_ref f
   where f.workspace_id = $2 and f.value = w.value
   order by f.at limit $3
 ) as r
@@ -337,13 +337,13 @@ type ReachMeetParams struct {
 
 type ReachMeetRow struct {
 	Value  uuid.UUID
-	Kind   int16
 	FactID uuid.UUID
 }
 
 // What derive reads to derive a part of a large person. Spans are pairs of instants,
 // both inclusive. Lateral subqueries keep every lookup an index scan, whatever the
 // planner believes of the arrays, and their order or range says of which index.
+// Of the index alone.
 func (q *Queries) ReachMeet(ctx context.Context, arg ReachMeetParams) ([]ReachMeetRow, error) {
 	rows, err := q.db.Query(ctx, reachMeet, arg.Refs, arg.WorkspaceID, arg.Most)
 	if err != nil {
@@ -353,7 +353,7 @@ func (q *Queries) ReachMeet(ctx context.Context, arg ReachMeetParams) ([]ReachMe
 	items := []ReachMeetRow{}
 	for rows.Next() {
 		var i ReachMeetRow
-		if err := rows.Scan(&i.Value, &i.Kind, &i.FactID); err != nil {
+		if err := rows.Scan(&i.Value, &i.FactID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

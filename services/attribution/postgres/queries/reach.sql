@@ -2,11 +2,12 @@
 -- both inclusive. Lateral subqueries keep every lookup an index scan, whatever the
 -- planner believes of the arrays, and their order or range says of which index.
 
+-- Of the index alone.
 -- name: ReachMeet :many
-select r.value, r.kind, r.fact_id
+select r.value, r.fact_id
 from (select unnest(@refs::uuid[]) as value) as w
 cross join lateral (
-  select f.value, f.kind, f.fact_id from fact_ref f
+  select f.value, f.fact_id from fact_ref f
   where f.workspace_id = @workspace_id and f.value = w.value
   order by f.at limit @most
 ) as r;
