@@ -1,7 +1,6 @@
 package consume
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/derive"
@@ -50,25 +49,6 @@ func TestReach_isWhole(t *testing.T) {
 	counts := newPathCounts()
 	playAll(t, counts, func(*rand.Rand, *derive.Config, []hit.Fact) {})
 	counts.judge(t)
-}
-
-// What is concluded from facts apart from their persons, when they come in about the order
-// in which they happened, and the rest whole or by reach, is what is derived whole.
-func TestApart_isWhole(t *testing.T) {
-	t.Parallel()
-	counts := newPathCounts()
-	playAll(t, counts, func(random *rand.Rand, cfg *derive.Config, facts []hit.Fact) {
-		cfg.Together, cfg.Small = false, []int{0, 1, 5}[random.IntN(3)]
-		if random.IntN(4) > 0 {
-			slices.SortStableFunc(facts, func(a, b hit.Fact) int { return cmp.Compare(a.At, b.At) })
-		}
-	})
-	for _, kind := range []hit.Kind{hit.KindMessage, hit.KindStatus, hit.KindPage, hit.KindEvent} {
-		t.Logf("%-10s %5d apart of %5d", kind, counts.apart[string(kind)], counts.all[string(kind)])
-		if counts.apart[string(kind)]*20 < counts.all[string(kind)] {
-			t.Errorf("%s: fewer than one in twenty apart", kind)
-		}
-	}
 }
 
 // playAll plays histories over which derivations are compared.
@@ -272,7 +252,7 @@ func (p *play) compare(t *testing.T) {
 		p.derive(t)
 	}
 	p.version++
-	if diff := gocmp.Diff(p.table(t), got); diff != "" {
+	if diff := cmp.Diff(p.table(t), got); diff != "" {
 		t.Errorf("what the table holds (-whole +by reach):\n%s", diff)
 	}
 }

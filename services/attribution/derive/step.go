@@ -98,7 +98,27 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 			return err
 		}
 	}
+	if touched, err = s.taken(ctx, touched, found.keys, behind); err != nil {
+		return fmt.Errorf("read what else is touched: %w", err)
+	}
 	return s.tx.Finish(ctx, touched)
+}
+
+// lookAhead is how far behind the rows at hand, in multiples of their number, those are
+// looked for that have been concluded from too; a guess.
+const lookAhead = 5
+
+// taken adds to the rows at hand those behind them whose facts are in whole components that
+// were derived just now: as of this snapshot they have been concluded from too, and
+// deriving the same again when their turn comes would change nothing. What they say was
+// withdrawn is among what was looked at (see [Backlog]).
+func (s *step) taken(ctx context.Context, touched []Touched, whole map[uuid.UUID]bool, behind int64) ([]Touched, error) {
+	if behind == 0 || len(whole) == 0 {
+		return touched, nil
+	}
+	more, err := s.tx.Behind(ctx, behind, mapKeys(whole), lookAhead*s.cfg.BatchRows)
+	s.done.Touched += len(more)
+	return slices.Concat(touched, more), err
 }
 
 // load returns facts in any order, those that were read before as they are.

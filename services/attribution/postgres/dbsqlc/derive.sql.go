@@ -414,6 +414,74 @@ func (q *Queries) DeriveTermAdd(ctx context.Context, arg DeriveTermAddParams) er
 	return err
 }
 
+const deriveTouchedBehind = `-- name: DeriveTouchedBehind :many
+select t.seq, t.fact_id, t.old_refs, t.new_refs, t.source_id, t.hour, t.term, t.consumer, t.shard, t.batch
+from (
+  select x.seq, x.fact_id, x.old_refs, x.new_refs, x.source_id, x.hour, x.term, x.consumer, x.shard, x.batch
+  from touched x
+  where x.workspace_id = $1 and x.seq > $2
+  order by x.seq limit $3
+) as t
+where (t.fact_id in (select unnest($4::uuid[]))) is true
+`
+
+type DeriveTouchedBehindParams struct {
+	WorkspaceID uuid.UUID
+	Place       int64
+	Most        int32
+	FactIds     []uuid.UUID
+}
+
+type DeriveTouchedBehindRow struct {
+	Seq      int64
+	FactID   uuid.UUID
+	OldRefs  []uuid.UUID
+	NewRefs  []uuid.UUID
+	SourceID uuid.UUID
+	Hour     time.Time
+	Term     string
+	Consumer uuid.UUID
+	Shard    int32
+	Batch    int64
+}
+
+// Hashed: see ReachPending.
+func (q *Queries) DeriveTouchedBehind(ctx context.Context, arg DeriveTouchedBehindParams) ([]DeriveTouchedBehindRow, error) {
+	rows, err := q.db.Query(ctx, deriveTouchedBehind,
+		arg.WorkspaceID,
+		arg.Place,
+		arg.Most,
+		arg.FactIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeriveTouchedBehindRow{}
+	for rows.Next() {
+		var i DeriveTouchedBehindRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.FactID,
+			&i.OldRefs,
+			&i.NewRefs,
+			&i.SourceID,
+			&i.Hour,
+			&i.Term,
+			&i.Consumer,
+			&i.Shard,
+			&i.Batch,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deriveTouchedDelete = `-- name: DeriveTouchedDelete :execrows
 delete from touched
 where workspace_id = $1 and seq between (select min(x) from unnest($2::bigint[]) as x) and (select max(x) from unnest($2::bigint[]) as x)

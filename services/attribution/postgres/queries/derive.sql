@@ -27,6 +27,17 @@ where workspace_id = @workspace_id
 order by seq
 limit @most;
 
+-- Hashed: see ReachPending.
+-- name: DeriveTouchedBehind :many
+select t.seq, t.fact_id, t.old_refs, t.new_refs, t.source_id, t.hour, t.term, t.consumer, t.shard, t.batch
+from (
+  select x.seq, x.fact_id, x.old_refs, x.new_refs, x.source_id, x.hour, x.term, x.consumer, x.shard, x.batch
+  from touched x
+  where x.workspace_id = @workspace_id and x.seq > @place
+  order by x.seq limit @most
+) as t
+where (t.fact_id in (select unnest(@fact_ids::uuid[]))) is true;
+
 -- Exactly the rows read: sequences commit out of order, so "up to the last one"
 -- would lose some.
 -- name: DeriveTouchedDelete :execrows
