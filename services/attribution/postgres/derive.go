@@ -226,6 +226,9 @@ func (t deriveTx) Advance(ctx context.Context, b derive.Build) (*derive.Swap, er
 	if err != nil || !b.Publish {
 		return nil, interpret(err)
 	}
+	if err := t.queries.DeriveSwapPlan(ctx); err != nil {
+		return nil, interpret(err)
+	}
 	return t.swap(ctx, b)
 }
 

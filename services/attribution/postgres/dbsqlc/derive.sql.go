@@ -286,13 +286,14 @@ func (q *Queries) DeriveMoments(ctx context.Context, arg DeriveMomentsParams) ([
 
 const derivePlan = `-- name: DerivePlan :exec
 
-select set_config('plan_cache_mode', 'force_generic_plan', true)
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
 `
 
 // What derive reads: the facts that bear on a change.
 // One plan for whatever is asked for. A plan for these very references and this version
 // takes long to make, and of a version that is being built the planner knows nothing: it
-// believes that there are no rows and reads all of them to find a few.
+// believes that there are no rows and reads all of them to find a few. And none that reads a
+// table from end to end: one that was small when it was planned for does not stay so.
 func (q *Queries) DerivePlan(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, derivePlan)
 	return err
@@ -370,6 +371,16 @@ func (q *Queries) DeriveRefsByFact(ctx context.Context, workspaceID uuid.UUID, f
 		return nil, err
 	}
 	return items, nil
+}
+
+const deriveSwapPlan = `-- name: DeriveSwapPlan :exec
+select set_config('enable_seqscan', 'on', true)
+`
+
+// To compare two versions all of both is read.
+func (q *Queries) DeriveSwapPlan(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, deriveSwapPlan)
+	return err
 }
 
 const deriveTermAdd = `-- name: DeriveTermAdd :exec

@@ -2,9 +2,14 @@
 
 -- One plan for whatever is asked for. A plan for these very references and this version
 -- takes long to make, and of a version that is being built the planner knows nothing: it
--- believes that there are no rows and reads all of them to find a few.
+-- believes that there are no rows and reads all of them to find a few. And none that reads a
+-- table from end to end: one that was small when it was planned for does not stay so.
 -- name: DerivePlan :exec
-select set_config('plan_cache_mode', 'force_generic_plan', true);
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true);
+
+-- To compare two versions all of both is read.
+-- name: DeriveSwapPlan :exec
+select set_config('enable_seqscan', 'on', true);
 
 -- Workspaces with something to conclude. A loose index scan: it costs one probe a
 -- workspace, however long the backlog of one of them is.
