@@ -1,7 +1,6 @@
 package timeline
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -17,7 +16,7 @@ import (
 func prepare(in Input) []hit.Fact {
 	type keyed struct {
 		key  uuid.UUID
-		fact *hit.Fact
+		fact hit.Fact
 	}
 	index := make(map[uuid.UUID]int, len(in.Facts))
 	all := make([]keyed, 0, len(in.Facts))
@@ -26,29 +25,21 @@ func prepare(in Input) []hit.Fact {
 		at, repeated := index[key]
 		if !repeated {
 			index[key] = len(all)
-			all = append(all, keyed{key, &in.Facts[i]})
+			all = append(all, keyed{key, in.Facts[i]})
 			continue
 		}
-		merged, _ := Merge(*all[at].fact, in.Facts[i])
-		all[at].fact = &merged
+		all[at].fact, _ = Merge(all[at].fact, in.Facts[i])
 	}
-	order := make([]*keyed, len(all)) // a fact is large to move
-	for i := range all {
-		order[i] = &all[i]
-	}
-	slices.SortFunc(order, func(a, b *keyed) int {
-		if a.fact.At != b.fact.At {
-			return cmp.Compare(a.fact.At, b.fact.At)
-		}
-		return cmp.Or(cmp.Compare(a.fact.ID, b.fact.ID), bytes.Compare(a.key[:], b.key[:]))
+	slices.SortFunc(all, func(a, b keyed) int {
+		return cmp.Or(cmp.Compare(a.fact.At, b.fact.At), cmp.Compare(a.fact.ID, b.fact.ID), slices.Compare(a.key[:], b.key[:]))
 	})
 	blocked := in.Blocked
 	if blocked == nil {
 		blocked = plainBlock(in)
 	}
-	facts := make([]hit.Fact, len(order))
-	for i := range order {
-		facts[i] = *order[i].fact
+	facts := make([]hit.Fact, len(all))
+	for i := range all {
+		facts[i] = all[i].fact
 		clean(&facts[i], blocked)
 	}
 	return facts
