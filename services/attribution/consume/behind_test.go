@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/touchline/touchline/services/attribution/derive"
@@ -49,6 +50,7 @@ func TestReach_replacedBeforeItsTurn(t *testing.T) {
 		return f
 	}
 	p := newPlay(t, d, ring, &rules)
+	const others = 6 // more than are looked at behind the row at hand
 	p.begin(t, []hit.Fact{
 		at(of(buys("a", "Order Completed", user("u1")), "o1"), 10), at(of(buys("b", "Order Completed", user("u2")), "o2"), 20),
 		at(says("l", "identify", "", user("u1"), number("1")), 5),
@@ -56,10 +58,13 @@ func TestReach_replacedBeforeItsTurn(t *testing.T) {
 	p.cfg.BatchRows, p.cfg.Small = 1, 0
 	p.deriver = derive.New(p.derives(), p.cfg)
 	p.store(t, []hit.Fact{at(of(buys("c", "Order Completed", user("u1")), "o1"), 11)})
+	for n := range others {
+		p.store(t, []hit.Fact{at(views(fmt.Sprint("v", n), fmt.Sprint("other", n), ""), 100)})
+	}
 	p.store(t, []hit.Fact{at(of(buys("r", "Order Refunded"), "o1"), 200)})
 	p.derive(t)
-	if waiting := p.count1(t, `select count(*) from touched where workspace_id = $1`); waiting != 1 {
-		t.Fatalf("%d rows wait, not the refund's alone", waiting)
+	if waiting := p.count1(t, `select count(*) from touched where workspace_id = $1`); waiting != others+1 {
+		t.Fatalf("%d rows wait, not the refund's and those before it", waiting)
 	}
 	p.store(t, []hit.Fact{at(of(buys("r", "Order Refunded"), "o2"), 100)})
 	p.cfg.Small = 1

@@ -46,9 +46,16 @@ func environment(t *testing.T, name string, otherwise int) int {
 // person counts as large here.
 func TestReach_isWhole(t *testing.T) {
 	t.Parallel()
+	counts := newPathCounts()
+	playAll(t, counts, func(*rand.Rand, *derive.Config, []hit.Fact) {})
+	counts.judge(t)
+}
+
+// playAll plays histories over which derivations are compared.
+func playAll(t *testing.T, counts *pathCounts, tune func(*rand.Rand, *derive.Config, []hit.Fact)) {
+	t.Helper()
 	total, from := environment(t, reachEnv, 24), environment(t, reachFromEnv, 0)
 	d, ring := newDatabase(t), newRing(t)
-	counts := &pathCounts{reached: map[string]int{}, whole: map[string]int{}, refused: map[string]int{}}
 	for seed := from; seed < from+total; seed++ {
 		random := rand.New(rand.NewPCG(uint64(seed), 11))
 		history := reftest.Histories().Example(seed)
@@ -70,6 +77,7 @@ func TestReach_isWhole(t *testing.T) {
 		p.counts = counts
 		p.cfg.Device = []int{1, 2, 200}[random.IntN(3)]
 		p.cfg.BatchRows = []int{1, 7, 5000}[random.IntN(3)]
+		tune(random, &p.cfg, history.Facts)
 		p.deriver = derive.New(p.derives(), p.cfg)
 		p.begin(t, known)
 		p.play(t, random, history.Facts)
@@ -77,13 +85,17 @@ func TestReach_isWhole(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	counts.judge(t)
 }
 
 // pathCounts says how often which path was taken.
 type pathCounts struct {
 	reached, whole map[string]int // by kind of fact, of batches of one
+	apart, all     map[string]int // so too
 	refused        map[string]int // by reason
+}
+
+func newPathCounts() *pathCounts {
+	return &pathCounts{reached: map[string]int{}, whole: map[string]int{}, apart: map[string]int{}, all: map[string]int{}, refused: map[string]int{}}
 }
 
 func (c *pathCounts) judge(t *testing.T) {
@@ -122,7 +134,7 @@ func newPlay(t *testing.T, d *database, ring *digest.Ring, rules *policy.Policy)
 		values ($1, 1, $2, 1, 'test', 'live', now(), 'test', now())`, p.workspace, rules.Document())
 	clock := noon
 	p.cfg = derive.Config{
-		BatchRows: 7, Small: 1, Device: 2, Hold: 1500 * time.Millisecond, Log: quiet(),
+		BatchRows: 7, Small: 1, Device: 2, Together: true, Hold: 1500 * time.Millisecond, Log: quiet(),
 		Now:     func() time.Time { clock = clock.Add(time.Second); return clock },
 		Observe: func(pass derive.Pass) { p.last = pass },
 	}
@@ -188,6 +200,8 @@ func (p *play) count(batch []hit.Fact) {
 	}
 	p.counts.reached[string(batch[0].Kind)] += p.last.Reached
 	p.counts.whole[string(batch[0].Kind)] += whole
+	p.counts.apart[string(batch[0].Kind)] += p.last.Apart
+	p.counts.all[string(batch[0].Kind)]++
 }
 
 func (p *play) count1(t *testing.T, query string) (n int64) {

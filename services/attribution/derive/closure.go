@@ -3,6 +3,7 @@ package derive
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -47,29 +48,63 @@ type gathered struct {
 	fresh Fresh
 }
 
-// kinds returns the references on which a version may hold something, with the kinds that
-// are known.
-func (g *gathered) kinds() map[uuid.UUID]fact.RefKind {
-	if g.refs != nil {
-		return g.refs
+// held lists references by what a version may hold on them.
+type held struct {
+	conversions, messages []uuid.UUID // anchors
+	strong, devices       []uuid.UUID // digests of identifiers
+}
+
+// held returns where a version may hold something: conversions on references of facts that
+// make events, messages on those of what is said of them, and what it holds of identifiers
+// on those that are stated. On references of unknown kind, which copies carried that are
+// not there any more, it may hold anything.
+func (g *gathered) held() held {
+	var h held
+	lists := [...]*[]uuid.UUID{&h.conversions, &h.messages, &h.strong, &h.devices}
+	listed := make(map[uuid.UUID]uint8, len(g.facts)) // bits: in which of lists
+	add := func(list int, ref uuid.UUID) {
+		if bit := uint8(1) << list; listed[ref]&bit == 0 {
+			listed[ref] |= bit
+			*lists[list] = append(*lists[list], ref)
+		}
 	}
-	refs := make(map[uuid.UUID]fact.RefKind, len(g.facts))
+	const conversions, messages, strong, devices = 0, 1, 2, 3
 	for i := range g.facts {
 		f := &g.facts[i]
-		if !g.fresh.Rows {
-			for _, r := range fact.Refs(f) {
-				refs[r.Value] = r.Kind
+		if !g.fresh.Persons {
+			for _, id := range f.Identifiers {
+				add(strong, fact.IdentifierRef(id).Value)
 			}
+			if f.Device != nil {
+				add(devices, fact.IdentifierRef(*f.Device).Value)
+			}
+		}
+		if !g.fresh.Rows && (f.Kind == hit.KindMessage || f.Kind == hit.KindStatus) {
+			add(messages, fact.Anchor(f).Value)
+		}
+		if g.fresh.Rows || !makesEvents(f) {
 			continue
 		}
-		for _, id := range f.Identifiers {
-			refs[fact.IdentifierRef(id).Value] = fact.IdentifierRef(id).Kind
-		}
-		if f.Device != nil {
-			refs[fact.IdentifierRef(*f.Device).Value] = fact.RefDevice
+		for _, r := range fact.Refs(f) { // which of them is its anchor may have been another one of a copy before
+			if r.Kind == fact.RefMessage || r.Kind == fact.RefOrder || r.Kind == fact.RefEvent {
+				add(conversions, r.Value)
+			}
 		}
 	}
-	return refs
+	for ref, kind := range g.refs {
+		for list := range lists {
+			if kind == 0 {
+				add(list, ref)
+			}
+		}
+	}
+	return h
+}
+
+// makesEvents reports whether conversions may follow from a fact, whichever of its copies
+// is in force: see package conversion.
+func makesEvents(f *hit.Fact) bool {
+	return f.Kind == hit.KindEvent || f.Kind == hit.KindInbound || f.Kind == hit.KindStatus && strings.HasPrefix(string(f.Status), hit.StatusPaymentPrefix)
 }
 
 // addRefs notes refs and returns those that are new and to be walked through.

@@ -24,9 +24,10 @@ type step struct {
 	name      uuid.UUID // of the process
 	workspace uuid.UUID
 	info      Workspace
-	plan      *plan          // of the version that is being built, not changed; nil: none yet
-	concluded map[int32]bool // of plan: components concluded from in this transaction
-	walked    progress       // in this transaction
+	plan      *plan                   // of the version that is being built, not changed; nil: none yet
+	concluded map[int32]bool          // of plan: components concluded from in this transaction
+	walked    progress                // in this transaction
+	read      map[uuid.UUID]*hit.Fact // in this transaction, of those that may be asked for again
 	done      Pass
 }
 
@@ -78,7 +79,11 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 	if len(touched) == s.cfg.BatchRows { // there may be more in the queue
 		behind = touched[len(touched)-1].Seq
 	}
-	found, large, err := s.look(ctx, touched, behind)
+	rest, err := s.apart(ctx, touched)
+	if err != nil {
+		return fmt.Errorf("conclude apart: %w", err)
+	}
+	found, large, err := s.look(ctx, rest, behind)
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
 	}
@@ -88,15 +93,53 @@ func (s *step) conclude(ctx context.Context, touched []Touched) error {
 		}
 	}
 	s.note(found.keys)
-	if found.facts, err = s.tx.Load(ctx, mapKeys(found.keys)); err != nil {
-		return fmt.Errorf("load facts: %w", err)
-	}
 	for _, v := range s.info.Versions {
 		if err := s.rewrite(ctx, v, found); err != nil {
 			return err
 		}
 	}
+	if touched, err = s.taken(ctx, touched, found.keys, behind); err != nil {
+		return fmt.Errorf("read what else is touched: %w", err)
+	}
 	return s.tx.Finish(ctx, touched)
+}
+
+// lookAhead is how far behind the rows at hand, in multiples of their number, those are
+// looked for that have been concluded from too; a guess.
+const lookAhead = 5
+
+// taken adds to the rows at hand those behind them whose facts are in whole components that
+// were derived just now: as of this snapshot they have been concluded from too, and
+// deriving the same again when their turn comes would change nothing. What they say was
+// withdrawn is among what was looked at (see [Backlog]).
+func (s *step) taken(ctx context.Context, touched []Touched, whole map[uuid.UUID]bool, behind int64) ([]Touched, error) {
+	if behind == 0 || len(whole) == 0 {
+		return touched, nil
+	}
+	more, err := s.tx.Behind(ctx, behind, mapKeys(whole), lookAhead*s.cfg.BatchRows)
+	s.done.Touched += len(more)
+	return slices.Concat(touched, more), err
+}
+
+// load returns facts in any order, those that were read before as they are.
+func (s *step) load(ctx context.Context, keys []uuid.UUID) ([]*hit.Fact, error) {
+	list := make([]*hit.Fact, 0, len(keys))
+	var missing []uuid.UUID
+	for _, key := range keys {
+		if f := s.read[key]; f != nil {
+			list = append(list, f)
+		} else {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) == 0 {
+		return list, nil
+	}
+	facts, err := s.tx.Load(ctx, missing)
+	for i := range facts {
+		list = append(list, &facts[i])
+	}
+	return list, err
 }
 
 // concludeLarge derives large persons by reach, or adds all that bears on them to
@@ -138,6 +181,15 @@ func (s *step) concludeLarge(ctx context.Context, large [][]Touched, behind int6
 	if err != nil {
 		return fmt.Errorf("gather facts: %w", err)
 	}
+	more := slices.DeleteFunc(mapKeys(whole.keys), func(key uuid.UUID) bool { return found.keys[key] })
+	facts, err := s.load(ctx, more)
+	if err != nil {
+		return fmt.Errorf("load facts: %w", err)
+	}
+	for _, f := range facts {
+		found.facts = append(found.facts, *f)
+	}
+	found.parts = nil // they may hang together with others
 	maps.Copy(found.keys, whole.keys)
 	for r, kind := range whole.refs {
 		if found.refs[r] == 0 {
@@ -213,31 +265,16 @@ func (s *step) current(ctx context.Context, v Version, found *gathered) (c Curre
 	if c.Fresh.Rows && c.Fresh.Persons {
 		return c, nil
 	}
-	var anchors, messages, strong, devices []uuid.UUID
-	for value, kind := range found.kinds() {
-		unknown := kind == 0
-		if unknown || kind == fact.RefMessage || kind == fact.RefOrder || kind == fact.RefEvent {
-			anchors = append(anchors, value)
-		}
-		if unknown || kind == fact.RefMessage {
-			messages = append(messages, value)
-		}
-		if unknown || kind < fact.RefDevice {
-			strong = append(strong, value)
-		}
-		if unknown || kind == fact.RefDevice {
-			devices = append(devices, value)
-		}
-	}
+	h := found.held()
 	var faults [5]error
 	if !c.Fresh.Rows {
-		c.Conversions, faults[0] = s.tx.Conversions(ctx, v, anchors)
-		c.Messages, faults[1] = s.tx.Messages(ctx, v, messages)
+		c.Conversions, faults[0] = s.tx.Conversions(ctx, v, h.conversions)
+		c.Messages, faults[1] = s.tx.Messages(ctx, v, h.messages)
 	}
 	if !c.Fresh.Persons {
-		c.Persons, faults[2] = s.tx.Persons(ctx, v, strong)
-		c.Links, faults[3] = s.tx.Links(ctx, v, strong)
-		c.Claims, faults[4] = s.tx.Claims(ctx, v, devices)
+		c.Persons, faults[2] = s.tx.Persons(ctx, v, h.strong)
+		c.Links, faults[3] = s.tx.Links(ctx, v, h.strong)
+		c.Claims, faults[4] = s.tx.Claims(ctx, v, h.devices)
 	}
 	return c, errors.Join(faults[:]...)
 }

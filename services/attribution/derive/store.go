@@ -54,6 +54,9 @@ type Queue interface {
 	Workspace(ctx context.Context) (Workspace, error)
 	// Touched returns up to most rows, oldest first.
 	Touched(ctx context.Context, most int) ([]Touched, error)
+	// Behind returns those rows of facts, in any order, that are among the next up to most
+	// rows behind a place in the queue.
+	Behind(ctx context.Context, place int64, facts []uuid.UUID, most int) ([]Touched, error)
 	// Finish deletes exactly these rows and moves their terms into the ledger.
 	Finish(ctx context.Context, rows []Touched) error
 	// Lead notes that the process of that name derives now, while a version is being built.

@@ -15,7 +15,8 @@ import (
 // Near finds facts a few at a time. Where a number is given, a list is cut off behind
 // as many rows of each reference or span: as many rows as that may not be all.
 type Near interface {
-	// Meet returns which facts carry refs, each reference's in order of time.
+	// Meet returns which facts carry refs, each reference's in order of time. The
+	// references' kinds are not told.
 	Meet(ctx context.Context, refs []uuid.UUID, most int) ([]Carried, error)
 	// Carry returns which references facts carry.
 	Carry(ctx context.Context, facts []uuid.UUID) ([]Carried, error)

@@ -6,12 +6,15 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // survey tells small components from large ones: it walks outward from touched facts
-// and gives up on what turns out to have more than small facts. What is left is whole.
+// and gives up on what turns out to have more than small facts. What is left is whole. A
+// fact is read when it is met: what it carries says the same as fact_ref.
 type survey struct {
 	near     Near
+	load     func(context.Context, []uuid.UUID) ([]*hit.Fact, error)
 	backlog  Backlog
 	versions []Version
 	small    int
@@ -20,18 +23,25 @@ type survey struct {
 	parent map[uuid.UUID]uuid.UUID // facts and references, by key and value: hashes both
 	size   map[uuid.UUID]int       // facts, by root
 	large  map[uuid.UUID]bool      // by root
-	facts  map[uuid.UUID]bool      // known; true: its references were asked for
+	facts  map[uuid.UUID]bool      // known; true: it was read
 	walked map[uuid.UUID]bool      // references
-	pairs  []Carried
+	read   []keyedFact
 	old    []Carried // references that facts carried before copies of them were replaced
 }
 
+// keyedFact is a fact with its key.
+type keyedFact struct {
+	key  uuid.UUID
+	fact *hit.Fact
+	refs []fact.Ref
+}
+
 // look splits touched rows: found is everything that bears on those of small
-// components, its facts not loaded; large are the rows of the others, those together
+// components; large are the rows of the others, those together
 // that are known to hang together.
 func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found gathered, large [][]Touched, err error) {
 	w := &survey{
-		near: s.tx, backlog: s.tx, versions: s.info.Versions, small: s.cfg.Small, behind: behind,
+		near: s.tx, load: s.load, backlog: s.tx, versions: s.info.Versions, small: s.cfg.Small, behind: behind,
 		parent: make(map[uuid.UUID]uuid.UUID), size: make(map[uuid.UUID]int), large: make(map[uuid.UUID]bool),
 		facts: make(map[uuid.UUID]bool), walked: make(map[uuid.UUID]bool),
 	}
@@ -41,14 +51,9 @@ func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found
 			return gathered{}, nil, err
 		}
 	}
-	found = gathered{refs: make(map[uuid.UUID]fact.RefKind), keys: make(map[uuid.UUID]bool)}
-	for _, p := range w.pairs {
-		if !w.large[w.root(p.Fact)] {
-			found.refs[p.Ref.Value], found.keys[p.Fact] = p.Ref.Kind, true
-		}
-	}
-	for _, o := range w.old { // what hangs on them goes even when no fact is left there
-		if _, known := found.refs[o.Ref.Value]; !known && !w.large[w.root(o.Fact)] {
+	found = w.found(s.cfg.Parts)
+	for _, o := range w.old { // what hangs on them goes even when no fact is left there, or none on which it can hang
+		if !w.large[w.root(o.Fact)] {
 			found.refs[o.Ref.Value] = 0
 		}
 	}
@@ -66,6 +71,33 @@ func (s *step) look(ctx context.Context, touched []Touched, behind int64) (found
 		large[at] = append(large[at], t)
 	}
 	return found, large, nil
+}
+
+// found is what there is of small components, dealt out into parts.
+func (w *survey) found(parts int) gathered {
+	found := gathered{refs: make(map[uuid.UUID]fact.RefKind, 2*len(w.read)), keys: make(map[uuid.UUID]bool, len(w.read))}
+	place := make(map[uuid.UUID]int) // of roots, from 0
+	var roots []int                  // of found.facts
+	for i := range w.read {
+		f := &w.read[i]
+		root := w.root(f.key)
+		if w.large[root] {
+			continue
+		}
+		at, known := place[root]
+		if !known {
+			at = len(place)
+			place[root] = at
+		}
+		roots = append(roots, at)
+		found.keys[f.key] = true
+		found.facts = append(found.facts, *f.fact)
+		for _, r := range f.refs {
+			found.refs[r.Value] = r.Kind
+		}
+	}
+	found.parts = pack(found.facts, func(i int) int { return roots[i] }, parts)
+	return found
 }
 
 // begin joins the touched facts to what they carry and carried.
@@ -122,11 +154,14 @@ func (w *survey) walk(ctx context.Context, frontier []uuid.UUID) (next []uuid.UU
 	if len(facts) == 0 {
 		return nil, nil
 	}
-	carried, err := w.near.Carry(ctx, facts)
-	for _, c := range carried {
-		w.join(c.Fact, c.Ref.Value)
-		w.pairs = append(w.pairs, c)
-		next = append(next, c.Ref.Value)
+	read, err := w.load(ctx, facts)
+	for _, f := range read {
+		one := keyedFact{f.Key(), f, fact.Refs(f)}
+		w.read = append(w.read, one)
+		for _, r := range one.refs {
+			w.join(one.key, r.Value)
+			next = append(next, r.Value)
+		}
 	}
 	if err != nil || w.behind == 0 {
 		return next, err

@@ -33,6 +33,10 @@ func (s shelfTx) Meet(_ context.Context, refs []uuid.UUID, most int) (met []Carr
 	return met, nil
 }
 
+func (s shelfTx) Load(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+	return s.facts.Load(ctx, keys)
+}
+
 func (s shelfTx) Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UUID, error) {
 	return s.facts.Walk(ctx, after, most)
 }

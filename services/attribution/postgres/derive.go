@@ -130,12 +130,28 @@ func (t deriveTx) Touched(ctx context.Context, most int) ([]derive.Touched, erro
 	rows, err := t.queries.DeriveTouchedList(ctx, t.workspace, int32(most))
 	touched := make([]derive.Touched, len(rows))
 	for i, row := range rows {
-		touched[i] = derive.Touched{
-			Seq: row.Seq, Fact: row.FactID, OldRefs: row.OldRefs, NewRefs: row.NewRefs, Source: row.SourceID, Hour: row.Hour, Term: row.Term,
-			Consumer: row.Consumer, Shard: row.Shard, Batch: row.Batch,
-		}
+		touched[i] = touchedRow(row)
 	}
 	return touched, interpret(err)
+}
+
+// Behind implements [derive.Queue].
+func (t deriveTx) Behind(ctx context.Context, place int64, facts []uuid.UUID, most int) ([]derive.Touched, error) {
+	rows, err := t.queries.DeriveTouchedBehind(ctx, dbsqlc.DeriveTouchedBehindParams{
+		WorkspaceID: t.workspace, Place: place, Most: int32(most), FactIds: facts,
+	})
+	touched := make([]derive.Touched, len(rows))
+	for i, row := range rows {
+		touched[i] = touchedRow(dbsqlc.DeriveTouchedListRow(row))
+	}
+	return touched, interpret(err)
+}
+
+func touchedRow(row dbsqlc.DeriveTouchedListRow) derive.Touched {
+	return derive.Touched{
+		Seq: row.Seq, Fact: row.FactID, OldRefs: row.OldRefs, NewRefs: row.NewRefs, Source: row.SourceID, Hour: row.Hour, Term: row.Term,
+		Consumer: row.Consumer, Shard: row.Shard, Batch: row.Batch,
+	}
 }
 
 // termKey is a row of ledger_batch within its workspace.
@@ -210,6 +226,9 @@ func (t deriveTx) Advance(ctx context.Context, b derive.Build) (*derive.Swap, er
 	if err != nil || !b.Publish {
 		return nil, interpret(err)
 	}
+	if err := t.queries.DeriveSwapPlan(ctx); err != nil {
+		return nil, interpret(err)
+	}
 	return t.swap(ctx, b)
 }
 
@@ -245,7 +264,7 @@ func (t deriveTx) Moments(ctx context.Context, after derive.Moment, most int) ([
 
 // Load implements [derive.Facts].
 func (t deriveTx) Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, error) {
-	rows, err := t.queries.DeriveFactList(ctx, t.workspace, facts)
+	rows, err := t.queries.DeriveFactList(ctx, facts, t.workspace)
 	if err != nil {
 		return nil, interpret(err)
 	}

@@ -19,14 +19,14 @@ func (t deriveTx) Meet(ctx context.Context, refs []uuid.UUID, most int) ([]deriv
 	rows, err := t.queries.ReachMeet(ctx, dbsqlc.ReachMeetParams{Refs: refs, WorkspaceID: t.workspace, Most: int32(most)})
 	list := make([]derive.Carried, len(rows))
 	for i, row := range rows {
-		list[i] = derive.Carried{Ref: fact.Ref{Kind: fact.RefKind(row.Kind), Value: row.Value}, Fact: row.FactID}
+		list[i] = derive.Carried{Ref: fact.Ref{Value: row.Value}, Fact: row.FactID}
 	}
 	return list, interpret(err)
 }
 
 // Carry implements [derive.Near].
 func (t deriveTx) Carry(ctx context.Context, facts []uuid.UUID) ([]derive.Carried, error) {
-	rows, err := t.queries.ReachCarry(ctx, t.workspace, facts)
+	rows, err := t.queries.ReachCarry(ctx, facts, t.workspace)
 	list := make([]derive.Carried, len(rows))
 	for i, row := range rows {
 		list[i] = derive.Carried{Ref: fact.Ref{Kind: fact.RefKind(row.Kind), Value: row.Value}, Fact: row.FactID}

@@ -44,6 +44,7 @@ type options struct {
 	bin, dir string
 	database string
 	redis    string
+	env      []string // settings of the services, NAME=value
 }
 
 func parseOptions(args []string) (o options, err error) {
@@ -56,6 +57,10 @@ func parseOptions(args []string) (o options, err error) {
 	flags.StringVar(&o.out, "out", "", "document to write the table into; what people wrote there is kept")
 	flags.StringVar(&o.profiles, "profiles", "", "folder for CPU and allocation profiles of each side")
 	flags.StringVar(&o.bin, "bin", ".local/bin", "folder with the binaries")
+	flags.Func("set", "setting of the services, NAME=value; may be given several times", func(setting string) error {
+		o.env = append(o.env, setting)
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -14,11 +14,19 @@ import (
 
 const claimDelete = `-- name: ClaimDelete :exec
 delete from claim c
-using (
-  select unnest($1::uuid[]) as device, unnest($2::timestamptz[]) as at, unnest($3::text[]) as fact, unnest($4::boolean[]) as identify
-) as k
-where c.workspace_id = $5 and c.identity_version = $6
-  and c.device = k.device and c.at = k.at and c.fact = k.fact and c.identify = k.identify
+where c.ctid = any(array(
+  select r.ctid
+  from (
+    select unnest($1::uuid[]) as device, unnest($2::timestamptz[]) as at, unnest($3::text[]) as fact, unnest($4::boolean[]) as identify
+  ) as k
+  cross join lateral (
+    select x.ctid
+    from claim x
+    where x.workspace_id = $5 and x.identity_version = $6
+      and x.device = k.device and x.at between k.at and k.at and x.fact = k.fact and x.identify = k.identify
+    order by x.at
+  ) as r
+))
 `
 
 type ClaimDeleteParams struct {
@@ -43,15 +51,20 @@ func (q *Queries) ClaimDelete(ctx context.Context, arg ClaimDeleteParams) error 
 }
 
 const claimList = `-- name: ClaimList :many
-select device, at, fact, identify, holder
-from claim
-where workspace_id = $1 and identity_version = $2 and device = any($3::uuid[])
+select r.device, r.at, r.fact, r.identify, r.holder
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select c.device, c.at, c.fact, c.identify, c.holder
+  from claim c
+  where c.workspace_id = $2 and c.identity_version = $3 and c.device between w.value and w.value
+  order by c.device
+) as r
 `
 
 type ClaimListParams struct {
+	Devices         []uuid.UUID
 	WorkspaceID     uuid.UUID
 	IdentityVersion int32
-	Devices         []uuid.UUID
 }
 
 type ClaimListRow struct {
@@ -63,7 +76,7 @@ type ClaimListRow struct {
 }
 
 func (q *Queries) ClaimList(ctx context.Context, arg ClaimListParams) ([]ClaimListRow, error) {
-	rows, err := q.db.Query(ctx, claimList, arg.WorkspaceID, arg.IdentityVersion, arg.Devices)
+	rows, err := q.db.Query(ctx, claimList, arg.Devices, arg.WorkspaceID, arg.IdentityVersion)
 	if err != nil {
 		return nil, err
 	}

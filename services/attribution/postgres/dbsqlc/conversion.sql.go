@@ -13,15 +13,20 @@ import (
 )
 
 const conversionListByAnchor = `-- name: ConversionListByAnchor :many
-select definition, conversion_id, revision, event_at, currency, models, hash, anchor, person_id, refund
-from conversion
-where workspace_id = $1 and version = $2 and anchor = any($3::uuid[]) and superseded_at is null
+select r.definition, r.conversion_id, r.revision, r.event_at, r.currency, r.models, r.hash, r.anchor, r.person_id, r.refund
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select c.definition, c.conversion_id, c.revision, c.event_at, c.currency, c.models, c.hash, c.anchor, c.person_id, c.refund
+  from conversion c
+  where c.workspace_id = $2 and c.version = $3 and c.anchor between w.value and w.value and c.superseded_at is null
+  order by c.anchor
+) as r
 `
 
 type ConversionListByAnchorParams struct {
+	Anchors     []uuid.UUID
 	WorkspaceID uuid.UUID
 	Version     int32
-	Anchors     []uuid.UUID
 }
 
 type ConversionListByAnchorRow struct {
@@ -37,8 +42,13 @@ type ConversionListByAnchorRow struct {
 	Refund       bool
 }
 
+// As the planner sees an empty table, any index does that begins with workspace and
+// version, and what follows is compared row by row with the whole array: a plan that is
+// kept while the table fills, and that costs the square of it. A range of one value and
+// an order leave it one choice, the index on that column. So do all statements of
+// derivations that look many rows up.
 func (q *Queries) ConversionListByAnchor(ctx context.Context, arg ConversionListByAnchorParams) ([]ConversionListByAnchorRow, error) {
-	rows, err := q.db.Query(ctx, conversionListByAnchor, arg.WorkspaceID, arg.Version, arg.Anchors)
+	rows, err := q.db.Query(ctx, conversionListByAnchor, arg.Anchors, arg.WorkspaceID, arg.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -69,11 +79,14 @@ func (q *Queries) ConversionListByAnchor(ctx context.Context, arg ConversionList
 }
 
 const conversionRevisions = `-- name: ConversionRevisions :many
-select c.definition, c.conversion_id, max(c.revision)::int as revision
+select r.definition, r.conversion_id, r.revision
 from (select unnest($1::text[]) as definition, unnest($2::text[]) as conversion_id) as k
-join conversion c on c.workspace_id = $3 and c.version = $4
-  and c.definition = k.definition and c.conversion_id = k.conversion_id
-group by c.definition, c.conversion_id
+cross join lateral (
+  select c.definition, c.conversion_id, c.revision
+  from conversion c
+  where c.workspace_id = $3 and c.version = $4 and c.definition = k.definition and c.conversion_id = k.conversion_id
+  order by c.revision desc limit 1
+) as r
 `
 
 type ConversionRevisionsParams struct {
@@ -117,26 +130,34 @@ func (q *Queries) ConversionRevisions(ctx context.Context, arg ConversionRevisio
 const conversionSupersede = `-- name: ConversionSupersede :exec
 update conversion c
 set superseded_at = $1
-from (select unnest($4::text[]) as definition, unnest($5::text[]) as conversion_id) as k
-where c.workspace_id = $2 and c.version = $3 and c.definition = k.definition
-  and c.conversion_id = k.conversion_id and c.superseded_at is null
+where c.ctid = any(array(
+  select r.ctid
+  from (select unnest($2::text[]) as definition, unnest($3::text[]) as conversion_id) as k
+  cross join lateral (
+    select x.ctid
+    from conversion x
+    where x.workspace_id = $4 and x.version = $5 and x.definition = k.definition
+      and x.conversion_id between k.conversion_id and k.conversion_id and x.superseded_at is null
+    order by x.conversion_id
+  ) as r
+))
 `
 
 type ConversionSupersedeParams struct {
 	At            *time.Time
-	WorkspaceID   uuid.UUID
-	Version       int32
 	Definitions   []string
 	ConversionIds []string
+	WorkspaceID   uuid.UUID
+	Version       int32
 }
 
 func (q *Queries) ConversionSupersede(ctx context.Context, arg ConversionSupersedeParams) error {
 	_, err := q.db.Exec(ctx, conversionSupersede,
 		arg.At,
-		arg.WorkspaceID,
-		arg.Version,
 		arg.Definitions,
 		arg.ConversionIds,
+		arg.WorkspaceID,
+		arg.Version,
 	)
 	return err
 }

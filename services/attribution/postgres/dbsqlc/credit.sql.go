@@ -15,8 +15,13 @@ const creditList = `-- name: CreditList :many
 select k.definition, k.conversion_id, k.rank, k.channel, k.tier, k.template_name, k.template_language, k.campaign, k.variant,
        k.weights, k.credited::text[] as credited
 from (select unnest($1::text[]) as definition, unnest($2::text[]) as conversion_id, unnest($3::int[]) as revision) as w
-join credit k on k.workspace_id = $4 and k.version = $5 and k.definition = w.definition
-  and k.conversion_id = w.conversion_id and k.revision = w.revision
+cross join lateral (
+  select x.definition, x.conversion_id, x.rank, x.channel, x.tier, x.template_name, x.template_language, x.campaign, x.variant, x.weights, x.credited
+  from credit x
+  where x.workspace_id = $4 and x.version = $5 and x.definition = w.definition
+    and x.conversion_id = w.conversion_id and x.revision between w.revision and w.revision
+  order by x.revision, x.rank
+) as k
 `
 
 type CreditListParams struct {

@@ -102,9 +102,14 @@ func (q *Queries) DeriveFactCount(ctx context.Context, workspaceID uuid.UUID) (i
 }
 
 const deriveFactList = `-- name: DeriveFactList :many
-select fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, flags, body
-from fact
-where workspace_id = $1 and fact_id = any($2::uuid[])
+select r.fact_id, r.kind, r.source_id, r.trust, r.occurred_at, r.whole_second, r.received_at, r.flags, r.body
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select f.fact_id, f.kind, f.source_id, f.trust, f.occurred_at, f.whole_second, f.received_at, f.flags, f.body
+  from fact f
+  where f.workspace_id = $2 and f.fact_id between w.value and w.value
+  order by f.fact_id
+) as r
 `
 
 type DeriveFactListRow struct {
@@ -119,8 +124,8 @@ type DeriveFactListRow struct {
 	Body        []byte
 }
 
-func (q *Queries) DeriveFactList(ctx context.Context, workspaceID uuid.UUID, factIds []uuid.UUID) ([]DeriveFactListRow, error) {
-	rows, err := q.db.Query(ctx, deriveFactList, workspaceID, factIds)
+func (q *Queries) DeriveFactList(ctx context.Context, factIds []uuid.UUID, workspaceID uuid.UUID) ([]DeriveFactListRow, error) {
+	rows, err := q.db.Query(ctx, deriveFactList, factIds, workspaceID)
 	if err != nil {
 		return nil, err
 	}
@@ -281,13 +286,14 @@ func (q *Queries) DeriveMoments(ctx context.Context, arg DeriveMomentsParams) ([
 
 const derivePlan = `-- name: DerivePlan :exec
 
-select set_config('plan_cache_mode', 'force_generic_plan', true)
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
 `
 
 // What derive reads: the facts that bear on a change.
 // One plan for whatever is asked for. A plan for these very references and this version
 // takes long to make, and of a version that is being built the planner knows nothing: it
-// believes that there are no rows and reads all of them to find a few.
+// believes that there are no rows and reads all of them to find a few. And none that reads a
+// table from end to end: one that was small when it was planned for does not stay so.
 func (q *Queries) DerivePlan(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, derivePlan)
 	return err
@@ -367,6 +373,16 @@ func (q *Queries) DeriveRefsByFact(ctx context.Context, workspaceID uuid.UUID, f
 	return items, nil
 }
 
+const deriveSwapPlan = `-- name: DeriveSwapPlan :exec
+select set_config('enable_seqscan', 'on', true)
+`
+
+// To compare two versions all of both is read.
+func (q *Queries) DeriveSwapPlan(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, deriveSwapPlan)
+	return err
+}
+
 const deriveTermAdd = `-- name: DeriveTermAdd :exec
 insert into ledger_batch (workspace_id, consumer, shard, batch, source_id, hour, stored, duplicate, conflict)
 select $1, x.consumer, x.shard, x.batch, x.source_id, x.hour, x.stored, x.duplicate, x.conflict
@@ -409,8 +425,78 @@ func (q *Queries) DeriveTermAdd(ctx context.Context, arg DeriveTermAddParams) er
 	return err
 }
 
+const deriveTouchedBehind = `-- name: DeriveTouchedBehind :many
+select t.seq, t.fact_id, t.old_refs, t.new_refs, t.source_id, t.hour, t.term, t.consumer, t.shard, t.batch
+from (
+  select x.seq, x.fact_id, x.old_refs, x.new_refs, x.source_id, x.hour, x.term, x.consumer, x.shard, x.batch
+  from touched x
+  where x.workspace_id = $1 and x.seq > $2
+  order by x.seq limit $3
+) as t
+where (t.fact_id in (select unnest($4::uuid[]))) is true
+`
+
+type DeriveTouchedBehindParams struct {
+	WorkspaceID uuid.UUID
+	Place       int64
+	Most        int32
+	FactIds     []uuid.UUID
+}
+
+type DeriveTouchedBehindRow struct {
+	Seq      int64
+	FactID   uuid.UUID
+	OldRefs  []uuid.UUID
+	NewRefs  []uuid.UUID
+	SourceID uuid.UUID
+	Hour     time.Time
+	Term     string
+	Consumer uuid.UUID
+	Shard    int32
+	Batch    int64
+}
+
+// Hashed: see ReachPending.
+func (q *Queries) DeriveTouchedBehind(ctx context.Context, arg DeriveTouchedBehindParams) ([]DeriveTouchedBehindRow, error) {
+	rows, err := q.db.Query(ctx, deriveTouchedBehind,
+		arg.WorkspaceID,
+		arg.Place,
+		arg.Most,
+		arg.FactIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DeriveTouchedBehindRow{}
+	for rows.Next() {
+		var i DeriveTouchedBehindRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.FactID,
+			&i.OldRefs,
+			&i.NewRefs,
+			&i.SourceID,
+			&i.Hour,
+			&i.Term,
+			&i.Consumer,
+			&i.Shard,
+			&i.Batch,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deriveTouchedDelete = `-- name: DeriveTouchedDelete :execrows
-delete from touched where workspace_id = $1 and seq = any($2::bigint[])
+delete from touched
+where workspace_id = $1 and seq between (select min(x) from unnest($2::bigint[]) as x) and (select max(x) from unnest($2::bigint[]) as x)
+  and (seq in (select unnest($2::bigint[]))) is true
 `
 
 // Exactly the rows read: sequences commit out of order, so "up to the last one"

@@ -14,8 +14,16 @@ import (
 
 const linkDelete = `-- name: LinkDelete :exec
 delete from link l
-using (select unnest($1::uuid[]) as a, unnest($2::uuid[]) as b) as k
-where l.workspace_id = $3 and l.identity_version = $4 and l.a = k.a and l.b = k.b
+where l.ctid = any(array(
+  select r.ctid
+  from (select unnest($1::uuid[]) as a, unnest($2::uuid[]) as b) as k
+  cross join lateral (
+    select x.ctid
+    from link x
+    where x.workspace_id = $3 and x.identity_version = $4 and x.a = k.a and x.b between k.b and k.b
+    order by x.b
+  ) as r
+))
 `
 
 type LinkDeleteParams struct {
@@ -36,16 +44,29 @@ func (q *Queries) LinkDelete(ctx context.Context, arg LinkDeleteParams) error {
 }
 
 const linkList = `-- name: LinkList :many
-select a, b, trust, at, fact, position, state
-from link
-where workspace_id = $1 and identity_version = $2
-  and (a = any($3::uuid[]) or b = any($3::uuid[]))
+select r.a, r.b, r.trust, r.at, r.fact, r.position, r.state
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select l.a, l.b, l.trust, l.at, l.fact, l.position, l.state
+  from link l
+  where l.workspace_id = $2 and l.identity_version = $3 and l.a between w.value and w.value
+  order by l.a
+) as r
+union
+select r.a, r.b, r.trust, r.at, r.fact, r.position, r.state
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select l.a, l.b, l.trust, l.at, l.fact, l.position, l.state
+  from link l
+  where l.workspace_id = $2 and l.identity_version = $3 and l.b between w.value and w.value
+  order by l.b
+) as r
 `
 
 type LinkListParams struct {
+	Digests         []uuid.UUID
 	WorkspaceID     uuid.UUID
 	IdentityVersion int32
-	Digests         []uuid.UUID
 }
 
 type LinkListRow struct {
@@ -59,7 +80,7 @@ type LinkListRow struct {
 }
 
 func (q *Queries) LinkList(ctx context.Context, arg LinkListParams) ([]LinkListRow, error) {
-	rows, err := q.db.Query(ctx, linkList, arg.WorkspaceID, arg.IdentityVersion, arg.Digests)
+	rows, err := q.db.Query(ctx, linkList, arg.Digests, arg.WorkspaceID, arg.IdentityVersion)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,17 @@ import (
 
 const messageDelete = `-- name: MessageDelete :exec
 delete from message m
-using (select unnest($1::text[]) as channel, unnest($2::text[]) as message_id) as k
-where m.workspace_id = $3 and m.version = $4 and m.channel = k.channel and m.message_id = k.message_id
+where m.ctid = any(array(
+  select r.ctid
+  from (select unnest($1::text[]) as channel, unnest($2::text[]) as message_id) as k
+  cross join lateral (
+    select x.ctid
+    from message x
+    where x.workspace_id = $3 and x.version = $4 and x.channel = k.channel
+      and x.message_id between k.message_id and k.message_id
+    order by x.message_id
+  ) as r
+))
 `
 
 type MessageDeleteParams struct {
@@ -36,17 +45,24 @@ func (q *Queries) MessageDelete(ctx context.Context, arg MessageDeleteParams) er
 }
 
 const messageListByAnchor = `-- name: MessageListByAnchor :many
-select channel, message_id, anchor, sender, registered, session, template_name, template_language, campaign, variant,
-       person_id, category, coalesce(cost_amount::text, '')::text as cost_amount, cost_currency,
-       sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, engaged_from, engaged_to
-from message
-where workspace_id = $1 and version = $2 and anchor = any($3::uuid[])
+select r.channel, r.message_id, r.anchor, r.sender, r.registered, r.session, r.template_name, r.template_language, r.campaign, r.variant,
+       r.person_id, r.category, coalesce(r.cost_amount::text, '')::text as cost_amount, r.cost_currency,
+       r.sent_at, r.delivered_at, r.read_at, r.clicked_at, r.replied_at, r.failed_at, r.failure_reason, r.engaged_from, r.engaged_to
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select m.channel, m.message_id, m.anchor, m.sender, m.registered, m.session, m.template_name, m.template_language, m.campaign, m.variant,
+         m.person_id, m.category, m.cost_amount, m.cost_currency,
+         m.sent_at, m.delivered_at, m.read_at, m.clicked_at, m.replied_at, m.failed_at, m.failure_reason, m.engaged_from, m.engaged_to
+  from message m
+  where m.workspace_id = $2 and m.version = $3 and m.anchor between w.value and w.value
+  order by m.anchor
+) as r
 `
 
 type MessageListByAnchorParams struct {
+	Anchors     []uuid.UUID
 	WorkspaceID uuid.UUID
 	Version     int32
-	Anchors     []uuid.UUID
 }
 
 type MessageListByAnchorRow struct {
@@ -76,7 +92,7 @@ type MessageListByAnchorRow struct {
 }
 
 func (q *Queries) MessageListByAnchor(ctx context.Context, arg MessageListByAnchorParams) ([]MessageListByAnchorRow, error) {
-	rows, err := q.db.Query(ctx, messageListByAnchor, arg.WorkspaceID, arg.Version, arg.Anchors)
+	rows, err := q.db.Query(ctx, messageListByAnchor, arg.Anchors, arg.WorkspaceID, arg.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -12,31 +12,45 @@ import (
 )
 
 const personDelete = `-- name: PersonDelete :exec
-delete from identifier_person
-where workspace_id = $1 and identity_version = $2 and digest = any($3::uuid[])
+delete from identifier_person p
+where p.ctid = any(array(
+  select r.ctid
+  from (select unnest($1::uuid[]) as value) as w
+  cross join lateral (
+    select x.ctid
+    from identifier_person x
+    where x.workspace_id = $2 and x.identity_version = $3 and x.digest between w.value and w.value
+    order by x.digest
+  ) as r
+))
 `
 
 type PersonDeleteParams struct {
+	Digests         []uuid.UUID
 	WorkspaceID     uuid.UUID
 	IdentityVersion int32
-	Digests         []uuid.UUID
 }
 
 func (q *Queries) PersonDelete(ctx context.Context, arg PersonDeleteParams) error {
-	_, err := q.db.Exec(ctx, personDelete, arg.WorkspaceID, arg.IdentityVersion, arg.Digests)
+	_, err := q.db.Exec(ctx, personDelete, arg.Digests, arg.WorkspaceID, arg.IdentityVersion)
 	return err
 }
 
 const personList = `-- name: PersonList :many
-select digest, kind, person_id, shared
-from identifier_person
-where workspace_id = $1 and identity_version = $2 and digest = any($3::uuid[])
+select r.digest, r.kind, r.person_id, r.shared
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select p.digest, p.kind, p.person_id, p.shared
+  from identifier_person p
+  where p.workspace_id = $2 and p.identity_version = $3 and p.digest between w.value and w.value
+  order by p.digest
+) as r
 `
 
 type PersonListParams struct {
+	Digests         []uuid.UUID
 	WorkspaceID     uuid.UUID
 	IdentityVersion int32
-	Digests         []uuid.UUID
 }
 
 type PersonListRow struct {
@@ -47,7 +61,7 @@ type PersonListRow struct {
 }
 
 func (q *Queries) PersonList(ctx context.Context, arg PersonListParams) ([]PersonListRow, error) {
-	rows, err := q.db.Query(ctx, personList, arg.WorkspaceID, arg.IdentityVersion, arg.Digests)
+	rows, err := q.db.Query(ctx, personList, arg.Digests, arg.WorkspaceID, arg.IdentityVersion)
 	if err != nil {
 		return nil, err
 	}

@@ -13,12 +13,18 @@ import (
 )
 
 const deriveReplaced = `-- name: DeriveReplaced :many
-select fact_id, old_refs from touched where workspace_id = $1 and fact_id = any($2::uuid[]) and old_refs <> '{}' and seq > $3
+select r.fact_id, r.old_refs
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select t.fact_id, t.old_refs from touched t
+  where t.workspace_id = $2 and t.fact_id between w.value and w.value and t.old_refs <> '{}' and t.seq > $3
+  order by t.fact_id
+) as r
 `
 
 type DeriveReplacedParams struct {
-	WorkspaceID uuid.UUID
 	FactIds     []uuid.UUID
+	WorkspaceID uuid.UUID
 	After       int64
 }
 
@@ -28,7 +34,7 @@ type DeriveReplacedRow struct {
 }
 
 func (q *Queries) DeriveReplaced(ctx context.Context, arg DeriveReplacedParams) ([]DeriveReplacedRow, error) {
-	rows, err := q.db.Query(ctx, deriveReplaced, arg.WorkspaceID, arg.FactIds, arg.After)
+	rows, err := q.db.Query(ctx, deriveReplaced, arg.FactIds, arg.WorkspaceID, arg.After)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +54,13 @@ func (q *Queries) DeriveReplaced(ctx context.Context, arg DeriveReplacedParams) 
 }
 
 const reachCarry = `-- name: ReachCarry :many
-select value, kind, fact_id from fact_ref where workspace_id = $1 and fact_id = any($2::uuid[])
+select r.value, r.kind, r.fact_id
+from (select unnest($1::uuid[]) as fact_id) as w
+cross join lateral (
+  select f.value, f.kind, f.fact_id from fact_ref f
+  where f.workspace_id = $2 and f.fact_id between w.fact_id and w.fact_id
+  order by f.fact_id
+) as r
 `
 
 type ReachCarryRow struct {
@@ -57,8 +69,8 @@ type ReachCarryRow struct {
 	FactID uuid.UUID
 }
 
-func (q *Queries) ReachCarry(ctx context.Context, workspaceID uuid.UUID, factIds []uuid.UUID) ([]ReachCarryRow, error) {
-	rows, err := q.db.Query(ctx, reachCarry, workspaceID, factIds)
+func (q *Queries) ReachCarry(ctx context.Context, factIds []uuid.UUID, workspaceID uuid.UUID) ([]ReachCarryRow, error) {
+	rows, err := q.db.Query(ctx, reachCarry, factIds, workspaceID)
 	if err != nil {
 		return nil, err
 	}
@@ -81,9 +93,13 @@ const reachConversionAnchors = `-- name: ReachConversionAnchors :many
 select r.anchor
 from (select unnest($1::uuid[]) as person_id, unnest($2::timestamptz[]) as from_at, unnest($3::timestamptz[]) as to_at) as w
 cross join lateral (
-  select distinct c.anchor from conversion c
-  where c.workspace_id = $4 and c.version = $5 and c.person_id = w.person_id
-    and c.event_at between w.from_at and w.to_at and c.superseded_at is null and not c.refund
+  select distinct c.anchor
+  from (
+    select x.anchor from conversion x
+    where x.workspace_id = $4 and x.version = $5 and x.person_id = w.person_id
+      and x.event_at between w.from_at and w.to_at and x.superseded_at is null and not x.refund
+    order by x.event_at
+  ) as c
   limit $6
 ) as r
 `
@@ -129,10 +145,17 @@ const reachDevices = `-- name: ReachDevices :many
 select w.from_at::timestamptz as from_at, w.to_at::timestamptz as to_at, r.device
 from (select unnest($1::uuid[]) as value, unnest($2::timestamptz[]) as from_at, unnest($3::timestamptz[]) as to_at) as w
 cross join lateral (
-  select distinct c.device from claim c
-  where c.workspace_id = $4 and c.identity_version = $5 and c.holder = w.value and exists (
-    select from fact_ref f where f.workspace_id = c.workspace_id and f.value = c.device and f.at between w.from_at and w.to_at
-  )
+  select distinct c.device
+  from (
+    select x.device from claim x
+    where x.workspace_id = $4 and x.identity_version = $5 and x.holder between w.value and w.value
+    order by x.holder
+  ) as c
+  cross join lateral (
+    select f.at from fact_ref f
+    where f.workspace_id = $4 and f.value = c.device and f.at between w.from_at and w.to_at
+    order by f.at limit 1
+  ) as happened
   limit $6
 ) as r
 `
@@ -184,9 +207,17 @@ const reachInbound = `-- name: ReachInbound :many
 select distinct r.fact_id
 from (select unnest($1::uuid[]) as value, unnest($2::timestamptz[]) as from_at, unnest($3::timestamptz[]) as to_at) as w
 cross join lateral (
-  select f.fact_id from fact_ref f
-  join fact b on b.workspace_id = f.workspace_id and b.fact_id = f.fact_id and b.kind = 'inbound'
-  where f.workspace_id = $4 and f.value = w.value and f.at between w.from_at and w.to_at
+  select b.fact_id
+  from (
+    select f.fact_id from fact_ref f
+    where f.workspace_id = $4 and f.value = w.value and f.at between w.from_at and w.to_at
+    order by f.at
+  ) as x
+  cross join lateral (
+    select i.fact_id from fact i
+    where i.workspace_id = $4 and i.fact_id between x.fact_id and x.fact_id and i.kind = 'inbound'
+    order by i.fact_id
+  ) as b
   limit $5
 ) as r
 `
@@ -228,8 +259,12 @@ func (q *Queries) ReachInbound(ctx context.Context, arg ReachInboundParams) ([]u
 const reachLinkPairs = `-- name: ReachLinkPairs :many
 select l.a, l.b, l.trust, l.at, l.fact, l.position, l.state
 from (select unnest($1::uuid[]) as a, unnest($2::uuid[]) as b) as k
-join link l on l.workspace_id = $3 and l.identity_version = $4
-  and l.a = k.a and l.b = k.b
+cross join lateral (
+  select x.a, x.b, x.trust, x.at, x.fact, x.position, x.state
+  from link x
+  where x.workspace_id = $3 and x.identity_version = $4 and x.a = k.a and x.b between k.b and k.b
+  order by x.b
+) as l
 `
 
 type ReachLinkPairsParams struct {
@@ -285,10 +320,10 @@ func (q *Queries) ReachLinkPairs(ctx context.Context, arg ReachLinkPairsParams) 
 
 const reachMeet = `-- name: ReachMeet :many
 
-select r.value, r.kind, r.fact_id
+select r.value, r.fact_id
 from (select unnest($1::uuid[]) as value) as w
 cross join lateral (
-  select f.value, f.kind, f.fact_id from fact_ref f
+  select f.value, f.fact_id from fact_ref f
   where f.workspace_id = $2 and f.value = w.value
   order by f.at limit $3
 ) as r
@@ -302,13 +337,13 @@ type ReachMeetParams struct {
 
 type ReachMeetRow struct {
 	Value  uuid.UUID
-	Kind   int16
 	FactID uuid.UUID
 }
 
 // What derive reads to derive a part of a large person. Spans are pairs of instants,
 // both inclusive. Lateral subqueries keep every lookup an index scan, whatever the
-// planner believes of the arrays.
+// planner believes of the arrays, and their order or range says of which index.
+// Of the index alone.
 func (q *Queries) ReachMeet(ctx context.Context, arg ReachMeetParams) ([]ReachMeetRow, error) {
 	rows, err := q.db.Query(ctx, reachMeet, arg.Refs, arg.WorkspaceID, arg.Most)
 	if err != nil {
@@ -318,7 +353,7 @@ func (q *Queries) ReachMeet(ctx context.Context, arg ReachMeetParams) ([]ReachMe
 	items := []ReachMeetRow{}
 	for rows.Next() {
 		var i ReachMeetRow
-		if err := rows.Scan(&i.Value, &i.Kind, &i.FactID); err != nil {
+		if err := rows.Scan(&i.Value, &i.FactID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -336,7 +371,7 @@ cross join lateral (
   select m.anchor, m.person_id, m.sent_at from message m
   where m.workspace_id = $4 and m.version = $5 and m.person_id = w.person_id
     and m.engaged_to >= w.from_at and m.engaged_from <= w.to_at
-  limit $6
+  order by m.engaged_to limit $6
 ) as r
 `
 
@@ -383,7 +418,8 @@ func (q *Queries) ReachMessageAnchors(ctx context.Context, arg ReachMessageAncho
 }
 
 const reachPending = `-- name: ReachPending :many
-select fact_id, term from touched where workspace_id = $1 and seq > $2 and fact_id = any($3::uuid[])
+select fact_id, term from touched
+where workspace_id = $1 and seq > $2 and (fact_id in (select unnest($3::uuid[]))) is true
 `
 
 type ReachPendingParams struct {
@@ -397,6 +433,7 @@ type ReachPendingRow struct {
 	Term   string
 }
 
+// Hashed: no condition by itself, it is not made a join of.
 func (q *Queries) ReachPending(ctx context.Context, arg ReachPendingParams) ([]ReachPendingRow, error) {
 	rows, err := q.db.Query(ctx, reachPending, arg.WorkspaceID, arg.After, arg.FactIds)
 	if err != nil {
@@ -422,8 +459,8 @@ select r.digest, r.kind, r.person_id, r.shared
 from (select unnest($1::uuid[]) as person_id) as w
 cross join lateral (
   select p.digest, p.kind, p.person_id, p.shared from identifier_person p
-  where p.workspace_id = $2 and p.identity_version = $3 and p.person_id = w.person_id
-  limit $4
+  where p.workspace_id = $2 and p.identity_version = $3 and p.person_id between w.person_id and w.person_id
+  order by p.person_id limit $4
 ) as r
 `
 

@@ -1,15 +1,28 @@
 -- name: ClaimList :many
-select device, at, fact, identify, holder
-from claim
-where workspace_id = @workspace_id and identity_version = @identity_version and device = any(@devices::uuid[]);
+select r.device, r.at, r.fact, r.identify, r.holder
+from (select unnest(@devices::uuid[]) as value) as w
+cross join lateral (
+  select c.device, c.at, c.fact, c.identify, c.holder
+  from claim c
+  where c.workspace_id = @workspace_id and c.identity_version = @identity_version and c.device between w.value and w.value
+  order by c.device
+) as r;
 
 -- name: ClaimDelete :exec
 delete from claim c
-using (
-  select unnest(@devices::uuid[]) as device, unnest(@ats::timestamptz[]) as at, unnest(@facts::text[]) as fact, unnest(@identifies::boolean[]) as identify
-) as k
-where c.workspace_id = @workspace_id and c.identity_version = @identity_version
-  and c.device = k.device and c.at = k.at and c.fact = k.fact and c.identify = k.identify;
+where c.ctid = any(array(
+  select r.ctid
+  from (
+    select unnest(@devices::uuid[]) as device, unnest(@ats::timestamptz[]) as at, unnest(@facts::text[]) as fact, unnest(@identifies::boolean[]) as identify
+  ) as k
+  cross join lateral (
+    select x.ctid
+    from claim x
+    where x.workspace_id = @workspace_id and x.identity_version = @identity_version
+      and x.device = k.device and x.at between k.at and k.at and x.fact = k.fact and x.identify = k.identify
+    order by x.at
+  ) as r
+));
 
 -- name: ClaimUpsert :exec
 insert into claim (workspace_id, identity_version, device, at, fact, identify, holder)

@@ -2,9 +2,14 @@
 
 -- One plan for whatever is asked for. A plan for these very references and this version
 -- takes long to make, and of a version that is being built the planner knows nothing: it
--- believes that there are no rows and reads all of them to find a few.
+-- believes that there are no rows and reads all of them to find a few. And none that reads a
+-- table from end to end: one that was small when it was planned for does not stay so.
 -- name: DerivePlan :exec
-select set_config('plan_cache_mode', 'force_generic_plan', true);
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true);
+
+-- To compare two versions all of both is read.
+-- name: DeriveSwapPlan :exec
+select set_config('enable_seqscan', 'on', true);
 
 -- Workspaces with something to conclude. A loose index scan: it costs one probe a
 -- workspace, however long the backlog of one of them is.
@@ -27,10 +32,23 @@ where workspace_id = @workspace_id
 order by seq
 limit @most;
 
+-- Hashed: see ReachPending.
+-- name: DeriveTouchedBehind :many
+select t.seq, t.fact_id, t.old_refs, t.new_refs, t.source_id, t.hour, t.term, t.consumer, t.shard, t.batch
+from (
+  select x.seq, x.fact_id, x.old_refs, x.new_refs, x.source_id, x.hour, x.term, x.consumer, x.shard, x.batch
+  from touched x
+  where x.workspace_id = @workspace_id and x.seq > @place
+  order by x.seq limit @most
+) as t
+where (t.fact_id in (select unnest(@fact_ids::uuid[]))) is true;
+
 -- Exactly the rows read: sequences commit out of order, so "up to the last one"
 -- would lose some.
 -- name: DeriveTouchedDelete :execrows
-delete from touched where workspace_id = @workspace_id and seq = any(@seqs::bigint[]);
+delete from touched
+where workspace_id = @workspace_id and seq between (select min(x) from unnest(@seqs::bigint[]) as x) and (select max(x) from unnest(@seqs::bigint[]) as x)
+  and (seq in (select unnest(@seqs::bigint[]))) is true;
 
 -- name: DeriveTermAdd :exec
 insert into ledger_batch (workspace_id, consumer, shard, batch, source_id, hour, stored, duplicate, conflict)
@@ -53,9 +71,14 @@ select distinct fact_id from fact_ref where workspace_id = @workspace_id and val
 select distinct value from fact_ref where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
 
 -- name: DeriveFactList :many
-select fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, flags, body
-from fact
-where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
+select r.fact_id, r.kind, r.source_id, r.trust, r.occurred_at, r.whole_second, r.received_at, r.flags, r.body
+from (select unnest(@fact_ids::uuid[]) as value) as w
+cross join lateral (
+  select f.fact_id, f.kind, f.source_id, f.trust, f.occurred_at, f.whole_second, f.received_at, f.flags, f.body
+  from fact f
+  where f.workspace_id = @workspace_id and f.fact_id between w.value and w.value
+  order by f.fact_id
+) as r;
 
 -- name: DeriveFactWalk :many
 select fact_id from fact where workspace_id = @workspace_id and fact_id > @after order by fact_id limit @most;

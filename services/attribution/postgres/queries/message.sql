@@ -1,14 +1,30 @@
 -- name: MessageListByAnchor :many
-select channel, message_id, anchor, sender, registered, session, template_name, template_language, campaign, variant,
-       person_id, category, coalesce(cost_amount::text, '')::text as cost_amount, cost_currency,
-       sent_at, delivered_at, read_at, clicked_at, replied_at, failed_at, failure_reason, engaged_from, engaged_to
-from message
-where workspace_id = @workspace_id and version = @version and anchor = any(@anchors::uuid[]);
+select r.channel, r.message_id, r.anchor, r.sender, r.registered, r.session, r.template_name, r.template_language, r.campaign, r.variant,
+       r.person_id, r.category, coalesce(r.cost_amount::text, '')::text as cost_amount, r.cost_currency,
+       r.sent_at, r.delivered_at, r.read_at, r.clicked_at, r.replied_at, r.failed_at, r.failure_reason, r.engaged_from, r.engaged_to
+from (select unnest(@anchors::uuid[]) as value) as w
+cross join lateral (
+  select m.channel, m.message_id, m.anchor, m.sender, m.registered, m.session, m.template_name, m.template_language, m.campaign, m.variant,
+         m.person_id, m.category, m.cost_amount, m.cost_currency,
+         m.sent_at, m.delivered_at, m.read_at, m.clicked_at, m.replied_at, m.failed_at, m.failure_reason, m.engaged_from, m.engaged_to
+  from message m
+  where m.workspace_id = @workspace_id and m.version = @version and m.anchor between w.value and w.value
+  order by m.anchor
+) as r;
 
 -- name: MessageDelete :exec
 delete from message m
-using (select unnest(@channels::text[]) as channel, unnest(@message_ids::text[]) as message_id) as k
-where m.workspace_id = @workspace_id and m.version = @version and m.channel = k.channel and m.message_id = k.message_id;
+where m.ctid = any(array(
+  select r.ctid
+  from (select unnest(@channels::text[]) as channel, unnest(@message_ids::text[]) as message_id) as k
+  cross join lateral (
+    select x.ctid
+    from message x
+    where x.workspace_id = @workspace_id and x.version = @version and x.channel = k.channel
+      and x.message_id between k.message_id and k.message_id
+    order by x.message_id
+  ) as r
+));
 
 -- Empty text, the nil UUID and the first instant of the year 1 stand for null.
 -- name: MessageUpsert :exec

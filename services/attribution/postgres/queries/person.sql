@@ -1,11 +1,25 @@
 -- name: PersonList :many
-select digest, kind, person_id, shared
-from identifier_person
-where workspace_id = @workspace_id and identity_version = @identity_version and digest = any(@digests::uuid[]);
+select r.digest, r.kind, r.person_id, r.shared
+from (select unnest(@digests::uuid[]) as value) as w
+cross join lateral (
+  select p.digest, p.kind, p.person_id, p.shared
+  from identifier_person p
+  where p.workspace_id = @workspace_id and p.identity_version = @identity_version and p.digest between w.value and w.value
+  order by p.digest
+) as r;
 
 -- name: PersonDelete :exec
-delete from identifier_person
-where workspace_id = @workspace_id and identity_version = @identity_version and digest = any(@digests::uuid[]);
+delete from identifier_person p
+where p.ctid = any(array(
+  select r.ctid
+  from (select unnest(@digests::uuid[]) as value) as w
+  cross join lateral (
+    select x.ctid
+    from identifier_person x
+    where x.workspace_id = @workspace_id and x.identity_version = @identity_version and x.digest between w.value and w.value
+    order by x.digest
+  ) as r
+));
 
 -- name: PersonUpsert :exec
 insert into identifier_person (workspace_id, identity_version, digest, kind, person_id, shared)
