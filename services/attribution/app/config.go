@@ -59,6 +59,9 @@ type WorkerConfig struct {
 	// DeriveSmall is up to how many facts a component (a person, as a rule) is derived
 	// whole at each change; larger ones by reach. 0: all are derived whole.
 	DeriveSmall int `env:"TOUCHLINE_DERIVE_SMALL" envDefault:"2000"`
+	// DeriveApart concludes from facts that bear on nothing yet without gathering their
+	// persons.
+	DeriveApart bool `env:"TOUCHLINE_DERIVE_APART" envDefault:"false"`
 	// DeriveParallel is how many workspaces are derived side by side.
 	DeriveParallel int `env:"TOUCHLINE_DERIVE_PARALLEL" envDefault:"4"`
 	// Failpoint ends the process at a named place; for tests.

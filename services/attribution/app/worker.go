@@ -59,7 +59,7 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 		Failpoints: failpoints,
 		Logger:     p.log, Registerer: p.metrics,
 	}
-	deriving := derive.Config{Parallel: cfg.DeriveParallel, Small: cfg.DeriveSmall, Log: p.log, Point: failpoints.Pass, Observe: observeDerive(p.metrics)}
+	deriving := derive.Config{Parallel: cfg.DeriveParallel, Small: cfg.DeriveSmall, Apart: cfg.DeriveApart, Log: p.log, Point: failpoints.Pass, Observe: observeDerive(p.metrics)}
 	if cfg.Tune != nil {
 		cfg.Tune(&consuming, &deriving)
 	}

@@ -17,7 +17,7 @@ func TestApart_isWhole(t *testing.T) {
 	t.Parallel()
 	counts := newPathCounts()
 	playAll(t, counts, func(random *rand.Rand, cfg *derive.Config, facts []hit.Fact) {
-		cfg.Together, cfg.Small = false, []int{0, 1, 5}[random.IntN(3)]
+		cfg.Apart, cfg.Small = true, []int{0, 1, 5}[random.IntN(3)]
 		if random.IntN(4) > 0 {
 			slices.SortStableFunc(facts, func(a, b hit.Fact) int { return cmp.Compare(a.At, b.At) })
 		}
@@ -110,7 +110,7 @@ func TestApart_gates(t *testing.T) {
 	rules.Conversions[0].RefundEvent = "Order Refunded"
 	for _, n := range narrows() {
 		p := newPlay(t, d, ring, &rules)
-		p.cfg.Together, p.cfg.Small, p.cfg.BatchRows = false, 0, 100
+		p.cfg.Apart, p.cfg.Small, p.cfg.BatchRows = true, 0, 100
 		p.deriver = derive.New(p.derives(), p.cfg)
 		p.begin(t, n.known)
 		p.store(t, n.comes)

@@ -134,7 +134,7 @@ func newPlay(t *testing.T, d *database, ring *digest.Ring, rules *policy.Policy)
 		values ($1, 1, $2, 1, 'test', 'live', now(), 'test', now())`, p.workspace, rules.Document())
 	clock := noon
 	p.cfg = derive.Config{
-		BatchRows: 7, Small: 1, Device: 2, Together: true, Hold: 1500 * time.Millisecond, Log: quiet(),
+		BatchRows: 7, Small: 1, Device: 2, Hold: 1500 * time.Millisecond, Log: quiet(),
 		Now:     func() time.Time { clock = clock.Add(time.Second); return clock },
 		Observe: func(pass derive.Pass) { p.last = pass },
 	}

@@ -66,7 +66,7 @@ type share struct {
 // apart concludes from those touched rows that it can conclude from by themselves and returns the
 // others.
 func (s *step) apart(ctx context.Context, touched []Touched) ([]Touched, error) {
-	if s.cfg.Together || len(s.info.Versions) != 1 || s.info.Versions[0].Building {
+	if !s.cfg.Apart || len(s.info.Versions) != 1 || s.info.Versions[0].Building {
 		return touched, nil
 	}
 	a := &apart{step: s, v: s.info.Versions[0], facts: make(map[uuid.UUID]*hit.Fact), bad: make(map[uuid.UUID]bool)}

@@ -29,7 +29,7 @@ type Config struct {
 	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
 	Device    int              // facts of a device of which a change reads all; 200, a guess
 	WalkRows  int              // facts that a build walks in one transaction; 5,000, a guess
-	Together  bool             // conclude from no fact apart from its person: for tests of the other ways
+	Apart     bool             // conclude from facts that bear on nothing yet without gathering their persons
 	PlanFacts int              // facts of all builds at hand up to which they are planned, 25 bytes each; 4,000,000: larger workspaces are walked with less knowledge
 	Lead      time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
 	Hold      time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer

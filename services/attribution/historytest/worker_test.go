@@ -49,7 +49,7 @@ type limits struct {
 	Small     int           // facts of a component that is derived whole; larger ones by reach; 0: all whole
 	Reach     int           // facts that the reach of a change may have
 	Device    int           // facts of a device that are all read
-	Together  bool          // nothing is concluded from apart from its person
+	Apart     bool          // see derive.Config
 	Hold      time.Duration // of a workspace
 	Stale     time.Duration // age at which any worker settles a committed batch
 	Failpoint string
@@ -89,7 +89,7 @@ func work(text []byte) error {
 			c.TriedMost = 1000 // no entry is to blame for any end here
 			d.Poll, d.Hold = 100*time.Millisecond, s.Limits.Hold
 			d.BatchRows, d.WalkRows, d.PlanFacts, d.Lead = s.Limits.BatchRows, s.Limits.WalkRows, s.Limits.PlanFacts, s.Limits.Lead
-			d.Small, d.Reach, d.Device, d.Together = s.Limits.Small, s.Limits.Reach, s.Limits.Device, s.Limits.Together
+			d.Small, d.Reach, d.Device, d.Apart = s.Limits.Small, s.Limits.Reach, s.Limits.Device, s.Limits.Apart
 		},
 	}
 	if err := cfg.IdentityKey.UnmarshalText([]byte(identityKey)); err != nil {
