@@ -181,6 +181,12 @@ func (t deriveTx) Touched(_ context.Context, most int) ([]derive.Touched, error)
 	return list[:min(most, len(list))], nil
 }
 
+// Behind implements [derive.Queue].
+func (t deriveTx) Behind(_ context.Context, place int64, facts []uuid.UUID, most int) ([]derive.Touched, error) {
+	list := t.queue(func(k touchedKey, _ *touchedRow) bool { return k.seq > place })
+	return slices.DeleteFunc(list[:min(most, len(list))], func(r derive.Touched) bool { return !slices.Contains(facts, r.Fact) }), nil
+}
+
 // Finish implements [derive.Queue].
 func (t deriveTx) Finish(ctx context.Context, rows []derive.Touched) error {
 	return t.statement(ctx, "finish", func() error {
