@@ -61,6 +61,7 @@ func TestScratch_FloorsLeaveTheRemainders(t *testing.T) {
 		{9_999_999, []uint64{whole / 3, whole / 3, whole/3 + 2}},      // one more
 		{math.MaxUint64, []uint64{whole / 3, whole / 3, whole/3 + 1}}, // products of two words
 		{math.MaxUint64, []uint64{math.MaxUint64 - 3, 0, 2, 1}},
+		{1, []uint64{whole - 1, 1}}, // hardly less than one
 		{1, []uint64{7}},
 		{7, []uint64{1, 1, 1}},
 	}
