@@ -135,6 +135,11 @@ func TestAssign_PartsOfHugeAmounts(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	c.Value, c.Refunds = apd.NewWithBigInt(apd.NewBigInt(0).SetUint64(math.MaxUint64), -27), nil
+	c.Value.Coeff.Add(&c.Value.Coeff, apd.NewBigInt(1))
+	if got := Assign(x, c)[0].Credits[1].Credited[0]; got != "0.000000018446744073709551616" {
+		t.Errorf("all is %s", got)
+	}
 }
 
 // A conversion of fewer touchpoints, or of just as many as there is room for, finds

@@ -167,7 +167,7 @@ func TestScratch_OrderHolds(t *testing.T) {
 		{"with another just far enough below", []uint64{100, 100, 80}, []hit.Instant{2, 2, 1}, 1, true, []int32{0}},
 		{"with another near above", []uint64{119, 100, 100}, []hit.Instant{2, 1, 1}, 2, false, nil},
 		{"with another just far enough above", []uint64{120, 100, 100}, []hit.Instant{2, 1, 1}, 2, true, []int32{0, 1}},
-		{"near one another, but both get one", []uint64{99, 10, 100}, []hit.Instant{3, 2, 1}, 2, true, []int32{2, 0}},
+		{"near one another, but both get one", []uint64{99, 79, 100}, []hit.Instant{3, 2, 1}, 2, true, []int32{2, 0}},
 		{"near one another, but neither gets one", []uint64{100, 10, 11}, []hit.Instant{3, 2, 1}, 1, true, []int32{0}},
 	}
 	for _, tt := range tests {
@@ -331,12 +331,14 @@ func TestShares_Edges(t *testing.T) {
 		{"first, last and others", policy.PositionBased, position("0.4", "0.2"), five, true},
 		{"many digits", policy.PositionBased, position("0.1234567890123456789012345678901", "0.3"), five, false},
 		{"many digits of two", policy.PositionBased, position("0.1234567890123456789012345678901", "0.3"), five[:2], false},
+		{"a bit more than a word", policy.PositionBased, position("0.18446744073709551617", "0.00000000000000000003"), five[:2], false},
 		{"as many as go", policy.PositionBased, position("0.9999999999999999999", "0"), five[:3], true},
 		{"first too much for so many", policy.PositionBased, position("0.9999999999999999999", "0"), five, false},
 		{"last too much for so many", policy.PositionBased, position("0", "0.9999999999999999999"), five, false},
 		{"nothing for those that are there", policy.TierWeighted, tiers("1", "0"), of("read", "sent", "read"), true},
 		{"a tier that the policy does not name", policy.TierWeighted, tiers("1", "0.5"), of("sent", "click", "read"), true},
 		{"many digits of a tier", policy.TierWeighted, tiers("1", "0.1234567890123456789012345678901"), of("click", "read"), false},
+		{"a tier of a bit more than a word", policy.TierWeighted, tiers("18446744073709551617", "1"), of("click", "read"), false},
 		{"as large as goes", policy.TierWeighted, tiers("9223372036854775807", "1"), of("click", "click", "read"), true},
 		{"one more", policy.TierWeighted, tiers("9223372036854775807", "1"), of("click", "click", "read", "read"), false},
 		{"too large, and then no more", policy.TierWeighted, tiers("9223372036854775808", "1"), of("click", "read", "click", "read", "read"), false},
