@@ -26,7 +26,7 @@ func (s *scratch) grow(n int) {
 	}
 	n = max(n, 16)
 	words := make([]uint64, 4*n)
-	s.weights, s.shares, s.parts, s.remainders = words[:n:n], words[n:2*n:2*n], words[2*n:3*n:3*n], words[3*n:]
+	s.weights, s.shares, s.parts, s.remainders = words[:n], words[n:2*n], words[2*n:3*n], words[3*n:]
 	s.order = make([]int32, n)
 }
 

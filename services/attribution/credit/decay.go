@@ -28,12 +28,9 @@ const decayError = 4
 // can move.
 func (c *plan) decay(touches []counted, weights []uint64, s *scratch) bool {
 	n := len(touches)
-	youngest, oldest := touches[0].age, touches[0].age
-	for i := range touches {
-		youngest, oldest = min(youngest, touches[i].age), max(oldest, touches[i].age)
-	}
+	oldest, youngest := touches[0].age, touches[n-1].age
 	shares := s.shares[:n]
-	if youngest == oldest {
+	if oldest == youngest {
 		equal(shares)
 		s.apportion(uint64(Whole), shares, weights)
 		return true
@@ -41,7 +38,8 @@ func (c *plan) decay(touches []counted, weights []uint64, s *scratch) bool {
 	if c.halfLife == 0 || n > decayWords {
 		return false
 	}
-	sum, cut := uint64(0), uint(bits.Len(uint(n))) // the sum of n shares, each cut by that, is less than 2^63
+	var sum uint64
+	cut := uint(bits.Len(uint(n))) // the sum of n shares, each cut by that, is less than 2^63
 	for i := range touches {
 		age := uint64(touches[i].age - youngest)
 		shares[i] = quickHalving(age%c.halfLife, c.halfLife) >> (uint(age/c.halfLife) + cut)
@@ -101,18 +99,20 @@ func (s *scratch) orderHolds(touches []counted, missing int, off uint64) bool {
 func quickHalving(rest, life uint64) uint64 {
 	fraction, _ := bits.Div64(rest, 0, life)
 	x, _ := bits.Mul64(fraction, ln2Word)
-	series := [...]uint64{
-		one63, one63, one63 / 2, one63 / 6, one63 / 24, one63 / 120, one63 / 720, one63 / 5040, one63 / 40320,
-		one63 / 362880, one63 / 3628800, one63 / 39916800, one63 / 479001600, one63 / 6227020800,
-		one63 / 87178291200, one63 / 1307674368000, one63 / 20922789888000, one63 / 355687428096000,
-		one63 / 6402373705728000, one63 / 121645100408832000,
-	}
-	sum := uint64(0)
-	for i := len(series) - 1; i >= 0; i-- {
+	var sum uint64
+	for _, coefficient := range &series {
 		product, _ := bits.Mul64(sum, x)
-		sum = series[i] - product
+		sum = coefficient - product
 	}
 	return sum
+}
+
+// series are the coefficients of exp, 1/19! to 1/0! in units of 2^-63, rounded down.
+var series = [...]uint64{
+	one63 / 121645100408832000, one63 / 6402373705728000, one63 / 355687428096000, one63 / 20922789888000,
+	one63 / 1307674368000, one63 / 87178291200, one63 / 6227020800, one63 / 479001600, one63 / 39916800,
+	one63 / 3628800, one63 / 362880, one63 / 40320, one63 / 5040, one63 / 720, one63 / 120, one63 / 24,
+	one63 / 6, one63 / 2, one63, one63,
 }
 
 const (

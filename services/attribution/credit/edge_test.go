@@ -122,12 +122,14 @@ func TestAssign_Chosen(t *testing.T) {
 	t.Run("one key of two channels by channel", func(t *testing.T) {
 		t.Parallel()
 		mine := message("x", engagement("click", now-1))
-		var got []string
-		for _, k := range Assign(NewTouches(&all, []touch.Touch{mine, other}), at(now, ""))[0].Credits {
-			got = append(got, k.Channel)
-		}
-		if diff := cmp.Diff([]string{"email", "whatsapp"}, got); diff != "" {
-			t.Error(diff)
+		for _, its := range []touch.Touch{other, visit("email", "x", "", engagement("click", now-1))} {
+			var got []string
+			for _, k := range Assign(NewTouches(&all, []touch.Touch{mine, its}), at(now, ""))[0].Credits {
+				got = append(got, k.Channel)
+			}
+			if diff := cmp.Diff([]string{"email", "whatsapp"}, got); diff != "" {
+				t.Error(diff)
+			}
 		}
 	})
 	t.Run("nobody's conversion has nobody's touchpoints", func(t *testing.T) {

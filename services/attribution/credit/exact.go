@@ -31,8 +31,8 @@ func exactWeights(model string, p *policy.Policy, touches []counted) []int64 {
 	return weights
 }
 
-// exactShares returns whole numbers in the proportion of the weights. All zero stands
-// for equal shares.
+// exactShares returns whole numbers in the proportion of the weights. None, or all zero,
+// stand for equal shares.
 func exactShares(model string, p *policy.Policy, touches []counted) []*big.Int {
 	n := len(touches)
 	switch model {
@@ -47,7 +47,7 @@ func exactShares(model string, p *policy.Policy, touches []counted) []*big.Int {
 		}
 		return whole(rates)
 	}
-	return ones(n)
+	return nil
 }
 
 func ones(n int) []*big.Int {
@@ -115,9 +115,6 @@ func decayShares(halfLifeSeconds int64, touches []counted) []*big.Int {
 // about 5 microseconds a touchpoint; only what [plan.decay] cannot vouch for pays it.
 func halving(age hit.Instant, halfLife *big.Int) *big.Int {
 	lives, rest := new(big.Int).QuoRem(big.NewInt(int64(age)), halfLife, new(big.Int))
-	if lives.Cmp(big.NewInt(decayBits)) > 0 {
-		return new(big.Int)
-	}
 	x := rest.Lsh(rest, decayBits) // r ln 2
 	x.Quo(x, halfLife)
 	x.Mul(x, ln2()).Rsh(x, decayBits)

@@ -1,7 +1,9 @@
 package credit
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/touchline/touchline/services/attribution/policy"
@@ -32,12 +34,13 @@ func FuzzWeigh(f *testing.F) {
 		if len(touches) == 0 {
 			return
 		}
+		slices.SortStableFunc(touches, func(a, b counted) int { return cmp.Compare(b.age, a.age) })
 		for _, model := range p.Models {
 			weights := weigh(t, model, &p, touches)
 			var sum int64
 			for i, w := range weights {
 				sum += w
-				if w < 0 || model == policy.TimeDecay && i > 0 && touches[i].age > touches[i-1].age && w > weights[i-1] {
+				if w < 0 || model == policy.TimeDecay && i > 0 && touches[i].age < touches[i-1].age && w < weights[i-1] {
 					t.Fatalf("%s of %v: %v", model, touches, weights)
 				}
 			}

@@ -38,7 +38,7 @@ type amount struct {
 // more, trailing zeros aside; ok is false when it does not fit into a word.
 func amountOf(value *apd.Decimal, currency string) (a amount, ok bool) {
 	if !value.Coeff.IsUint64() {
-		return a, false
+		return amount{}, false
 	}
 	units, exponent := value.Coeff.Uint64(), value.Exponent
 	if units == 0 {
@@ -92,7 +92,8 @@ func Format(value *apd.Decimal, currency string) string {
 	if !ok {
 		return exactFormat(value, currency)
 	}
-	return string(a.append(make([]byte, 0, 24)))
+	var room [24]byte // as long as a usual amount gets
+	return string(a.append(room[:0]))
 }
 
 // minus returns a - b with no more decimals than it needs or the currency has.

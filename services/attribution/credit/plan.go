@@ -34,9 +34,7 @@ func compile(p *policy.Policy) plan {
 	first, last := p.PositionFirst.Rat(), p.PositionLast.Rat()
 	rest := new(big.Rat).Sub(big.NewRat(1, 1), first)
 	rates, fit := proportion([]*big.Rat{first, last, rest.Sub(rest, last)})
-	if c.positionFits = fit; fit {
-		c.position = [3]uint64(rates)
-	}
+	c.position, c.positionFits = [3]uint64(rates), fit
 	var tiers []*big.Rat
 	for tier, weight := range p.TierWeights {
 		c.tiers = append(c.tiers, tierRate{tier: tier})

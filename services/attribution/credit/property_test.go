@@ -274,6 +274,11 @@ func TestAssign_AllocatesItsResultOnly(t *testing.T) {
 	if got := testing.AllocsPerRun(100, func() { Assign(x, c) }); got > 5 {
 		t.Errorf("%v allocations, want 5", got)
 	}
+	refund := &conversion.Copy{ID: "r", Fact: &hit.Fact{Kind: hit.KindEvent, ID: "r", At: 11 * day, Event: &hit.Event{}}}
+	c.Refunds = []conversion.Refund{{ID: "r", Copy: refund, Before: c.Value, After: apd.New(773, -2)}}
+	if got := testing.AllocsPerRun(100, func() { Assign(x, c) }); got > 8 {
+		t.Errorf("with a refund %v allocations, want 8: its credits, amounts and their text", got)
+	}
 }
 
 // Ages as they come leave no doubt, so that time_decay is reckoned in words; where they
@@ -298,6 +303,8 @@ func TestDecay_KnowsWhenItDoesNotKnow(t *testing.T) {
 		for k := range 2 + i%19 {
 			list = append(list, (i*7_919_777_333+k*k*104_729_999_999)%(7*day))
 		}
+		slices.Sort(list)
+		slices.Reverse(list) // touchpoints come by time
 		if decay(ages(list...)) {
 			sure++
 		}

@@ -41,7 +41,6 @@ func (c *plan) weigh(model string, touches []counted, s *scratch) []uint64 {
 // shares fills in numbers in the proportion of the weights; ok is false when they, or
 // their sum, do not fit into a word.
 func (c *plan) shares(model string, touches []counted, shares []uint64) (ok bool) {
-	n := len(shares)
 	fits := true
 	switch model {
 	case policy.PositionBased:
@@ -54,11 +53,13 @@ func (c *plan) shares(model string, touches []counted, shares []uint64) (ok bool
 	default:
 		equal(shares)
 	}
-	sum, carry := uint64(0), uint64(0)
-	for i := 0; i < n && carry == 0; i++ {
-		sum, carry = bits.Add64(sum, shares[i], 0)
+	var sum, carry uint64
+	for _, share := range shares {
+		var over uint64
+		sum, over = bits.Add64(sum, share, 0)
+		carry |= over
 	}
-	if sum == 0 && carry == 0 {
+	if sum == 0 {
 		equal(shares)
 	}
 	return fits && carry == 0

@@ -120,8 +120,7 @@ func NewTouches(p *policy.Policy, touches []touch.Touch) *Touches {
 	}
 	for _, entries := range x.all {
 		slices.SortStableFunc(entries, func(a, b entry) int {
-			return cmp.Or(cmp.Compare(a.engagement.At, b.engagement.At), cmp.Compare(a.touch.Key, b.touch.Key),
-				cmp.Compare(a.touch.Channel, b.touch.Channel), cmp.Compare(touch.Rank(a.engagement.Tier), touch.Rank(b.engagement.Tier)),
+			return cmp.Or(cmp.Compare(a.engagement.At, b.engagement.At), cmp.Compare(touch.Rank(a.engagement.Tier), touch.Rank(b.engagement.Tier)),
 				cmp.Compare(a.engagement.Tier, b.engagement.Tier), cmp.Compare(a.engagement.Fact, b.engagement.Fact))
 		})
 	}
@@ -133,9 +132,7 @@ func (x *Touches) near(person uuid.UUID, m moment) []entry {
 	entries := x.all[person]
 	at := func(e entry, at hit.Instant) int { return cmp.Compare(e.engagement.At, at) }
 	from, _ := slices.BinarySearchFunc(entries, m.at-x.longest, at)
+	entries = entries[from:]
 	until, _ := slices.BinarySearchFunc(entries, m.late+1, at)
-	if from > until {
-		return nil
-	}
-	return entries[from:until]
+	return entries[:until]
 }
