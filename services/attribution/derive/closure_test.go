@@ -43,7 +43,13 @@ func (s shelf) Refs(_ context.Context, keys []uuid.UUID) ([]uuid.UUID, error) {
 }
 
 func (s shelf) Load(_ context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
-	return slices.DeleteFunc(slices.Clone(s), func(f hit.Fact) bool { return !slices.Contains(keys, f.Key()) }), nil
+	var list []hit.Fact
+	for _, key := range keys {
+		if at := slices.IndexFunc(s, func(f hit.Fact) bool { return f.Key() == key }); at >= 0 {
+			list = append(list, s[at])
+		}
+	}
+	return list, nil
 }
 
 func (s shelf) Walk(_ context.Context, after uuid.UUID, most int) ([]uuid.UUID, error) {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // Config tunes a [Deriver]. The zero value of a field stands for its default.
@@ -230,11 +232,22 @@ func (d *Deriver) Workspace(ctx context.Context, workspace uuid.UUID) error {
 func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (more bool, err error) {
 	begun := d.cfg.Now()
 	cfg, known := d.plan(workspace)
+	var ahead *stretch
+	if known != nil {
+		ahead = known.ahead
+		ahead.settle() // before the snapshot
+	}
 	var done Pass
 	var work step
 	err = s.Snapshot(ctx, func(tx Tx) error {
+		if work.ahead != ahead {
+			work.ahead.abandon() // a transaction before did not take place
+		}
 		work = step{
 			cfg: cfg, tx: tx, name: d.name, workspace: workspace, plan: known, concluded: make(map[int32]bool), done: Pass{Workspace: workspace},
+			beside: func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+				return d.store.Load(ctx, workspace, keys)
+			},
 		}
 		more, err = work.run(ctx)
 		done = work.done
@@ -245,6 +258,7 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		return err
 	})
 	if err != nil {
+		work.ahead.abandon()
 		d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
 		return false, err
 	}
@@ -278,10 +292,18 @@ func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p == nil {
-		delete(d.plans, workspace)
+		d.drop(workspace)
 		return
 	}
 	d.plans[workspace] = p
+}
+
+// drop gives up a plan, if there is one. The lock is held.
+func (d *Deriver) drop(workspace uuid.UUID) {
+	if p := d.plans[workspace]; p != nil {
+		p.ahead.abandon()
+		delete(d.plans, workspace)
+	}
 }
 
 // forget gives up the plans of workspaces that have no build any more. All that have one
@@ -291,7 +313,7 @@ func (d *Deriver) forget(busy []uuid.UUID) {
 	defer d.mu.Unlock()
 	for workspace := range d.plans {
 		if !d.running[workspace] && !slices.Contains(busy, workspace) {
-			delete(d.plans, workspace)
+			d.drop(workspace)
 		}
 	}
 }

@@ -31,6 +31,7 @@ type plan struct {
 	next    int         // place in order where the walk goes on
 	done    []bool      // by place of a first fact: the component has been concluded from since
 	fresh   Fresh       // what the version held when the plan was drawn
+	ahead   *stretch    // from next on, being read; nil: nothing is
 }
 
 // progress is how far a walk has come: as in [plan].
@@ -161,11 +162,16 @@ func (p *plan) arrange() {
 	}
 }
 
-// walk returns the keys of the next components, about most facts, and where each component
-// ends among them; those concluded from since are left out.
-func (p *plan) walk(most int, done map[int32]bool) (keys []uuid.UUID, ends []int, after progress) {
-	after = progress{next: p.next, cursor: p.cursor}
-	for after.next < len(p.order) && len(keys) < most {
+// component is one of a stretch.
+type component struct {
+	first int32 // the place of its first fact in the plan
+	end   int   // where it ends among the stretch's facts
+}
+
+// walk returns the keys of the next components from there on, about most facts; those
+// concluded from since are left out.
+func (p *plan) walk(from progress, most int, done map[int32]bool) (keys []uuid.UUID, list []component, after progress) {
+	for after = from; after.next < len(p.order) && len(keys) < most; {
 		first := p.order[after.next]
 		after.cursor = p.keys[first]
 		skip := p.done[first] || done[first]
@@ -175,8 +181,8 @@ func (p *plan) walk(most int, done map[int32]bool) (keys []uuid.UUID, ends []int
 			}
 		}
 		if !skip {
-			ends = append(ends, len(keys))
+			list = append(list, component{first, len(keys)})
 		}
 	}
-	return keys, ends, after
+	return keys, list, after
 }

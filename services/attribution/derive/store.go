@@ -23,6 +23,10 @@ type Store interface {
 	// wait: false means that another process has it. The lock ends with the process
 	// that held it, however that died.
 	Exclusive(ctx context.Context, workspace uuid.UUID, fn func(Session) error) (bool, error)
+
+	// Load is [Facts.Load], of one instant after the call, whoever has the lock: it neither
+	// waits for a transaction nor for a connection that others have. It fails rather.
+	Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) ([]hit.Fact, error)
 }
 
 // Session is the time during which one process alone draws a workspace's

@@ -50,6 +50,29 @@ func (s *DeriveStore) Exclusive(ctx context.Context, workspace uuid.UUID, fn fun
 	return true, fn(deriveSession{lock: lock, workspace: workspace, folder: s.folder})
 }
 
+// spare is how long [DeriveStore.Load] waits for a connection: whoever waits for it holds
+// one already.
+const spare = 20 * time.Millisecond
+
+// Load implements [derive.Store].
+func (s *DeriveStore) Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) (list []hit.Fact, err error) {
+	waiting, cancel := context.WithTimeout(ctx, spare)
+	defer cancel()
+	conn, err := s.pool.pool.Acquire(waiting)
+	if err != nil {
+		return nil, fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)
+	}
+	defer conn.Release()
+	err = runTx(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(ctx context.Context, tx *Tx) error {
+		if err := tx.DerivePlan(ctx); err != nil {
+			return err
+		}
+		list, err = deriveTx{workspace: workspace, queries: tx.Queries}.Load(ctx, facts)
+		return err
+	})
+	return list, err
+}
+
 // deriveSession is the time of one lock.
 type deriveSession struct {
 	lock      *WorkspaceLock

@@ -109,6 +109,11 @@ func (d Derive) Exclusive(ctx context.Context, workspace uuid.UUID, fn func(deri
 	return true, fn(session{d.Conn, workspace})
 }
 
+// Load implements [derive.Store]; there are no builds.
+func (d Derive) Load(context.Context, uuid.UUID, []uuid.UUID) ([]hit.Fact, error) {
+	return nil, errReach
+}
+
 // session is the time of one lock.
 type session struct {
 	conn      Conn
