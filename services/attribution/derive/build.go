@@ -57,7 +57,7 @@ func (s *step) note(keys map[uuid.UUID]bool) {
 // build derives the next facts of a building version with everything connected to them.
 // A crash costs no more than the step it interrupts, and drawing the plan again.
 func (s *step) build(ctx context.Context, v Version) (err error) {
-	advance := Build{Version: v.Number, Start: !v.Started, Cursor: v.Cursor, At: s.cfg.Now()}
+	advance := Build{Version: v.Number, Start: !v.Started, Cursor: v.Cursor, At: s.cfg.Now(), Alone: s.done.Touched == 0}
 	if len(s.plan.keys) > 0 {
 		err = s.buildPlanned(ctx, v, &advance)
 	} else {

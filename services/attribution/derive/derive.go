@@ -25,12 +25,12 @@ import (
 
 // Config tunes a [Deriver]. The zero value of a field stands for its default.
 type Config struct {
-	Poll      time.Duration    // how often to look for work that no signal told of; 200 ms, a guess
+	Poll      time.Duration    // how often to look for work that no signal told of, a build to begin with; 50 ms, a guess
 	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
 	Small     int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
 	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
 	Device    int              // facts of a device of which a change reads all; 200, a guess
-	WalkRows  int              // facts that a build walks in one transaction; 5,000, a guess
+	WalkRows  int              // facts that a build walks in one transaction; 10,000, a guess: rows of rollups are written once in each
 	PlanFacts int              // facts of all builds at hand up to which they are planned, 25 bytes each; 4,000,000: larger workspaces are walked with less knowledge
 	Lead      time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
 	Hold      time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
@@ -65,12 +65,12 @@ func (p *Pass) refuse(why refusal, rows int) {
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.Poll, 200*time.Millisecond)
+	setDefault(&c.Poll, 50*time.Millisecond)
 	setDefault(&c.BatchRows, 5000)
 	setDefault(&c.Small, 1<<30)
 	setDefault(&c.Reach, 10_000)
 	setDefault(&c.Device, 200)
-	setDefault(&c.WalkRows, 5000)
+	setDefault(&c.WalkRows, 10_000)
 	setDefault(&c.PlanFacts, 4_000_000)
 	setDefault(&c.Lead, 2*time.Second)
 	setDefault(&c.Hold, time.Second)

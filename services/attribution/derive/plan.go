@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// planRows is how many facts or references a plan reads at once; a guess.
+// planRows is how many facts a plan lists at once; a guess.
 const planRows = 20_000
 
 // plan says which facts hang together under a version that is being built, so that its
@@ -71,32 +71,18 @@ func (p *plan) join(ctx context.Context, facts Facts, blocked map[uuid.UUID]bool
 	for i := range p.first {
 		p.first[i] = int32(i)
 	}
-	last := moment{place: -1}
-	for {
-		page, err := facts.Moments(ctx, last.Moment, planRows)
-		if err != nil {
-			return err
+	var last uuid.UUID  // the reference before
+	before := int32(-1) // the place of a fact that carries it; -1: none is to be joined
+	return facts.Carriers(ctx, func(ref, fact uuid.UUID) {
+		place := int32(-1)
+		if len(blocked) == 0 || !blocked[ref] {
+			place = p.place(fact)
 		}
-		for i := range page {
-			next := moment{page[i], -1}
-			if !blocked[next.Ref] {
-				next.place = p.place(next.Fact)
-			}
-			if next.Ref == last.Ref && next.place >= 0 && last.place >= 0 {
-				p.unite(last.place, next.place)
-			}
-			last = next
+		if ref == last && place >= 0 && before >= 0 {
+			p.unite(before, place)
 		}
-		if len(page) < planRows {
-			return nil
-		}
-	}
-}
-
-// moment is a reference and the place of a fact that carries it; -1: it joins nothing.
-type moment struct {
-	Moment
-	place int32
+		last, before = ref, place
+	})
 }
 
 // place is where a key is in keys, -1 when it is not. Keys are hashes, so that where one

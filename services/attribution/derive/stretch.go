@@ -50,7 +50,8 @@ type stretch struct {
 	to         progress
 	keys       []uuid.UUID
 	components []component
-	parts      []part
+	facts      []hit.Fact
+	parts      []part // of facts
 
 	read, derived chan struct{} // closed when it has been; nil: it is not being read ahead
 	stop          context.CancelFunc
@@ -119,7 +120,7 @@ func (a *stretch) load(ctx context.Context, read loader) error {
 	if len(facts) != len(a.keys) {
 		return fmt.Errorf("%d of %d facts are gone", len(a.keys)-len(facts), len(a.keys))
 	}
-	a.parts = partsOf(facts, a.components)
+	a.facts, a.parts = facts, partsOf(facts, a.components)
 	return nil
 }
 
@@ -159,7 +160,7 @@ func (a *stretch) derive() error {
 // rest is the stretch without the components that were noted; parts that had some are
 // derived again. The stretch stays as it is.
 func (a *stretch) rest(noted func(first int32) bool) (gathered, error) {
-	var found gathered
+	found := gathered{facts: a.facts}
 	var again []int
 	parts := slices.Clone(a.parts)
 	for i := range parts {
@@ -179,10 +180,15 @@ func (a *stretch) rest(noted func(first int32) bool) (gathered, error) {
 	for i, of := range again {
 		parts[of].outcome = outcomes[i]
 	}
+	if len(again) > 0 {
+		found.facts = nil
+		for i := range parts {
+			found.facts = append(found.facts, parts[i].facts...)
+		}
+	}
 	all := make([]timeline.Outcome, len(parts))
 	for i := range parts {
 		all[i] = parts[i].outcome
-		found.facts = append(found.facts, parts[i].facts...)
 	}
 	whole := joined(all)
 	found.outcome = &whole

@@ -211,10 +211,8 @@ func (t deriveTx) Fresh(context.Context, derive.Version) (derive.Fresh, error) {
 	return derive.Fresh{}, errReach
 }
 
-// Moments implements [derive.Facts].
-func (t deriveTx) Moments(context.Context, derive.Moment, int) ([]derive.Moment, error) {
-	return nil, errReach
-}
+// Carriers implements [derive.Facts].
+func (t deriveTx) Carriers(context.Context, func(ref, fact uuid.UUID)) error { return errReach }
 
 // Advance implements [derive.Queue].
 func (t deriveTx) Advance(context.Context, derive.Build) (*derive.Swap, error) { return nil, errReach }

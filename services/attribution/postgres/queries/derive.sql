@@ -6,6 +6,11 @@
 -- name: DerivePlan :exec
 select set_config('plan_cache_mode', 'force_generic_plan', true);
 
+-- The transaction is not waited for: what the server loses when it dies is done again. One
+-- that is waited for, later, makes it last.
+-- name: DeriveLoose :exec
+select set_config('synchronous_commit', 'off', true);
+
 -- Workspaces with something to conclude. A loose index scan: it costs one probe a
 -- workspace, however long the backlog of one of them is.
 -- name: DeriveWorkspaces :many
@@ -52,20 +57,8 @@ select distinct fact_id from fact_ref where workspace_id = @workspace_id and val
 -- name: DeriveRefsByFact :many
 select distinct value from fact_ref where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
 
--- name: DeriveFactList :many
-select fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, flags, body
-from fact
-where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
-
 -- name: DeriveFactWalk :many
 select fact_id from fact where workspace_id = @workspace_id and fact_id > @after order by fact_id limit @most;
-
--- In order of the key of fact_ref, and nothing but that.
--- name: DeriveMoments :many
-select value, at, fact_id from fact_ref
-where workspace_id = @workspace_id and (value, at, fact_id) > (@value::uuid, @at::timestamptz, @fact_id::uuid)
-order by value, at, fact_id
-limit @most;
 
 -- What a version holds nothing of.
 -- name: DeriveFresh :one
