@@ -76,7 +76,8 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 	with := basis{version: v, workspace: s.workspace, currency: s.info.Currency, parts: s.cfg.Parts}
 	now := s.ahead
 	if !now.ready(with) {
-		now = s.stretchFrom(progress{next: s.plan.next, cursor: s.plan.cursor}, with)
+		// A short one: nothing goes on beside it.
+		now = s.stretchFrom(progress{next: s.plan.next, cursor: s.plan.cursor}, with, max(1, s.cfg.WalkRows/firstPart))
 		if err := now.load(ctx, s.tx.Load); err != nil {
 			return err
 		}
@@ -105,14 +106,17 @@ func (s *step) readAhead(ctx context.Context, from progress, with basis) {
 	if from.next == len(s.plan.order) || s.beside == nil {
 		return
 	}
-	s.ahead = s.stretchFrom(from, with)
+	s.ahead = s.stretchFrom(from, with, s.cfg.WalkRows)
 	s.ahead.start(ctx, s.beside)
 }
 
-// stretchFrom is what a step walks from there on, not read yet.
-func (s *step) stretchFrom(from progress, with basis) *stretch {
+// firstPart says how much less than others a stretch has that was not read ahead.
+const firstPart = 8
+
+// stretchFrom is what a step walks from there on, about most facts, not read yet.
+func (s *step) stretchFrom(from progress, with basis, most int) *stretch {
 	a := &stretch{with: with}
-	a.keys, a.components, a.to = s.plan.walk(from, s.cfg.WalkRows, s.concluded)
+	a.keys, a.components, a.to = s.plan.walk(from, most, s.concluded)
 	return a
 }
 

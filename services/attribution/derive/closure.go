@@ -64,7 +64,8 @@ func (g *gathered) kinds() map[uuid.UUID]fact.RefKind {
 			continue
 		}
 		for _, id := range f.Identifiers {
-			refs[fact.IdentifierRef(id).Value] = fact.IdentifierRef(id).Kind
+			r := fact.IdentifierRef(id)
+			refs[r.Value] = r.Kind
 		}
 		if f.Device != nil {
 			refs[fact.IdentifierRef(*f.Device).Value] = fact.RefDevice

@@ -36,7 +36,7 @@ func TestStretch_LeavesOutWhatWasNoted(t *testing.T) {
 		s, with := planned(t, facts)
 		from := progress{next: s.plan.next, cursor: s.plan.cursor}
 		s.cfg.WalkRows = rapid.IntRange(1, 12).Draw(t, "walked")
-		ahead := s.stretchFrom(from, with)
+		ahead := s.stretchFrom(from, with, s.cfg.WalkRows)
 		ahead.start(t.Context(), facts.Load)
 		ahead.settle()
 		if !ahead.ready(with) {
