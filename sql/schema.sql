@@ -643,3 +643,13 @@ set local role touchline_worker;
 alter table policy
   add column build_leader uuid,        -- the process that derived the workspace last, since the build began
   add column build_led_at timestamptz; -- when
+
+-- ----------------------------------------------------------------------
+-- 015_message_sent.sql
+
+-- Nothing asks for messages by the time they were sent: an entry in this index was written
+-- for each of them, and again whenever one changed.
+
+set local role touchline_worker;
+
+drop index message_sent;

@@ -9,16 +9,25 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/touchline/touchline/services/attribution/derive"
+	"github.com/touchline/touchline/services/attribution/postgres"
 )
 
 // turn is a deriver that does one transaction at a time.
 func (d *table) turn(changes ...func(*derive.Config)) *derive.Deriver {
-	clock := noon
-	once := func(c *derive.Config) {
-		c.Lead, c.Hold = time.Nanosecond, 1500*time.Millisecond
-		c.Now = func() time.Time { clock = clock.Add(time.Second); return clock }
+	cfg := d.turns()
+	for _, change := range changes {
+		change(&cfg)
 	}
-	return d.another(append([]func(*derive.Config){once}, changes...)...)
+	return derive.New(postgres.NewDeriveStore(d.pool, d.ring), cfg)
+}
+
+// turns have a deriver do one transaction at a time.
+func (d *table) turns() derive.Config {
+	clock := noon
+	return derive.Config{
+		Poll: 5 * time.Millisecond, WalkRows: 1, Lead: time.Nanosecond, Hold: 1500 * time.Millisecond, Log: quiet(),
+		Now: func() time.Time { clock = clock.Add(time.Second); return clock },
+	}
 }
 
 // until has a deriver work until a query says zero: other tests may have the lock.

@@ -4,6 +4,7 @@
 package conversion
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -36,7 +37,7 @@ type Copy struct {
 // occurred_at; event id). Status and source only make it total.
 func (c *Copy) compare(d *Copy) int {
 	return cmp.Or(cmp.Compare(d.Fact.Trust, c.Fact.Trust), cmp.Compare(c.Fact.At, d.Fact.At), cmp.Compare(c.ID, d.ID),
-		cmp.Compare(c.Fact.Status, d.Fact.Status), cmp.Compare(c.Fact.Source.String(), d.Fact.Source.String()))
+		cmp.Compare(c.Fact.Status, d.Fact.Status), bytes.Compare(c.Fact.Source[:], d.Fact.Source[:]))
 }
 
 // Copies returns every event that a fact reports, none for most kinds.

@@ -26,7 +26,7 @@ func (s *step) lead(ctx context.Context, v Version) (bool, error) {
 			return false, err
 		}
 	}
-	s.walked = progress{next: s.plan.next, cursor: s.plan.cursor}
+	s.walked, s.ahead = progress{next: s.plan.next, cursor: s.plan.cursor}, s.plan.ahead
 	return true, nil
 }
 
@@ -38,7 +38,7 @@ func (s *step) after() *plan {
 	for first := range s.concluded {
 		s.plan.done[first] = true
 	}
-	s.plan.next, s.plan.cursor = s.walked.next, s.walked.cursor
+	s.plan.next, s.plan.cursor, s.plan.ahead = s.walked.next, s.walked.cursor, s.ahead
 	return s.plan
 }
 
@@ -57,7 +57,7 @@ func (s *step) note(keys map[uuid.UUID]bool) {
 // build derives the next facts of a building version with everything connected to them.
 // A crash costs no more than the step it interrupts, and drawing the plan again.
 func (s *step) build(ctx context.Context, v Version) (err error) {
-	advance := Build{Version: v.Number, Start: !v.Started, Cursor: v.Cursor, At: s.cfg.Now()}
+	advance := Build{Version: v.Number, Start: !v.Started, Cursor: v.Cursor, At: s.cfg.Now(), Alone: s.done.Touched == 0}
 	if len(s.plan.keys) > 0 {
 		err = s.buildPlanned(ctx, v, &advance)
 	} else {
@@ -70,37 +70,54 @@ func (s *step) build(ctx context.Context, v Version) (err error) {
 	return err
 }
 
-// buildPlanned derives the next components of the plan.
+// buildPlanned derives the next components of the plan: those that were read ahead, or else
+// the next ones. What comes after them is read ahead while they are written.
 func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) error {
-	keys, ends, after := s.plan.walk(s.cfg.WalkRows, s.concluded)
-	facts, err := s.tx.Load(ctx, keys)
+	with := basis{version: v, workspace: s.workspace, currency: s.info.Currency, parts: s.cfg.Parts}
+	now := s.ahead
+	if !now.ready(with) {
+		// A short one: nothing goes on beside it.
+		now = s.stretchFrom(progress{next: s.plan.next, cursor: s.plan.cursor}, with, max(1, s.cfg.WalkRows/firstPart))
+		if err := now.load(ctx, s.tx.Load); err != nil {
+			return err
+		}
+		if err := now.derive(); err != nil {
+			return err
+		}
+	}
+	found, err := now.rest(func(first int32) bool { return s.plan.done[first] || s.concluded[first] })
 	if err != nil {
-		return fmt.Errorf("load facts: %w", err)
+		return err
 	}
-	if len(facts) != len(keys) {
-		return fmt.Errorf("%d of %d facts are gone", len(keys)-len(facts), len(keys))
-	}
-	found := gathered{facts: facts, parts: partsOf(facts, ends, s.cfg.Parts), fresh: s.plan.fresh}
+	s.readAhead(ctx, now.to, with)
+	found.fresh = s.plan.fresh
 	if err := s.rewrite(ctx, v, found); err != nil {
 		return err
 	}
-	advance.Walked, advance.Cursor = after.next-s.plan.next, after.cursor
-	advance.Publish = after.next == len(s.plan.order)
-	s.walked = after
+	advance.Walked, advance.Cursor = now.to.next-s.plan.next, now.to.cursor
+	advance.Publish = now.to.next == len(s.plan.order)
+	s.walked = now.to
 	return nil
 }
 
-// partsOf cuts facts, component by component, into at most so many parts of about one
-// size. Ends are where components end.
-func partsOf(facts []hit.Fact, ends []int, most int) (parts [][]hit.Fact) {
-	begin := 0
-	for _, end := range ends {
-		if wanted := (len(facts) - begin) / (most - len(parts)); end-begin >= wanted || end == len(facts) {
-			parts = append(parts, facts[begin:end])
-			begin = end
-		}
+// readAhead has the stretch from there on read and derived in the background.
+func (s *step) readAhead(ctx context.Context, from progress, with basis) {
+	s.ahead = nil
+	if from.next == len(s.plan.order) || s.beside == nil {
+		return
 	}
-	return parts
+	s.ahead = s.stretchFrom(from, with, s.cfg.WalkRows)
+	s.ahead.start(ctx, s.beside)
+}
+
+// firstPart says how much less than others a stretch has that was not read ahead.
+const firstPart = 8
+
+// stretchFrom is what a step walks from there on, about most facts, not read yet.
+func (s *step) stretchFrom(from progress, with basis, most int) *stretch {
+	a := &stretch{with: with}
+	a.keys, a.components, a.to = s.plan.walk(from, most, s.concluded)
+	return a
 }
 
 // buildUnplanned derives the next facts, in order of their keys, and what they hang

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/fact"
+	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -41,11 +42,12 @@ func closure(ctx context.Context, facts Facts, refs []uuid.UUID, versions []Vers
 
 // gathered is a closure: whole connected components.
 type gathered struct {
-	refs  map[uuid.UUID]fact.RefKind // 0: not known; nil: those of facts
-	keys  map[uuid.UUID]bool
-	facts []hit.Fact
-	parts [][]hit.Fact // of facts, sharing nothing, to be derived side by side; nil: not known
-	fresh Fresh
+	refs    map[uuid.UUID]fact.RefKind // 0: not known; nil: those of facts
+	keys    map[uuid.UUID]bool
+	facts   []hit.Fact
+	parts   [][]hit.Fact      // of facts, sharing nothing, to be derived side by side; nil: not known
+	outcome *timeline.Outcome // of facts, not changed; nil: not derived yet
+	fresh   Fresh
 }
 
 // held lists references by what a version may hold on them.

@@ -2,7 +2,6 @@ package derive
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -43,7 +42,13 @@ func (s shelf) Refs(_ context.Context, keys []uuid.UUID) ([]uuid.UUID, error) {
 }
 
 func (s shelf) Load(_ context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
-	return slices.DeleteFunc(slices.Clone(s), func(f hit.Fact) bool { return !slices.Contains(keys, f.Key()) }), nil
+	var list []hit.Fact
+	for _, key := range keys {
+		if at := slices.IndexFunc(s, func(f hit.Fact) bool { return f.Key() == key }); at >= 0 {
+			list = append(list, s[at])
+		}
+	}
+	return list, nil
 }
 
 func (s shelf) Walk(_ context.Context, after uuid.UUID, most int) ([]uuid.UUID, error) {
@@ -53,19 +58,19 @@ func (s shelf) Walk(_ context.Context, after uuid.UUID, most int) ([]uuid.UUID, 
 	return keys[:min(most, len(keys))], nil
 }
 
-func (s shelf) Moments(_ context.Context, after Moment, most int) (list []Moment, err error) {
-	order := func(a, b Moment) int {
-		return cmp.Or(bytes.Compare(a.Ref[:], b.Ref[:]), cmp.Compare(a.At, b.At), bytes.Compare(a.Fact[:], b.Fact[:]))
-	}
+func (s shelf) Carriers(_ context.Context, each func(ref, fact uuid.UUID)) error {
+	carriers := make(map[uuid.UUID][]uuid.UUID)
 	for i := range s {
 		for _, r := range fact.Refs(&s[i]) {
-			if m := (Moment{Ref: r.Value, Fact: s[i].Key(), At: s[i].At}); order(m, after) > 0 {
-				list = append(list, m)
-			}
+			carriers[r.Value] = append(carriers[r.Value], s[i].Key())
 		}
 	}
-	slices.SortFunc(list, order)
-	return list[:min(most, len(list))], nil
+	for ref, facts := range carriers {
+		for _, key := range facts {
+			each(ref, key)
+		}
+	}
+	return nil
 }
 
 // anyShelf draws page views of few devices and users, so that chains form.

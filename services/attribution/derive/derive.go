@@ -19,16 +19,18 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/internal/hit"
 )
 
 // Config tunes a [Deriver]. The zero value of a field stands for its default.
 type Config struct {
-	Poll      time.Duration    // how often to look for work that no signal told of; 200 ms, a guess
+	Poll      time.Duration    // how often to look for work that no signal told of, a build to begin with; 50 ms, a guess
 	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
 	Small     int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
 	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
 	Device    int              // facts of a device of which a change reads all; 200, a guess
-	WalkRows  int              // facts that a build walks in one transaction; 5,000, a guess
+	WalkRows  int              // facts that a build walks in one transaction; 10,000, a guess: rows of rollups are written once in each
 	Apart     bool             // conclude from facts that bear on nothing yet without gathering their persons
 	PlanFacts int              // facts of all builds at hand up to which they are planned, 25 bytes each; 4,000,000: larger workspaces are walked with less knowledge
 	Lead      time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
@@ -65,12 +67,12 @@ func (p *Pass) refuse(why refusal, rows int) {
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.Poll, 200*time.Millisecond)
+	setDefault(&c.Poll, 50*time.Millisecond)
 	setDefault(&c.BatchRows, 5000)
 	setDefault(&c.Small, 1<<30)
 	setDefault(&c.Reach, 10_000)
 	setDefault(&c.Device, 200)
-	setDefault(&c.WalkRows, 5000)
+	setDefault(&c.WalkRows, 10_000)
 	setDefault(&c.PlanFacts, 4_000_000)
 	setDefault(&c.Lead, 2*time.Second)
 	setDefault(&c.Hold, time.Second)
@@ -232,11 +234,22 @@ func (d *Deriver) Workspace(ctx context.Context, workspace uuid.UUID) error {
 func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (more bool, err error) {
 	begun := d.cfg.Now()
 	cfg, known := d.plan(workspace)
+	var ahead *stretch
+	if known != nil {
+		ahead = known.ahead
+		ahead.settle() // before the snapshot
+	}
 	var done Pass
 	var work step
 	err = s.Snapshot(ctx, func(tx Tx) error {
+		if work.ahead != ahead {
+			work.ahead.abandon() // a transaction before did not take place
+		}
 		work = step{
 			cfg: cfg, tx: tx, name: d.name, workspace: workspace, plan: known, concluded: make(map[int32]bool), done: Pass{Workspace: workspace},
+			beside: func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+				return d.store.Load(ctx, workspace, keys)
+			},
 		}
 		more, err = work.run(ctx)
 		done = work.done
@@ -247,6 +260,7 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		return err
 	})
 	if err != nil {
+		work.ahead.abandon()
 		d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
 		return false, err
 	}
@@ -280,10 +294,18 @@ func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p == nil {
-		delete(d.plans, workspace)
+		d.drop(workspace)
 		return
 	}
 	d.plans[workspace] = p
+}
+
+// drop gives up a plan, if there is one. The lock is held.
+func (d *Deriver) drop(workspace uuid.UUID) {
+	if p := d.plans[workspace]; p != nil {
+		p.ahead.abandon()
+		delete(d.plans, workspace)
+	}
 }
 
 // forget gives up the plans of workspaces that have no build any more. All that have one
@@ -293,7 +315,7 @@ func (d *Deriver) forget(busy []uuid.UUID) {
 	defer d.mu.Unlock()
 	for workspace := range d.plans {
 		if !d.running[workspace] && !slices.Contains(busy, workspace) {
-			delete(d.plans, workspace)
+			d.drop(workspace)
 		}
 	}
 }

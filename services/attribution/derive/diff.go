@@ -69,6 +69,9 @@ func hashOf(c credit.Conversion) uuid.UUID {
 // compare returns which of old have no counterpart in now, and which of now are
 // new or changed.
 func compare[T any, K, V comparable](old, now []T, key func(T) K, value func(T) V) (gone, changed []T) {
+	if len(old) == 0 {
+		return nil, now
+	}
 	held := make(map[K]T, len(old))
 	for _, o := range old {
 		held[key(o)] = o

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// planRows is how many facts or references a plan reads at once; a guess.
+// planRows is how many facts a plan lists at once; a guess.
 const planRows = 20_000
 
 // plan says which facts hang together under a version that is being built, so that its
@@ -31,6 +31,7 @@ type plan struct {
 	next    int         // place in order where the walk goes on
 	done    []bool      // by place of a first fact: the component has been concluded from since
 	fresh   Fresh       // what the version held when the plan was drawn
+	ahead   *stretch    // from next on, being read; nil: nothing is
 }
 
 // progress is how far a walk has come: as in [plan].
@@ -70,32 +71,18 @@ func (p *plan) join(ctx context.Context, facts Facts, blocked map[uuid.UUID]bool
 	for i := range p.first {
 		p.first[i] = int32(i)
 	}
-	last := moment{place: -1}
-	for {
-		page, err := facts.Moments(ctx, last.Moment, planRows)
-		if err != nil {
-			return err
+	var last uuid.UUID  // the reference before
+	before := int32(-1) // the place of a fact that carries it; -1: none is to be joined
+	return facts.Carriers(ctx, func(ref, fact uuid.UUID) {
+		place := int32(-1)
+		if len(blocked) == 0 || !blocked[ref] {
+			place = p.place(fact)
 		}
-		for i := range page {
-			next := moment{page[i], -1}
-			if !blocked[next.Ref] {
-				next.place = p.place(next.Fact)
-			}
-			if next.Ref == last.Ref && next.place >= 0 && last.place >= 0 {
-				p.unite(last.place, next.place)
-			}
-			last = next
+		if ref == last && place >= 0 && before >= 0 {
+			p.unite(before, place)
 		}
-		if len(page) < planRows {
-			return nil
-		}
-	}
-}
-
-// moment is a reference and the place of a fact that carries it; -1: it joins nothing.
-type moment struct {
-	Moment
-	place int32
+		last, before = ref, place
+	})
 }
 
 // place is where a key is in keys, -1 when it is not. Keys are hashes, so that where one
@@ -161,11 +148,16 @@ func (p *plan) arrange() {
 	}
 }
 
-// walk returns the keys of the next components, about most facts, and where each component
-// ends among them; those concluded from since are left out.
-func (p *plan) walk(most int, done map[int32]bool) (keys []uuid.UUID, ends []int, after progress) {
-	after = progress{next: p.next, cursor: p.cursor}
-	for after.next < len(p.order) && len(keys) < most {
+// component is one of a stretch.
+type component struct {
+	first int32 // the place of its first fact in the plan
+	end   int   // where it ends among the stretch's facts
+}
+
+// walk returns the keys of the next components from there on, about most facts; those
+// concluded from since are left out.
+func (p *plan) walk(from progress, most int, done map[int32]bool) (keys []uuid.UUID, list []component, after progress) {
+	for after = from; after.next < len(p.order) && len(keys) < most; {
 		first := p.order[after.next]
 		after.cursor = p.keys[first]
 		skip := p.done[first] || done[first]
@@ -175,8 +167,8 @@ func (p *plan) walk(most int, done map[int32]bool) (keys []uuid.UUID, ends []int
 			}
 		}
 		if !skip {
-			ends = append(ends, len(keys))
+			list = append(list, component{first, len(keys)})
 		}
 	}
-	return keys, ends, after
+	return keys, list, after
 }

@@ -2,6 +2,7 @@ package derive
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -67,7 +68,12 @@ func TestPlan_WalksEachComponentOnce(t *testing.T) {
 					times[key] = 1
 				}
 			}
-			keys, ends, after := s.plan.walk(rapid.IntRange(1, 4).Draw(t, "walked"), s.concluded)
+			from := progress{next: s.plan.next, cursor: s.plan.cursor}
+			keys, list, after := s.plan.walk(from, rapid.IntRange(1, 4).Draw(t, "walked"), s.concluded)
+			var ends []int
+			for _, c := range list {
+				ends = append(ends, c.end)
+			}
 			for i, key := range keys {
 				times[key]++
 				begin := 0
@@ -114,28 +120,41 @@ func TestPlan_place(t *testing.T) {
 	})
 }
 
-// Parts are whole components, all of them, and no more than asked for.
+// Parts are whole components, all of them, in order.
 func TestPartsOf(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		sizes := rapid.SliceOf(rapid.IntRange(1, 9)).Draw(t, "sizes")
-		most := rapid.IntRange(1, 4).Draw(t, "most")
-		var ends []int
+		sizes := rapid.SliceOf(rapid.IntRange(1, partFacts/2)).Draw(t, "sizes")
+		var list []component
 		n := 0
-		for _, size := range sizes {
+		for i, size := range sizes {
 			n += size
-			ends = append(ends, n)
+			list = append(list, component{int32(i), n})
 		}
-		parts := partsOf(make([]hit.Fact, n), ends, most)
-		sum := 0
-		for _, part := range parts {
-			sum += len(part)
-			if !slices.Contains(ends, sum) {
-				t.Fatalf("a part ends at %d, within a component: %v", sum, ends)
+		facts := make([]hit.Fact, n)
+		for i := range facts {
+			facts[i].ID = fmt.Sprint(i)
+		}
+		var again []hit.Fact
+		next := 0
+		for _, p := range partsOf(facts, list) {
+			for i, c := range p.components {
+				begin := 0
+				if i > 0 {
+					begin = p.components[i-1].end
+				}
+				if int(c.first) != next || c.end-begin != sizes[next] {
+					t.Fatalf("component %d has %d facts, want component %d with %d", c.first, c.end-begin, next, sizes[next])
+				}
+				next++
 			}
+			if last := p.components[len(p.components)-1].end; last != len(p.facts) || last > 2*partFacts {
+				t.Fatalf("a part has %d facts, its components end at %d", len(p.facts), last)
+			}
+			again = append(again, p.facts...)
 		}
-		if sum != n || len(parts) > most {
-			t.Fatalf("%d parts of at most %d have %d facts, want %d", len(parts), most, sum, n)
+		if !slices.EqualFunc(again, facts, func(a, b hit.Fact) bool { return a.ID == b.ID }) {
+			t.Fatalf("%d facts in parts, want %d", len(again), n)
 		}
 	})
 }

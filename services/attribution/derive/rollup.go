@@ -1,6 +1,7 @@
 package derive
 
 import (
+	"cmp"
 	"math/big"
 	"slices"
 	"time"
@@ -61,7 +62,7 @@ func creditSums(replaced []ConversionRow, old map[ConversionKey][]credit.Credit,
 			list = append(list, *s)
 		}
 	}
-	slices.SortFunc(list, func(a, b CreditSum) int { return compareKeys(a.CreditKey.fields(), b.CreditKey.fields()) })
+	slices.SortFunc(list, func(a, b CreditSum) int { return a.compare(&b.CreditKey) })
 	return list
 }
 
@@ -107,15 +108,15 @@ func (s *CreditSum) addMoney(amount string, sign int64) {
 	}
 }
 
-func (k CreditKey) fields() []string {
-	return []string{
-		k.Bucket.Format(time.RFC3339), k.Model, k.Definition, k.Channel, k.Tier, k.Campaign, k.TemplateName, k.TemplateLanguage, k.Variant, k.Currency,
-	}
+// compare orders rows the same way in every process, so that upserts of two of them can't
+// deadlock.
+func (k *CreditKey) compare(o *CreditKey) int {
+	return cmp.Or(
+		k.Bucket.Compare(o.Bucket), cmp.Compare(k.Model, o.Model), cmp.Compare(k.Definition, o.Definition), cmp.Compare(k.Channel, o.Channel),
+		cmp.Compare(k.Tier, o.Tier), cmp.Compare(k.Campaign, o.Campaign), cmp.Compare(k.TemplateName, o.TemplateName),
+		cmp.Compare(k.TemplateLanguage, o.TemplateLanguage), cmp.Compare(k.Variant, o.Variant), cmp.Compare(k.Currency, o.Currency),
+	)
 }
-
-// compareKeys orders rows the same way in every process, so that upserts of two of
-// them can't deadlock.
-func compareKeys(a, b []string) int { return slices.Compare(a, b) }
 
 // MessageKey is what messages are summed over. Empty text stands for none.
 type MessageKey struct {
@@ -154,7 +155,7 @@ func messageSums(old, now []touch.Message) []MessageSum {
 			list = append(list, MessageSum{key, counts})
 		}
 	}
-	slices.SortFunc(list, func(a, b MessageSum) int { return compareKeys(a.MessageKey.fields(), b.MessageKey.fields()) })
+	slices.SortFunc(list, func(a, b MessageSum) int { return a.compare(&b.MessageKey) })
 	return list
 }
 
@@ -196,6 +197,10 @@ func firstTime(t touch.Times) hit.Instant {
 	return first
 }
 
-func (k MessageKey) fields() []string {
-	return []string{k.Bucket.Format(time.RFC3339), k.Channel, k.TemplateName, k.TemplateLanguage, k.Campaign, k.Variant}
+// compare is as that of [CreditKey].
+func (k *MessageKey) compare(o *MessageKey) int {
+	return cmp.Or(
+		k.Bucket.Compare(o.Bucket), cmp.Compare(k.Channel, o.Channel), cmp.Compare(k.TemplateName, o.TemplateName),
+		cmp.Compare(k.TemplateLanguage, o.TemplateLanguage), cmp.Compare(k.Campaign, o.Campaign), cmp.Compare(k.Variant, o.Variant),
+	)
 }

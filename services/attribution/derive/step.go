@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
-	"sync"
 
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/fact"
-	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/internal/hit"
 )
@@ -25,6 +22,8 @@ type step struct {
 	workspace uuid.UUID
 	info      Workspace
 	plan      *plan                   // of the version that is being built, not changed; nil: none yet
+	ahead     *stretch                // of plan: read for this step, then for the next one; nil: nothing is
+	beside    loader                  // reads facts beside the transaction; nil: nothing is read ahead
 	concluded map[int32]bool          // of plan: components concluded from in this transaction
 	walked    progress                // in this transaction
 	read      map[uuid.UUID]*hit.Fact // in this transaction, of those that may be asked for again
@@ -238,15 +237,18 @@ func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
 	if len(found.facts) == 0 && len(found.refs) == 0 {
 		return nil
 	}
-	outcome, err := s.outcome(v, found)
-	if err != nil {
-		return fmt.Errorf("derive version %d: %w", v.Number, err)
+	if found.outcome == nil {
+		outcome, err := s.outcome(v, found)
+		if err != nil {
+			return fmt.Errorf("derive version %d: %w", v.Number, err)
+		}
+		found.outcome = &outcome
 	}
 	current, err := s.current(ctx, v, &found)
 	if err != nil {
 		return fmt.Errorf("read what version %d holds: %w", v.Number, err)
 	}
-	changes, err := s.changes(ctx, v, current, outcome)
+	changes, err := s.changes(ctx, v, current, *found.outcome)
 	if err != nil {
 		return err
 	}
@@ -306,58 +308,17 @@ func (s *step) changes(ctx context.Context, v Version, current Current, outcome 
 	return changes, nil
 }
 
-// outcome derives groups of components side by side. They share nothing, so their
-// outcomes only have to be laid side by side too; but a blocked identifier may be
-// in several and belongs to nobody in each.
+// outcome derives components side by side.
 func (s *step) outcome(v Version, found gathered) (timeline.Outcome, error) {
+	with := basis{version: v, workspace: s.workspace, currency: s.info.Currency, parts: s.cfg.Parts}
 	groups := found.parts
 	if groups == nil {
 		groups = components(found.facts, v, s.cfg.Parts)
 	}
-	outcomes, faults := make([]timeline.Outcome, len(groups)), make([]error, len(groups))
-	var all sync.WaitGroup
-	for i, group := range groups {
-		all.Go(func() { outcomes[i], faults[i] = s.deriveWhole(v, group) })
-	}
-	all.Wait()
-	if err := errors.Join(faults...); err != nil {
-		return timeline.Outcome{}, err
-	}
-	var whole timeline.Outcome
-	for _, o := range outcomes {
-		whole.Conversions = append(whole.Conversions, o.Conversions...)
-		whole.Messages = append(whole.Messages, o.Messages...)
-		whole.Persons = append(whole.Persons, o.Persons...)
-		whole.Links = append(whole.Links, o.Links...)
-		whole.Claims = append(whole.Claims, o.Claims...)
-	}
-	whole.Persons = compactPersons(whole.Persons)
-	return whole, nil
+	outcomes, err := with.derive(groups)
+	return joined(outcomes), err
 }
 
-// deriveWhole turns a panic into an error: in a goroutine of its own it would end the
-// process, and with it the other workspaces.
-func (s *step) deriveWhole(v Version, facts []hit.Fact) (outcome timeline.Outcome, err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("derivation broke: %v\n%s", fault, debug.Stack())
-		}
-	}()
-	return timeline.Derive(timeline.Input{
-		Workspace: s.workspace, Currency: s.info.Currency, Policy: v.Policy, Rules: v.Rules, Facts: facts, Blocked: v.blocked,
-	}), nil
+func (v Version) blocked(id hit.Identifier) bool {
+	return len(v.Blocked) > 0 && v.Blocked[fact.IdentifierRef(id).Value]
 }
-
-func compactPersons(persons []identity.Assignment) []identity.Assignment {
-	seen := make(map[hit.Identifier]bool, len(persons))
-	kept := persons[:0]
-	for _, p := range persons {
-		if !seen[p.Identifier] {
-			seen[p.Identifier] = true
-			kept = append(kept, p)
-		}
-	}
-	return kept
-}
-
-func (v Version) blocked(id hit.Identifier) bool { return v.Blocked[fact.IdentifierRef(id).Value] }

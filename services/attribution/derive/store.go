@@ -23,6 +23,10 @@ type Store interface {
 	// wait: false means that another process has it. The lock ends with the process
 	// that held it, however that died.
 	Exclusive(ctx context.Context, workspace uuid.UUID, fn func(Session) error) (bool, error)
+
+	// Load is [Facts.Load], of one instant after the call, whoever has the lock: it neither
+	// waits for a transaction nor for a connection that others have. It fails rather.
+	Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) ([]hit.Fact, error)
 }
 
 // Session is the time during which one process alone draws a workspace's
@@ -78,9 +82,9 @@ type Facts interface {
 	Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, error)
 	// Walk returns up to most keys greater than after, ascending.
 	Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UUID, error)
-	// Moments returns which facts carry which references: up to most behind after, in order
-	// of reference, time and fact.
-	Moments(ctx context.Context, after Moment, most int) ([]Moment, error)
+	// Carriers tells which facts carry which references, all there are; those of one
+	// reference one after the other.
+	Carriers(ctx context.Context, each func(ref, fact uuid.UUID)) error
 }
 
 // Table is what has been concluded so far.
@@ -146,6 +150,7 @@ type Build struct {
 	Walked  int
 	Cursor  uuid.UUID
 	Publish bool // it is complete
+	Alone   bool // nothing else is done in its transaction: should the server lose it, it is done again
 	At      time.Time
 }
 

@@ -41,8 +41,8 @@ func (s shelfTx) Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UU
 	return s.facts.Walk(ctx, after, most)
 }
 
-func (s shelfTx) Moments(ctx context.Context, after Moment, most int) ([]Moment, error) {
-	return s.facts.Moments(ctx, after, most)
+func (s shelfTx) Carriers(ctx context.Context, each func(ref, fact uuid.UUID)) error {
+	return s.facts.Carriers(ctx, each)
 }
 
 func (s shelfTx) Fresh(context.Context, Version) (Fresh, error) { return Fresh{}, nil }

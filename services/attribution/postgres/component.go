@@ -38,7 +38,7 @@ type Gathered struct {
 // more than Component.Most; what had been read by then was no more than that and the
 // facts of one step. Run it in a snapshot.
 func (t *Tx) Gather(ctx context.Context, c Component) (Gathered, error) {
-	reader := deriveTx{workspace: c.Workspace, queries: t.Queries, folder: c.Folder}
+	reader := deriveTx{workspace: c.Workspace, queries: t.Queries, tx: t.tx, folder: c.Folder}
 	currency, err := t.DeriveWorkspace(ctx, c.Workspace)
 	if err != nil {
 		return Gathered{}, err

@@ -3,8 +3,8 @@ package postgres
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,8 +25,9 @@ type Folder interface {
 
 // DeriveStore is the database as package derive sees it.
 type DeriveStore struct {
-	pool   *Pool
-	folder Folder
+	pool     *Pool
+	folder   Folder
+	policies policies
 }
 
 // NewDeriveStore returns the store of a pool with [RoleWorker].
@@ -47,14 +48,37 @@ func (s *DeriveStore) Exclusive(ctx context.Context, workspace uuid.UUID, fn fun
 		return false, err
 	}
 	defer lock.Release(ctx)
-	return true, fn(deriveSession{lock: lock, workspace: workspace, folder: s.folder})
+	return true, fn(deriveSession{lock: lock, workspace: workspace, store: s})
+}
+
+// spare is how long [DeriveStore.Load] waits for a connection: whoever waits for it holds
+// one already.
+const spare = 20 * time.Millisecond
+
+// Load implements [derive.Store].
+func (s *DeriveStore) Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) (list []hit.Fact, err error) {
+	waiting, cancel := context.WithTimeout(ctx, spare)
+	defer cancel()
+	conn, err := s.pool.pool.Acquire(waiting)
+	if err != nil {
+		return nil, fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)
+	}
+	defer conn.Release()
+	err = runTx(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(ctx context.Context, tx *Tx) error {
+		if err := tx.DerivePlan(ctx); err != nil {
+			return err
+		}
+		list, err = deriveTx{workspace: workspace, queries: tx.Queries, tx: tx.tx}.Load(ctx, facts)
+		return err
+	})
+	return list, err
 }
 
 // deriveSession is the time of one lock.
 type deriveSession struct {
 	lock      *WorkspaceLock
 	workspace uuid.UUID
-	folder    Folder
+	store     *DeriveStore
 }
 
 // Snapshot implements [derive.Session].
@@ -63,7 +87,7 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 		if err := tx.DerivePlan(ctx); err != nil {
 			return err
 		}
-		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, folder: s.folder})
+		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, folder: s.store.folder, policies: &s.store.policies})
 	})
 }
 
@@ -71,8 +95,9 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 type deriveTx struct {
 	workspace uuid.UUID
 	queries   *dbsqlc.Queries
-	tx        pgx.Tx // for COPY; nil where nothing is written
+	tx        pgx.Tx // for what package dbsqlc has no query for
 	folder    Folder
+	policies  *policies // nil: none are remembered
 }
 
 // Workspace implements [derive.Queue].
@@ -97,15 +122,12 @@ func (t deriveTx) Workspace(ctx context.Context) (derive.Workspace, error) {
 }
 
 func (t deriveTx) version(ctx context.Context, row dbsqlc.DerivePoliciesRow) (derive.Version, error) {
-	p, faults, err := policy.Parse(row.Document)
+	p, err := t.policies.read(row.Document)
 	if err != nil {
 		return derive.Version{}, err
 	}
-	if len(faults) > 0 {
-		return derive.Version{}, fmt.Errorf("stored document: %s: %s", faults[0].Pointer, faults[0].Detail)
-	}
 	v := derive.Version{
-		Number: int(row.Version), Identity: int(row.IdentityVersion), Policy: &p, Rules: timeline.Compile(&p), Blocked: make(map[uuid.UUID]bool),
+		Number: int(row.Version), Identity: int(row.IdentityVersion), Policy: p.policy, Rules: p.rules, Blocked: make(map[uuid.UUID]bool),
 		Building: row.State == "building", Started: row.BuildTotal > 0 || row.BuildCursor != nil,
 	}
 	if row.BuildCursor != nil {
@@ -113,16 +135,67 @@ func (t deriveTx) version(ctx context.Context, row dbsqlc.DerivePoliciesRow) (de
 	}
 	v.Leader, v.Idle = orZero(row.BuildLeader), time.Duration(row.BuildIdleMs)*time.Millisecond
 	var folded []uuid.UUID
-	for _, term := range p.Blocked() {
+	for _, term := range p.policy.Blocked() {
 		for _, kind := range []hit.IdentifierKind{hit.UserID, hit.Phone, hit.BSUID, hit.Email, hit.Device} {
 			folded = append(folded, t.folder.Folded(t.workspace, kind, term))
 		}
+	}
+	if len(folded) == 0 {
+		return v, nil
 	}
 	digests, err := t.queries.DeriveBlocked(ctx, t.workspace, folded)
 	for _, digest := range digests {
 		v.Blocked[digest] = true
 	}
 	return v, interpret(err)
+}
+
+// compiled is a policy as a derivation takes it. Nobody changes it.
+type compiled struct {
+	policy *policy.Policy
+	rules  *timeline.Rules
+}
+
+// policiesMost is how many policies are remembered; a guess.
+const policiesMost = 200
+
+// policies remembers policies by their documents: each transaction asks for those of its
+// workspace. The zero value is ready.
+type policies struct {
+	mu    sync.Mutex
+	known map[string]compiled
+}
+
+// read returns the policy of a stored document.
+func (c *policies) read(document []byte) (compiled, error) {
+	if c == nil {
+		return compile(document)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, known := c.known[string(document)]; known {
+		return p, nil
+	}
+	p, err := compile(document)
+	if err != nil {
+		return p, err
+	}
+	if c.known == nil || len(c.known) >= policiesMost {
+		c.known = make(map[string]compiled)
+	}
+	c.known[string(document)] = p
+	return p, nil
+}
+
+func compile(document []byte) (compiled, error) {
+	p, faults, err := policy.Parse(document)
+	if err != nil {
+		return compiled{}, err
+	}
+	if len(faults) > 0 {
+		return compiled{}, fmt.Errorf("stored document: %s: %s", faults[0].Pointer, faults[0].Detail)
+	}
+	return compiled{policy: &p, rules: timeline.Compile(&p)}, nil
 }
 
 // Touched implements [derive.Queue].
@@ -210,6 +283,11 @@ func (t deriveTx) Lead(ctx context.Context, version int, leader uuid.UUID) error
 
 // Advance implements [derive.Queue].
 func (t deriveTx) Advance(ctx context.Context, b derive.Build) (*derive.Swap, error) {
+	if b.Alone && !b.Publish {
+		if err := t.queries.DeriveLoose(ctx); err != nil {
+			return nil, interpret(err)
+		}
+	}
 	if b.Start {
 		total, err := t.queries.DeriveFactCount(ctx, t.workspace)
 		if err != nil {
@@ -248,57 +326,6 @@ func (t deriveTx) Refs(ctx context.Context, facts []uuid.UUID) ([]uuid.UUID, err
 func (t deriveTx) Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UUID, error) {
 	keys, err := t.queries.DeriveFactWalk(ctx, dbsqlc.DeriveFactWalkParams{WorkspaceID: t.workspace, After: after, Most: int32(most)})
 	return keys, interpret(err)
-}
-
-// Moments implements [derive.Facts].
-func (t deriveTx) Moments(ctx context.Context, after derive.Moment, most int) ([]derive.Moment, error) {
-	rows, err := t.queries.DeriveMoments(ctx, dbsqlc.DeriveMomentsParams{
-		WorkspaceID: t.workspace, Value: after.Ref, At: after.At.Time(), FactID: after.Fact, Most: int32(most),
-	})
-	list := make([]derive.Moment, len(rows))
-	for i := range rows {
-		list[i] = derive.Moment{Ref: rows[i].Value, Fact: rows[i].FactID, At: hit.InstantOf(rows[i].At)}
-	}
-	return list, interpret(err)
-}
-
-// Load implements [derive.Facts].
-func (t deriveTx) Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, error) {
-	rows, err := t.queries.DeriveFactList(ctx, facts, t.workspace)
-	if err != nil {
-		return nil, interpret(err)
-	}
-	place := make(map[uuid.UUID]int, len(rows))
-	for i := range rows {
-		place[rows[i].FactID] = i
-	}
-	list := make([]hit.Fact, 0, len(rows))
-	var faults []error
-	for _, key := range facts {
-		i, there := place[key]
-		if !there {
-			continue
-		}
-		f, err := storedFact(&rows[i])
-		list, faults = append(list, f), append(faults, err)
-	}
-	return list, errors.Join(faults...)
-}
-
-// storedFact puts a fact together again from its body and its columns.
-func storedFact(row *dbsqlc.DeriveFactListRow) (hit.Fact, error) {
-	f, err := hit.FromContent(row.Body)
-	if err != nil {
-		return f, fmt.Errorf("read stored fact %s: %w", row.FactID, err)
-	}
-	f.Source, f.Trust = row.SourceID, hit.Trust(row.Trust)
-	f.At, f.ReceivedAt = hit.InstantOf(row.OccurredAt), hit.InstantOf(row.ReceivedAt)
-	f.Flags = row.Flags
-	f.Precision = hit.PrecisionExact
-	if row.WholeSecond {
-		f.Precision = hit.PrecisionSecond
-	}
-	return f, nil
 }
 
 // stored is an identifier as facts hold it, known by its digest. The kind is empty

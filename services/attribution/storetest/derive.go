@@ -109,6 +109,11 @@ func (d Derive) Exclusive(ctx context.Context, workspace uuid.UUID, fn func(deri
 	return true, fn(session{d.Conn, workspace})
 }
 
+// Load implements [derive.Store]; there are no builds.
+func (d Derive) Load(context.Context, uuid.UUID, []uuid.UUID) ([]hit.Fact, error) {
+	return nil, errReach
+}
+
 // session is the time of one lock.
 type session struct {
 	conn      Conn
@@ -212,10 +217,8 @@ func (t deriveTx) Fresh(context.Context, derive.Version) (derive.Fresh, error) {
 	return derive.Fresh{}, errReach
 }
 
-// Moments implements [derive.Facts].
-func (t deriveTx) Moments(context.Context, derive.Moment, int) ([]derive.Moment, error) {
-	return nil, errReach
-}
+// Carriers implements [derive.Facts].
+func (t deriveTx) Carriers(context.Context, func(ref, fact uuid.UUID)) error { return errReach }
 
 // Advance implements [derive.Queue].
 func (t deriveTx) Advance(context.Context, derive.Build) (*derive.Swap, error) { return nil, errReach }

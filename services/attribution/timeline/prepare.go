@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -14,24 +15,38 @@ import (
 // prepare returns each fact once, without blocked identifiers, in a fixed order:
 // (time, id, key).
 func prepare(in Input) []hit.Fact {
-	type keyed struct {
-		key  uuid.UUID
-		fact hit.Fact
+	// Facts are large: their order is found by what is small, and each is copied once.
+	type place struct {
+		at  hit.Instant
+		key uuid.UUID
+		in  int32 // place in in.Facts
 	}
-	index := make(map[uuid.UUID]int, len(in.Facts))
-	all := make([]keyed, 0, len(in.Facts))
+	index := make(map[uuid.UUID]int32, len(in.Facts)) // place in all
+	all := make([]place, 0, len(in.Facts))
+	var merged map[int32]hit.Fact // by place in in.Facts
 	for i := range in.Facts {
 		key := in.Facts[i].Key()
 		at, repeated := index[key]
 		if !repeated {
-			index[key] = len(all)
-			all = append(all, keyed{key, in.Facts[i]})
+			index[key] = int32(len(all))
+			all = append(all, place{in.Facts[i].At, key, int32(i)})
 			continue
 		}
-		all[at].fact, _ = Merge(all[at].fact, in.Facts[i])
+		before, again := merged[all[at].in]
+		if !again {
+			before = in.Facts[all[at].in]
+		}
+		if merged == nil {
+			merged = make(map[int32]hit.Fact)
+		}
+		winner, _ := Merge(before, in.Facts[i])
+		merged[all[at].in], all[at].at = winner, winner.At
 	}
-	slices.SortFunc(all, func(a, b keyed) int {
-		return cmp.Or(cmp.Compare(a.fact.At, b.fact.At), cmp.Compare(a.fact.ID, b.fact.ID), slices.Compare(a.key[:], b.key[:]))
+	slices.SortFunc(all, func(a, b place) int {
+		if a.at != b.at {
+			return cmp.Compare(a.at, b.at)
+		}
+		return cmp.Or(cmp.Compare(in.Facts[a.in].ID, in.Facts[b.in].ID), bytes.Compare(a.key[:], b.key[:]))
 	})
 	blocked := in.Blocked
 	if blocked == nil {
@@ -39,7 +54,10 @@ func prepare(in Input) []hit.Fact {
 	}
 	facts := make([]hit.Fact, len(all))
 	for i := range all {
-		facts[i] = all[i].fact
+		facts[i] = in.Facts[all[i].in]
+		if winner, again := merged[all[i].in]; again {
+			facts[i] = winner
+		}
 		clean(&facts[i], blocked)
 	}
 	return facts

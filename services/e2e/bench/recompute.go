@@ -103,6 +103,10 @@ func (r *recomputing) round(ctx context.Context, round int) (reference, candidat
 	if err != nil {
 		return reference, candidate, err
 	}
+	// The peer's tables were filled this moment: without statistics reading them can take minutes.
+	if _, err := r.sql.Conn.Exec(ctx, "analyze conversion, credit"); err != nil {
+		return reference, candidate, err
+	}
 	theirs, err := peer.Rows(ctx, r.sql.Conn, int(version))
 	if err != nil {
 		return reference, candidate, err

@@ -44,14 +44,20 @@ func Content(f *Fact) (body []byte, sum uuid.UUID, err error) {
 
 // FromContent reads a body that [Content] made. What a body leaves out is zero: the
 // caller has it in columns.
-func FromContent(body []byte) (Fact, error) {
-	f, read := readContent(body)
-	if read {
-		return f, nil
+func FromContent(body []byte) (f Fact, err error) {
+	err = ReadContent(body, &f)
+	return f, err
+}
+
+// ReadContent is [FromContent] into a fact that is there already, whatever it held.
+func ReadContent(body []byte, f *Fact) error {
+	if readContent(body, f) {
+		return nil
 	}
-	f = Fact{}
-	if err := json.Unmarshal(body, &f); err != nil {
-		return Fact{}, fmt.Errorf("decode fact: %w", err)
+	*f = Fact{}
+	if err := json.Unmarshal(body, f); err != nil {
+		*f = Fact{}
+		return fmt.Errorf("decode fact: %w", err)
 	}
-	return f, nil
+	return nil
 }

@@ -18,11 +18,11 @@ type contentReader struct {
 }
 
 // readContent reads a whole body; false: it is to be left to encoding/json.
-func readContent(body []byte) (Fact, bool) {
+func readContent(body []byte, f *Fact) bool {
+	*f = Fact{}
 	r := &contentReader{body: body}
-	var f Fact
-	r.object(func(key []byte) { r.fact(&f, key) })
-	return f, !r.odd && r.at == len(body)
+	r.object(func(key []byte) { r.fact(f, key) })
+	return !r.odd && r.at == len(body)
 }
 
 func (r *contentReader) fact(f *Fact, key []byte) {

@@ -101,59 +101,6 @@ func (q *Queries) DeriveFactCount(ctx context.Context, workspaceID uuid.UUID) (i
 	return count, err
 }
 
-const deriveFactList = `-- name: DeriveFactList :many
-select r.fact_id, r.kind, r.source_id, r.trust, r.occurred_at, r.whole_second, r.received_at, r.flags, r.body
-from (select unnest($1::uuid[]) as value) as w
-cross join lateral (
-  select f.fact_id, f.kind, f.source_id, f.trust, f.occurred_at, f.whole_second, f.received_at, f.flags, f.body
-  from fact f
-  where f.workspace_id = $2 and f.fact_id between w.value and w.value
-  order by f.fact_id
-) as r
-`
-
-type DeriveFactListRow struct {
-	FactID      uuid.UUID
-	Kind        string
-	SourceID    uuid.UUID
-	Trust       int16
-	OccurredAt  time.Time
-	WholeSecond bool
-	ReceivedAt  time.Time
-	Flags       []string
-	Body        []byte
-}
-
-func (q *Queries) DeriveFactList(ctx context.Context, factIds []uuid.UUID, workspaceID uuid.UUID) ([]DeriveFactListRow, error) {
-	rows, err := q.db.Query(ctx, deriveFactList, factIds, workspaceID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []DeriveFactListRow{}
-	for rows.Next() {
-		var i DeriveFactListRow
-		if err := rows.Scan(
-			&i.FactID,
-			&i.Kind,
-			&i.SourceID,
-			&i.Trust,
-			&i.OccurredAt,
-			&i.WholeSecond,
-			&i.ReceivedAt,
-			&i.Flags,
-			&i.Body,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const deriveFactWalk = `-- name: DeriveFactWalk :many
 select fact_id from fact where workspace_id = $1 and fact_id > $2 order by fact_id limit $3
 `
@@ -236,52 +183,15 @@ func (q *Queries) DeriveFresh(ctx context.Context, arg DeriveFreshParams) (Deriv
 	return i, err
 }
 
-const deriveMoments = `-- name: DeriveMoments :many
-select value, at, fact_id from fact_ref
-where workspace_id = $1 and (value, at, fact_id) > ($2::uuid, $3::timestamptz, $4::uuid)
-order by value, at, fact_id
-limit $5
+const deriveLoose = `-- name: DeriveLoose :exec
+select set_config('synchronous_commit', 'off', true)
 `
 
-type DeriveMomentsParams struct {
-	WorkspaceID uuid.UUID
-	Value       uuid.UUID
-	At          time.Time
-	FactID      uuid.UUID
-	Most        int32
-}
-
-type DeriveMomentsRow struct {
-	Value  uuid.UUID
-	At     time.Time
-	FactID uuid.UUID
-}
-
-// In order of the key of fact_ref, and nothing but that.
-func (q *Queries) DeriveMoments(ctx context.Context, arg DeriveMomentsParams) ([]DeriveMomentsRow, error) {
-	rows, err := q.db.Query(ctx, deriveMoments,
-		arg.WorkspaceID,
-		arg.Value,
-		arg.At,
-		arg.FactID,
-		arg.Most,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []DeriveMomentsRow{}
-	for rows.Next() {
-		var i DeriveMomentsRow
-		if err := rows.Scan(&i.Value, &i.At, &i.FactID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+// The transaction is not waited for: what the server loses when it dies is done again. One
+// that is waited for, later, makes it last.
+func (q *Queries) DeriveLoose(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, deriveLoose)
+	return err
 }
 
 const derivePlan = `-- name: DerivePlan :exec

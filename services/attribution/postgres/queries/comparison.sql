@@ -13,34 +13,32 @@ select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true
 -- place leaves the hash as it was. Whatever the credits of differing conversions
 -- add up to in one version and not in the other was gained or lost; moved is what one
 -- conversion lost on some channels and gained on others.
+-- Each table is read as it stands where it is joined: what is kept in between is narrow, as
+-- whole rows kept for several joins cost more than reading them again.
 -- name: ComparisonConversions :one
-with old_row as (
-  select c.* from conversion c where c.workspace_id = @workspace_id and c.version = @against and c.superseded_at is null
+with pair as materialized (
+  select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id,
+         o.revision as old_revision, n.revision as new_revision, o.models as old_models, n.models as new_models,
+         coalesce(o.currency, '') as old_currency, coalesce(n.currency, '') as new_currency,
+         (o.anchor, o.event_id, o.event_name, o.in_thread, o.event_at, o.order_id, o.refund, o.value, o.currency, o.person_id,
+          o.identified, o.flags, o.models, o.hash)
+      is distinct from
+         (n.anchor, n.event_id, n.event_name, n.in_thread, n.event_at, n.order_id, n.refund, n.value, n.currency, n.person_id,
+          n.identified, n.flags, n.models, n.hash) as changed
+  from (select c.* from conversion c where c.workspace_id = @workspace_id and c.version = @against and c.superseded_at is null) o
+  full join (select c.* from conversion c where c.workspace_id = @workspace_id and c.version = @version and c.superseded_at is null) n
+    on o.definition = n.definition and o.conversion_id = n.conversion_id
 ),
-new_row as (
-  select c.* from conversion c where c.workspace_id = @workspace_id and c.version = @version and c.superseded_at is null
-),
-old_credit as (
-  select k.* from old_row c join credit k
-    on k.definition = c.definition and k.conversion_id = c.conversion_id and k.revision = c.revision
-  where k.workspace_id = @workspace_id and k.version = @against
-),
-new_credit as (
-  select k.* from new_row c join credit k
-    on k.definition = c.definition and k.conversion_id = c.conversion_id and k.revision = c.revision
-  where k.workspace_id = @workspace_id and k.version = @version
-),
-changed as (
+recredited as materialized (
   select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id
-  from old_row o full join new_row n on o.definition = n.definition and o.conversion_id = n.conversion_id
-  where (o.anchor, o.event_id, o.event_name, o.in_thread, o.event_at, o.order_id, o.refund, o.value, o.currency, o.person_id,
-         o.identified, o.flags, o.models, o.hash)
-     is distinct from
-        (n.anchor, n.event_id, n.event_name, n.in_thread, n.event_at, n.order_id, n.refund, n.value, n.currency, n.person_id,
-         n.identified, n.flags, n.models, n.hash)
-  union
-  select coalesce(o.definition, n.definition), coalesce(o.conversion_id, n.conversion_id)
-  from old_credit o full join new_credit n on o.definition = n.definition and o.conversion_id = n.conversion_id and o.rank = n.rank
+  from (
+    select k.* from pair p join credit k on k.definition = p.definition and k.conversion_id = p.conversion_id and k.revision = p.old_revision
+    where k.workspace_id = @workspace_id and k.version = @against and not p.changed
+  ) o
+  full join (
+    select k.* from pair p join credit k on k.definition = p.definition and k.conversion_id = p.conversion_id and k.revision = p.new_revision
+    where k.workspace_id = @workspace_id and k.version = @version and not p.changed
+  ) n on o.definition = n.definition and o.conversion_id = n.conversion_id and o.rank = n.rank
   where (o.channel, o.touch_key, o.tier, o.touch_at, o.window_seconds, o.lag_us, o.message_channel, o.message_id, o.template_name,
          o.template_language, o.campaign, o.variant, o.weights, o.credited)
      is distinct from
@@ -48,25 +46,23 @@ changed as (
          n.template_language, n.campaign, n.variant, n.weights, n.credited)
 ),
 differing as materialized (
-  select d.definition, d.conversion_id, o.revision as old_revision, n.revision as new_revision
-  from changed d
-  left join old_row o on o.definition = d.definition and o.conversion_id = d.conversion_id
-  left join new_row n on n.definition = d.definition and n.conversion_id = d.conversion_id
+  select p.* from pair p
+  where p.changed or (p.definition, p.conversion_id) in (select r.definition, r.conversion_id from recredited r)
 ),
 share as (
-  select c.definition, c.conversion_id, m.model, k.channel, coalesce(c.currency, '') as currency,
+  select d.definition, d.conversion_id, m.model, k.channel, d.old_currency as currency,
          -k.weights[m.ordinal] as weight, -coalesce(k.credited[m.ordinal], 0) as credited
   from differing d
-  join old_row c on c.definition = d.definition and c.conversion_id = d.conversion_id
-  join old_credit k on k.definition = d.definition and k.conversion_id = d.conversion_id
-  cross join lateral unnest(c.models) with ordinality as m (model, ordinal)
+  join credit k on k.definition = d.definition and k.conversion_id = d.conversion_id and k.revision = d.old_revision
+  cross join lateral unnest(d.old_models) with ordinality as m (model, ordinal)
+  where k.workspace_id = @workspace_id and k.version = @against and (k.weights[m.ordinal] <> 0 or k.credited[m.ordinal] <> 0)
   union all
-  select c.definition, c.conversion_id, m.model, k.channel, coalesce(c.currency, ''),
+  select d.definition, d.conversion_id, m.model, k.channel, d.new_currency,
          k.weights[m.ordinal], coalesce(k.credited[m.ordinal], 0)
   from differing d
-  join new_row c on c.definition = d.definition and c.conversion_id = d.conversion_id
-  join new_credit k on k.definition = d.definition and k.conversion_id = d.conversion_id
-  cross join lateral unnest(c.models) with ordinality as m (model, ordinal)
+  join credit k on k.definition = d.definition and k.conversion_id = d.conversion_id and k.revision = d.new_revision
+  cross join lateral unnest(d.new_models) with ordinality as m (model, ordinal)
+  where k.workspace_id = @workspace_id and k.version = @version and (k.weights[m.ordinal] <> 0 or k.credited[m.ordinal] <> 0)
 ),
 shift as materialized (
   select s.definition, s.conversion_id, s.model, s.channel, s.currency, sum(s.weight) as weight, sum(s.credited) as credited
@@ -101,8 +97,8 @@ shown as (
   limit @most
 )
 select
-  (select count(*) from old_row) as before,
-  (select count(*) from new_row) as after,
+  (select count(*) from pair p where p.old_revision is not null) as before,
+  (select count(*) from pair p where p.new_revision is not null) as after,
   (select count(*) from differing d where d.new_revision is null) as only_before,
   (select count(*) from differing d where d.old_revision is null) as only_after,
   (select count(*) from differing d where d.old_revision is not null and d.new_revision is not null) as changed,

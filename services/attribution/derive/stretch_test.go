@@ -1,0 +1,111 @@
+package derive
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/touchline/touchline/services/attribution/identity"
+	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// planned is a plan of a shelf, and by what it is derived.
+func planned(t *rapid.T, facts shelf) (*step, basis) {
+	rules := policy.Default()
+	v := Version{Number: 2, Policy: &rules}
+	s := &step{tx: shelfTx{facts: facts}, cfg: Config{}.withDefaults(), concluded: make(map[int32]bool)}
+	var err error
+	if s.plan, err = s.draw(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	return s, basis{version: v, currency: "NOK", parts: 2}
+}
+
+// What is left of a stretch that was read ahead, when some of its components were noted
+// since, is what would be read and derived without them; and the stretch stays whole.
+func TestStretch_LeavesOutWhatWasNoted(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		facts := anyShelf(t)
+		s, with := planned(t, facts)
+		from := progress{next: s.plan.next, cursor: s.plan.cursor}
+		s.cfg.WalkRows = rapid.IntRange(1, 12).Draw(t, "walked")
+		ahead := s.stretchFrom(from, with, s.cfg.WalkRows)
+		ahead.start(t.Context(), facts.Load)
+		ahead.settle()
+		if !ahead.ready(with) {
+			t.Fatal(ahead.err)
+		}
+		for range 2 { // a transaction may be tried again
+			noted := make(map[int32]bool)
+			for _, c := range ahead.components {
+				noted[c.first] = rapid.Bool().Draw(t, "noted")
+			}
+			found, err := ahead.rest(func(first int32) bool { return noted[first] })
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys, _, _ := s.plan.walk(from, s.cfg.WalkRows, noted)
+			keys = slices.DeleteFunc(keys, func(k uuid.UUID) bool { return !slices.Contains(ahead.keys, k) })
+			left, _ := facts.Load(t.Context(), keys)
+			outcomes, err := with.derive([][]hit.Fact{left})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := joined(outcomes)
+			slices.SortFunc(found.outcome.Persons, byName)
+			slices.SortFunc(want.Persons, byName)
+			if diff := cmp.Diff(want.Persons, found.outcome.Persons); diff != "" || len(found.facts) != len(keys) {
+				t.Fatalf("%d facts, want %d (-want +got):\n%s", len(found.facts), len(keys), diff)
+			}
+		}
+	})
+}
+
+// A stretch serves only where the same would be concluded from it now, and where reading
+// and deriving it went well.
+func TestStretch_ready(t *testing.T) {
+	t.Parallel()
+	rules := policy.Default()
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}}
+	with := basis{version: Version{Number: 2, Identity: 1, Policy: &rules}, currency: "NOK", parts: 1}
+	try := func(with basis, read loader) *stretch {
+		a := &stretch{with: with, keys: keysOf(facts), components: []component{{0, 1}}}
+		a.start(t.Context(), read)
+		a.settle()
+		return a
+	}
+	other, blocked, foreign := with, with, with
+	other.version.Number = 3
+	blocked.version.Blocked = map[uuid.UUID]bool{{1}: true}
+	foreign.currency = "SEK"
+	whole := try(with, facts.Load)
+	broken := with
+	broken.version.Policy = nil // the rules panic
+	for what, c := range map[string]struct {
+		of   *stretch
+		with basis
+		want bool
+	}{
+		"the same":                  {whole, with, true},
+		"another version":           {whole, other, false},
+		"a name came to be blocked": {whole, blocked, false},
+		"another currency":          {whole, foreign, false},
+		"nothing was read ahead":    {nil, with, false},
+		"it could not be read":      {try(with, func(context.Context, []uuid.UUID) ([]hit.Fact, error) { return nil, errors.New("away") }), with, false},
+		"a fact is gone":            {try(with, shelf{}.Load), with, false},
+		"it could not be derived":   {try(broken, facts.Load), broken, false},
+	} {
+		if got := c.of.ready(c.with); got != c.want {
+			t.Errorf("%s: %t", what, got)
+		}
+	}
+}
+
+func byName(a, b identity.Assignment) int { return identity.Compare(a.Identifier, b.Identifier) }

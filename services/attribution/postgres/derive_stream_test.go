@@ -1,0 +1,66 @@
+package postgres_test
+
+import (
+	"net/url"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/attribution/postgres"
+	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/sql"
+	"github.com/touchline/touchline/sql/sqltest"
+)
+
+// Facts are read back as they were stored, in the order asked for, whichever way the
+// server is asked.
+func TestDeriveStore_Load(t *testing.T) {
+	t.Parallel()
+	schema := sqltest.NewSchema(t, sql.Newest)
+	raw := schema.Pool(t, "touchline_worker")
+	workspace, source := uuid.New(), uuid.New()
+	at := time.Date(1999, 2, 3, 4, 5, 6, 789_012_000, time.UTC)
+	var want []hit.Fact
+	var keys []uuid.UUID
+	for i, flags := range [][]string{{}, {"time_corrected", "x"}, {}} {
+		f := hit.Fact{
+			Kind: hit.KindPage, ID: string(rune('a' + i)), Source: source, Trust: hit.Trust(i + 1), Flags: flags, Page: &hit.Page{URL: "https://shop.example/ø"},
+			At: hit.InstantOf(at.AddDate(i*20, 0, 0)), ReceivedAt: hit.InstantOf(at.AddDate(30, 0, i)), Precision: hit.PrecisionExact,
+		}
+		if i == 1 {
+			f.Precision = hit.PrecisionSecond
+		}
+		body, sum, err := hit.Content(&f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := raw.Exec(t.Context(), `insert into fact (workspace_id, fact_id, kind, source_id, trust, occurred_at, whole_second, received_at, flags, content, body)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, workspace, f.Key(), f.Kind, source, int16(f.Trust), f.At.Time(), i == 1, f.ReceivedAt.Time(), flags, sum, body); err != nil {
+			t.Fatal(err)
+		}
+		want, keys = append(want, f), append(keys, f.Key())
+	}
+	slices.Reverse(want)
+	slices.Reverse(keys)
+	for _, mode := range []string{"cache_statement", "cache_describe"} {
+		address, err := url.Parse(schema.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		query := address.Query()
+		query.Set("default_query_exec_mode", mode)
+		address.RawQuery = query.Encode()
+		pool, err := postgres.Open(t.Context(), address.String(), postgres.RoleWorker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := postgres.NewDeriveStore(pool, nil).Load(t.Context(), workspace, slices.Concat(keys[:2], []uuid.UUID{uuid.New()}, keys[2:]))
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", mode, err, diff)
+		}
+		pool.Close()
+	}
+}
