@@ -49,35 +49,50 @@ func TestF2_atPoints(t *testing.T) {
 // that: what was handed out seven times is taken for poison.
 func (s *scene) atPoint(p *process) {
 	s.t.Helper()
-	claims := strings.Contains(s.row.how, "claim")
 	deaths := tier(2, 20)
 	if p.name == "worker-0" {
 		deaths = 2
 	}
 	l := s.load(pace{rate: 60})
+	before := 0
+	if point := "after_claim:1"; strings.HasSuffix(s.row.how, point) {
+		s.leaves(p)
+		p.fail(point)
+		s.starts(p)
+		before = p.deaths()
+	}
 	for n := range deaths {
 		if n > 0 {
 			s.starts(p)
 		}
-		eventually(s.t, p.name+" dies", func() bool {
-			if claims && n == 0 && p.alive() { // leave something to be taken over
-				p.end(syscall.SIGKILL)
-				s.starts(p)
-				l.more(5)
-			}
-			return p.deaths() > n
-		})
+		eventually(s.t, p.name+" dies", func() bool { return p.deaths()-before > n })
 	}
-	p.mu.Lock()
-	p.env = append(p.env, "TOUCHLINE_FAILPOINT=") // the last one counts
-	p.mu.Unlock()
+	p.fail("")
 	p.end(syscall.SIGKILL)
 	s.returns(p)
 	s.ended()
-	s.fired(p.deaths(), "deaths")
+	s.fired(p.deaths()-before, "deaths")
 	l.more(10)
 	l.stop()
 	s.check(expected{})
+}
+
+// leaves lets a worker die with entries that it has read and not stored, which is what
+// another one has to take over.
+func (s *scene) leaves(p *process) {
+	s.t.Helper()
+	p.end(syscall.SIGKILL)
+	p.fail("after_read:1")
+	before := p.deaths()
+	s.starts(p)
+	eventually(s.t, p.name+" dies with what it has read", func() bool { return p.deaths() > before })
+}
+
+// fail sets the point at which the program dies once it is started again; "": none.
+func (p *process) fail(point string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.env = append(p.env, "TOUCHLINE_FAILPOINT="+point) // the last one counts
 }
 
 // An edge dies at each labelled point of its writing.
