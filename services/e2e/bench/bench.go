@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -74,8 +73,8 @@ func (b *bench) say(format string, args ...any) {
 }
 
 // start starts Touchline on an empty database.
-func (b *bench) start(ctx context.Context, env ...string) (*system.System, error) {
-	return system.Start(ctx, system.Options{Bin: b.bin, Dir: b.dir, DatabaseURL: b.database, RedisURL: b.redis, Env: slices.Concat(b.env, env)})
+func (b *bench) start(ctx context.Context) (*system.System, error) {
+	return system.Start(ctx, system.Options{Bin: b.bin, Dir: b.dir, DatabaseURL: b.database, RedisURL: b.redis, Env: b.env})
 }
 
 // doors are those of a system.
