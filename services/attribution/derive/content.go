@@ -128,11 +128,14 @@ func (p *patch) meet(ctx context.Context, refs []uuid.UUID) (facts []uuid.UUID, 
 // load returns the facts, each read once.
 func (p *patch) load(ctx context.Context) ([]hit.Fact, error) {
 	var missing []uuid.UUID
-	for _, set := range []map[uuid.UUID]bool{p.keys, p.loose} {
-		for key := range set {
-			if p.facts[key] == nil {
-				missing = append(missing, key)
-			}
+	for key := range p.keys {
+		if p.facts[key] == nil {
+			missing = append(missing, key)
+		}
+	}
+	for key := range p.loose {
+		if p.facts[key] == nil && !p.keys[key] {
+			missing = append(missing, key)
 		}
 	}
 	if len(p.facts)+len(missing) > p.most {

@@ -115,6 +115,7 @@ type Deriver struct {
 	running map[uuid.UUID]bool
 	rest    map[uuid.UUID]time.Time // a workspace whose derivation failed waits until then
 	plans   map[uuid.UUID]*plan     // of workspaces with a build; each is touched by who has the workspace's lock
+	reading map[uuid.UUID]bool      // those of plans of which something is read ahead
 }
 
 // New returns a Deriver over store.
@@ -127,6 +128,7 @@ func New(store Store, cfg Config) *Deriver {
 		running: make(map[uuid.UUID]bool),
 		rest:    make(map[uuid.UUID]time.Time),
 		plans:   make(map[uuid.UUID]*plan),
+		reading: make(map[uuid.UUID]bool),
 	}
 }
 
@@ -293,11 +295,23 @@ func (d *Deriver) plan(workspace uuid.UUID) (Config, *plan) {
 func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p == nil {
+	if old := d.plans[workspace]; old != p {
 		d.drop(workspace)
+	}
+	if p == nil {
 		return
 	}
 	d.plans[workspace] = p
+	delete(d.reading, workspace)
+	if p.ahead == nil {
+		return
+	}
+	if len(d.reading) >= d.cfg.Parallel { // what is read ahead stays in memory while it waits for its turn
+		p.ahead.abandon()
+		p.ahead = nil
+		return
+	}
+	d.reading[workspace] = true
 }
 
 // drop gives up a plan, if there is one. The lock is held.
@@ -305,6 +319,7 @@ func (d *Deriver) drop(workspace uuid.UUID) {
 	if p := d.plans[workspace]; p != nil {
 		p.ahead.abandon()
 		delete(d.plans, workspace)
+		delete(d.reading, workspace)
 	}
 }
 

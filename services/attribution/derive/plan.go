@@ -78,10 +78,16 @@ func (p *plan) join(ctx context.Context, facts Facts, blocked map[uuid.UUID]bool
 		if len(blocked) == 0 || !blocked[ref] {
 			place = p.place(fact)
 		}
-		if ref == last && place >= 0 && before >= 0 {
+		if ref != last {
+			last, before = ref, -1
+		}
+		if place < 0 {
+			return
+		}
+		if before >= 0 {
 			p.unite(before, place)
 		}
-		last, before = ref, place
+		before = place
 	})
 }
 

@@ -72,8 +72,11 @@ func (a *stretch) start(ctx context.Context, read loader) {
 	go func() {
 		defer close(a.derived)
 		defer a.stop()
-		a.err = a.load(ctx, read)
-		close(a.read)
+		func() {
+			defer close(a.read)
+			defer a.survive()
+			a.err = a.load(ctx, read)
+		}()
 		if a.err == nil {
 			a.err = ctx.Err()
 		}
@@ -81,6 +84,14 @@ func (a *stretch) start(ctx context.Context, read loader) {
 			a.err = a.derive()
 		}
 	}()
+}
+
+// survive turns a panic into an error: in a goroutine of its own it would end the process,
+// and with it the other workspaces.
+func (a *stretch) survive() {
+	if fault := recover(); fault != nil {
+		a.err = fmt.Errorf("reading ahead broke: %v\n%s", fault, debug.Stack())
+	}
 }
 
 // settle waits until a stretch that is read ahead has been read: for transactions that

@@ -55,10 +55,16 @@ func (s *DeriveStore) Exclusive(ctx context.Context, workspace uuid.UUID, fn fun
 // one already.
 const spare = 20 * time.Millisecond
 
+// beside is how long [DeriveStore.Load] may take: whoever waits for it holds the lock of a
+// workspace, and can read by himself.
+const beside = 10 * time.Second
+
 // Load implements [derive.Store].
 func (s *DeriveStore) Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) (list []hit.Fact, err error) {
 	waiting, cancel := context.WithTimeout(ctx, spare)
 	defer cancel()
+	ctx, stop := context.WithTimeout(ctx, beside)
+	defer stop()
 	conn, err := s.pool.pool.Acquire(waiting)
 	if err != nil {
 		return nil, fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)

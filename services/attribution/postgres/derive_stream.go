@@ -39,6 +39,11 @@ var errWire = errors.New("the server's answer is not what was asked for")
 
 // stream calls each with the columns of every row; they are valid until it returns.
 func (t deriveTx) stream(ctx context.Context, query string, args []any, each func(row [][]byte) error) error {
+	// Without a description of the result the server would send text.
+	switch t.tx.Conn().Config().DefaultQueryExecMode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		args = append([]any{pgx.QueryExecModeDescribeExec}, args...)
+	}
 	rows, err := t.tx.Query(ctx, query, args...)
 	if err != nil {
 		return interpret(err)
@@ -83,8 +88,10 @@ func (t deriveTx) Load(ctx context.Context, facts []uuid.UUID) ([]hit.Fact, erro
 		if err := readFact(row, &list[i]); err != nil {
 			faults = append(faults, fmt.Errorf("read stored fact %s: %w", uuid.UUID(row[0]), err))
 		}
+		if !found[i] { // one that is asked for twice comes twice
+			there++
+		}
 		found[i] = true
-		there++
 		return nil
 	})
 	if there < len(facts) {

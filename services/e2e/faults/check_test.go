@@ -45,20 +45,22 @@ func (v *verdict) fault(format string, args ...any) {
 	v.faults = append(v.faults, fmt.Sprintf(format, args...))
 }
 
-// rest waits until nothing is pending. The books must balance whenever they are read;
+// rest waits until nothing is pending, and nothing on the disk of an edge, which the books
+// don't know of before that edge reaches Redis. The books must balance whenever they are read;
 // only when Redis lost its data there is a moment, while they are begun anew, in which
 // they need not.
 func (w *world) rest(v *verdict, want expected) {
 	w.t.Helper()
 	var last error
 	err := within(w.t.Context(), w.patience, func() bool {
+		drained := w.drained() // before the books are asked
 		if last = w.ask(w.token, "GET", "/v1/ingestion", nil, &v.books); last != nil {
 			return false
 		}
 		if !v.books.balanced() {
 			return !want.loss
 		}
-		return v.books.Pending == 0
+		return v.books.Pending == 0 && drained
 	})
 	switch {
 	case err != nil:

@@ -260,6 +260,16 @@ func (w *world) spooled() int {
 	return int(sum)
 }
 
+// drained reports whether no edge has hits on its disk.
+func (w *world) drained() bool {
+	for _, admin := range w.adminPorts {
+		if w.metric(admin, "touchline_spool_logs") != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // settle makes the workspace and its sources.
 func (w *world) settle() {
 	w.t.Helper()
