@@ -47,7 +47,7 @@ type apart struct {
 	facts  map[uuid.UUID]*hit.Fact // read so far, by key
 	bad    map[uuid.UUID]bool      // touched otherwise than by being new
 	shares []*share
-	names  map[uuid.UUID]identity.Assignment // by digest
+	names  assigned
 }
 
 // share is what is concluded from together.
@@ -69,7 +69,7 @@ func (s *step) apart(ctx context.Context, touched []Touched) ([]Touched, error) 
 	if !s.cfg.Apart || len(s.info.Versions) != 1 || s.info.Versions[0].Building {
 		return touched, nil
 	}
-	a := &apart{step: s, v: s.info.Versions[0], facts: make(map[uuid.UUID]*hit.Fact), bad: make(map[uuid.UUID]bool)}
+	a := &apart{step: s, v: s.info.Versions[0], facts: make(map[uuid.UUID]*hit.Fact), bad: make(map[uuid.UUID]bool), names: make(assigned)}
 	s.read = a.facts
 	if err := a.divide(ctx, touched); err != nil {
 		return nil, err
@@ -200,14 +200,14 @@ func (a *apart) plainMessage(f *hit.Fact) bool {
 func (a *apart) write(ctx context.Context) error {
 	var facts []hit.Fact
 	var anchors []uuid.UUID
-	assigned := make(map[uuid.UUID]identity.Assignment)
+	of := make(assigned)
 	for _, s := range a.shares {
 		if s.kind != hit.KindMessage {
 			a.done.Facts += len(s.fresh)
 			continue
 		}
 		anchors = append(anchors, s.ref)
-		assigned[s.name] = a.names[s.name]
+		of[s.name] = a.names[s.name]
 		for _, f := range s.facts {
 			facts = append(facts, *f)
 		}
@@ -215,11 +215,7 @@ func (a *apart) write(ctx context.Context) error {
 	if len(facts) == 0 {
 		return nil
 	}
-	assignments := make([]identity.Assignment, 0, len(assigned))
-	for _, assignment := range assigned {
-		assignments = append(assignments, assignment)
-	}
-	people, devices := identity.Known(a.workspace, assignments, nil)
+	people, devices := identity.Known(a.workspace, of.list(), nil)
 	outcome := timeline.Conclude(timeline.Input{
 		Workspace: a.workspace, Currency: a.info.Currency, Policy: a.v.Policy, Rules: a.v.Rules, Facts: facts, Blocked: a.v.blocked,
 	}, people, devices)

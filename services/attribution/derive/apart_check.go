@@ -131,7 +131,7 @@ func (a *apart) named(ctx context.Context) error {
 			}
 		}
 	}
-	if err := a.assign(ctx, mapKeys(first)); err != nil {
+	if err := a.names.read(ctx, a.tx, a.v, mapKeys(first)); err != nil {
 		return err
 	}
 	var spans []RefSpan
@@ -181,28 +181,6 @@ func (a *apart) lacking(ctx context.Context, spans []RefSpan) (map[uuid.UUID]boo
 	return lacking, nil
 }
 
-// assign reads the persons of identifiers.
-func (a *apart) assign(ctx context.Context, digests []uuid.UUID) error {
-	if a.names == nil {
-		a.names = make(map[uuid.UUID]identity.Assignment)
-	}
-	unknown := slices.DeleteFunc(digests, func(digest uuid.UUID) bool {
-		_, known := a.names[digest]
-		return known
-	})
-	if len(unknown) == 0 {
-		return nil
-	}
-	persons, err := a.tx.Persons(ctx, a.v, unknown)
-	if err != nil {
-		return fmt.Errorf("read persons: %w", err)
-	}
-	for _, p := range persons {
-		a.names[personKeyOf(p)] = p
-	}
-	return nil
-}
-
 // held says who holds the devices of page views, and lets go those that something else happened
 // on at their time or later.
 func (a *apart) held(ctx context.Context) error {
@@ -245,7 +223,7 @@ func (a *apart) held(ctx context.Context) error {
 		}
 		holders[fact.IdentifierRef(c.Holder).Value] = true
 	}
-	if err := a.assign(ctx, mapKeys(holders)); err != nil {
+	if err := a.names.read(ctx, a.tx, a.v, mapKeys(holders)); err != nil {
 		return err
 	}
 	for ref, s := range devices {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -31,7 +32,7 @@ func (r *reach) identify(ctx context.Context, stretches []identity.Stretch) erro
 	if r.change.Aliased() {
 		return refusedAlias
 	}
-	if err := r.assign(ctx, digestsOf(r.change.Identifiers())); err != nil {
+	if err := r.assigned.read(ctx, r.tx, r.v, digestsOf(r.change.Identifiers())); err != nil {
 		return err
 	}
 	for _, check := range []func(context.Context) error{r.checkLinks, r.checkNames} {
@@ -42,24 +43,29 @@ func (r *reach) identify(ctx context.Context, stretches []identity.Stretch) erro
 	return r.checkClaims(ctx, stretches)
 }
 
-// assign reads the persons of identifiers.
-func (r *reach) assign(ctx context.Context, digests []uuid.UUID) error {
+// assigned says whose identifiers are as concluded so far, by their digests.
+type assigned map[uuid.UUID]identity.Assignment
+
+// read reads the persons of identifiers that were not read yet. What digests holds after that is not said.
+func (a assigned) read(ctx context.Context, names Names, v Version, digests []uuid.UUID) error {
 	unknown := slices.DeleteFunc(digests, func(digest uuid.UUID) bool {
-		_, known := r.assigned[digest]
+		_, known := a[digest]
 		return known
 	})
 	if len(unknown) == 0 {
 		return nil
 	}
-	persons, err := r.tx.Persons(ctx, r.v, unknown)
+	persons, err := names.Persons(ctx, v, unknown)
 	if err != nil {
 		return fmt.Errorf("read persons: %w", err)
 	}
-	for _, a := range persons {
-		r.assigned[personKeyOf(a)] = a
+	for _, p := range persons {
+		a[personKeyOf(p)] = p
 	}
 	return nil
 }
+
+func (a assigned) list() []identity.Assignment { return slices.Collect(maps.Values(a)) }
 
 // checkNames lets new identifiers be persons of their own, as nothing joins them to
 // others, and refuses statements from before the one that gave a person its name.
@@ -136,7 +142,7 @@ func (r *reach) checkClaims(ctx context.Context, stretches []identity.Stretch) e
 	if err != nil {
 		return err
 	}
-	people, devices := identity.Known(r.workspace, r.assignments(), claims)
+	people, devices := identity.Known(r.workspace, r.assigned.list(), claims)
 	r.before = timeline.Who{People: people, Devices: devices}
 	filled, covered := r.change.Stretches(stretches, r.wholly)
 	if !covered {
@@ -179,7 +185,7 @@ func (r *reach) claims(ctx context.Context, devices map[hit.Identifier]bool) ([]
 	for i, c := range claims {
 		holders[i] = fact.IdentifierRef(c.Holder).Value
 	}
-	if err := r.assign(ctx, slices.Clone(holders)); err != nil {
+	if err := r.assigned.read(ctx, r.tx, r.v, slices.Clone(holders)); err != nil {
 		return nil, err
 	}
 	for i := range claims {
@@ -188,14 +194,6 @@ func (r *reach) claims(ctx context.Context, devices map[hit.Identifier]bool) ([]
 		}
 	}
 	return claims, nil
-}
-
-func (r *reach) assignments() []identity.Assignment {
-	all := make([]identity.Assignment, 0, len(r.assigned))
-	for _, a := range r.assigned {
-		all = append(all, a)
-	}
-	return all
 }
 
 func stretchesOf(runs []RefSpan) []identity.Stretch {

@@ -122,7 +122,7 @@ func (r *reach) checkShared(ctx context.Context, links []identity.Link) error {
 	for _, l := range held {
 		others = append(others, fact.IdentifierRef(l.A).Value, fact.IdentifierRef(l.B).Value)
 	}
-	if err := r.assign(ctx, others); err != nil {
+	if err := r.assigned.read(ctx, r.tx, r.v, others); err != nil {
 		return err
 	}
 	for _, l := range held {

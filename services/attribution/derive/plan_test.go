@@ -2,6 +2,7 @@ package derive
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -155,6 +156,38 @@ func TestPartsOf(t *testing.T) {
 		}
 		if !slices.EqualFunc(again, facts, func(a, b hit.Fact) bool { return a.ID == b.ID }) {
 			t.Fatalf("%d facts in parts, want %d", len(again), n)
+		}
+	})
+}
+
+// orphaned lists a carrier between any two of a reference of which there is no fact.
+type orphaned struct{ shelf }
+
+func (o orphaned) Carriers(ctx context.Context, each func(ref, fact uuid.UUID)) error {
+	return o.shelf.Carriers(ctx, func(ref, fact uuid.UUID) {
+		each(ref, fact)
+		each(ref, uuid.Nil)
+	})
+}
+
+// A reference of which one fact is missing joins the others all the same.
+func TestPlan_joinsOverAMissingFact(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		facts := anyShelf(t)
+		keys, _ := facts.Walk(t.Context(), uuid.Nil, len(facts))
+		var first [2][]int32
+		for i, from := range []Facts{facts, orphaned{facts}} {
+			p := &plan{keys: keys}
+			if err := p.join(t.Context(), from, nil); err != nil {
+				t.Fatal(err)
+			}
+			for place := range keys {
+				first[i] = append(first[i], p.root(int32(place)))
+			}
+		}
+		if !slices.Equal(first[0], first[1]) {
+			t.Fatalf("%v, with facts missing %v", first[0], first[1])
 		}
 	})
 }

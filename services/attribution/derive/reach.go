@@ -32,7 +32,7 @@ type reach struct {
 	wholly   map[hit.Identifier]bool // of them, those all of whose facts are in the patch
 	current  Current                 // what is replaced
 	outcome  timeline.Outcome        // by what
-	assigned map[uuid.UUID]identity.Assignment
+	assigned assigned
 	before   timeline.Who
 	after    timeline.Who
 }
@@ -46,7 +46,7 @@ func (s *step) reach(ctx context.Context, touched []Touched, waiting map[uuid.UU
 	}
 	r := &reach{
 		step: s, v: s.info.Versions[0], patch: newPatch(s.tx, s.cfg.Reach), fresh: make(map[uuid.UUID]bool), waiting: waiting, behind: behind,
-		devices: make(map[hit.Identifier]bool), wholly: make(map[hit.Identifier]bool), assigned: make(map[uuid.UUID]identity.Assignment),
+		devices: make(map[hit.Identifier]bool), wholly: make(map[hit.Identifier]bool), assigned: make(assigned),
 	}
 	stretches, err := r.gather(ctx, touched)
 	if err != nil {

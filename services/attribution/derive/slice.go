@@ -245,7 +245,7 @@ func (r *reach) derive(ctx context.Context, s *slice) error {
 			devices[hit.Identifier{Kind: f.Device.Kind, Value: f.Device.Value}] = true
 		}
 	}
-	if err := r.assign(ctx, stated); err != nil {
+	if err := r.assigned.read(ctx, r.tx, r.v, stated); err != nil {
 		return err
 	}
 	claims, err := r.claims(ctx, devices)
@@ -253,7 +253,7 @@ func (r *reach) derive(ctx context.Context, s *slice) error {
 		return err
 	}
 	claims = slices.DeleteFunc(claims, func(c identity.Claim) bool { return r.wholly[c.Device] })
-	people, held := identity.Known(r.workspace, r.assignments(), slices.Concat(claims, r.outcome.Claims))
+	people, held := identity.Known(r.workspace, r.assigned.list(), slices.Concat(claims, r.outcome.Claims))
 	outcome := timeline.Conclude(r.input(facts), people, held)
 	r.outcome.Conversions = slices.DeleteFunc(outcome.Conversions, func(c credit.Conversion) bool { return !s.conversions[c.Anchor] })
 	// One that does not count, and so is not in the table, may count here: the one that

@@ -109,3 +109,44 @@ func TestStretch_ready(t *testing.T) {
 }
 
 func byName(a, b identity.Assignment) int { return identity.Compare(a.Identifier, b.Identifier) }
+
+// What breaks in the background is an error of the stretch, which is then not ready.
+func TestStretch_survivesWhatBreaks(t *testing.T) {
+	t.Parallel()
+	a := &stretch{keys: []uuid.UUID{uuid.New()}}
+	a.start(t.Context(), func(context.Context, []uuid.UUID) ([]hit.Fact, error) { panic("broken") })
+	a.settle()
+	if a.ready(basis{}) || a.err == nil {
+		t.Errorf("ready after %v", a.err)
+	}
+}
+
+// No more is read ahead than workspaces are derived side by side; what makes room lets the
+// next one in, and a plan that is replaced or given up ends what it had under way.
+func TestDeriver_boundsWhatIsReadAhead(t *testing.T) {
+	t.Parallel()
+	d := New(nil, Config{Parallel: 2})
+	workspaces := []uuid.UUID{uuid.New(), uuid.New(), uuid.New()}
+	reading := func() (*plan, context.Context) {
+		ctx, stop := context.WithCancel(t.Context())
+		return &plan{ahead: &stretch{stop: stop}}, ctx
+	}
+	first, of := reading()
+	d.keep(workspaces[0], first)
+	second, _ := reading()
+	d.keep(workspaces[1], second)
+	third, refused := reading()
+	d.keep(workspaces[2], third)
+	if first.ahead == nil || second.ahead == nil || third.ahead != nil || refused.Err() == nil || of.Err() != nil {
+		t.Fatal("a third one is read ahead beside two")
+	}
+	again, _ := reading()
+	if d.keep(workspaces[0], again); of.Err() == nil || again.ahead == nil {
+		t.Error("a plan that was replaced goes on, or one in its own place is refused")
+	}
+	d.keep(workspaces[1], nil)
+	last, _ := reading()
+	if d.keep(workspaces[2], last); last.ahead == nil {
+		t.Error("there was room again")
+	}
+}

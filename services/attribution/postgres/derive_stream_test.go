@@ -45,7 +45,7 @@ func TestDeriveStore_Load(t *testing.T) {
 	}
 	slices.Reverse(want)
 	slices.Reverse(keys)
-	for _, mode := range []string{"cache_statement", "cache_describe"} {
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		address, err := url.Parse(schema.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -60,6 +60,11 @@ func TestDeriveStore_Load(t *testing.T) {
 		got, err := postgres.NewDeriveStore(pool, nil).Load(t.Context(), workspace, slices.Concat(keys[:2], []uuid.UUID{uuid.New()}, keys[2:]))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", mode, err, diff)
+		}
+		twice, err := postgres.NewDeriveStore(pool, nil).Load(t.Context(), workspace, []uuid.UUID{keys[0], keys[1], keys[0]})
+		slices.SortFunc(twice, func(a, b hit.Fact) int { return int(b.At - a.At) })
+		if diff := cmp.Diff(want[:2], twice); err != nil || diff != "" {
+			t.Errorf("%s: one asked for twice: %v (-want +got):\n%s", mode, err, diff)
 		}
 		pool.Close()
 	}
