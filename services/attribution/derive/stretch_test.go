@@ -140,6 +140,9 @@ func TestDeriver_boundsWhatIsReadAhead(t *testing.T) {
 	if first.ahead == nil || second.ahead == nil || third.ahead != nil || refused.Err() == nil || of.Err() != nil {
 		t.Fatal("a third one is read ahead beside two")
 	}
+	if d.keep(workspaces[0], first); first.ahead == nil || of.Err() != nil {
+		t.Error("a plan is refused the place that is its own")
+	}
 	again, _ := reading()
 	if d.keep(workspaces[0], again); of.Err() == nil || again.ahead == nil {
 		t.Error("a plan that was replaced goes on, or one in its own place is refused")
