@@ -59,7 +59,7 @@ func (s *Stack) startPostgres(ctx context.Context, at place, opts Options) error
 	}
 	login := handshake{Address: fmt.Sprintf("127.0.0.1:%d", port), User: databaseUser, Password: at.memory.Password}
 	c, err := child.Start(ctx, child.Spec{
-		Name: "postgres", Path: filepath.Join(pg.bin, "postgres"), Args: postgresArgs(data, port, at.throwaway),
+		Name: "postgres", Path: filepath.Join(pg.bin, "postgres"), Args: postgresArgs(data, port, at.throwaway, opts.Postgres),
 		Env: []string{"PATH=" + os.Getenv("PATH"), "TZ=UTC"}, Dir: data,
 		Log: filepath.Join(at.logs, "postgres.log"), Account: at.account,
 		StopSignal: syscall.SIGINT, // "fast": ends sessions, writes a checkpoint
@@ -93,8 +93,8 @@ func endStalePostgres(data string) error {
 }
 
 // postgresArgs are the settings of a private instance: loopback only, no socket
-// (its path could be too long, and its folder another user's).
-func postgresArgs(data string, port int, throwaway bool) []string {
+// (its path could be too long, and its folder another user's). Those of the caller win.
+func postgresArgs(data string, port int, throwaway bool, settings []string) []string {
 	args := []string{
 		"-D", data, "-p", strconv.Itoa(port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
@@ -102,6 +102,9 @@ func postgresArgs(data string, port int, throwaway bool) []string {
 	}
 	if throwaway {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+	}
+	for _, setting := range settings {
+		args = append(args, "-c", setting)
 	}
 	return args
 }

@@ -22,6 +22,8 @@ type Options struct {
 	DatabaseURL, RedisURL string
 	// Embedded skips the programs on this machine.
 	Embedded bool
+	// Postgres are settings of a private PostgreSQL, "name=value".
+	Postgres []string
 	// Say is told what happens, one line at a time. Never nil.
 	Say func(line string)
 }

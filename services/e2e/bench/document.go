@@ -43,9 +43,10 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer conn.Close(ctx)
-	var postgres, fsync, buffers string
-	if err := conn.QueryRow(ctx, "select current_setting('server_version'), current_setting('fsync'), current_setting('shared_buffers')").
-		Scan(&postgres, &fsync, &buffers); err != nil {
+	var postgres, settings string
+	if err := conn.QueryRow(ctx, `select current_setting('server_version'), string_agg(s || ' ' || current_setting(s), ', ' order by n)
+		from unnest(array['fsync', 'shared_buffers', 'max_wal_size', 'checkpoint_timeout', 'wal_compression']) with ordinality as x (s, n)`).
+		Scan(&postgres, &settings); err != nil {
 		return "", err
 	}
 	options, err := redis.ParseURL(b.redis)
@@ -66,7 +67,7 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 		{"cores", fmt.Sprint(runtime.NumCPU())},
 		{"memory", memory()},
 		{"processor", processor()},
-		{"PostgreSQL", strings.Fields(postgres)[0] + ", fsync " + fsync + ", shared_buffers " + buffers},
+		{"PostgreSQL", strings.Fields(postgres)[0] + ", " + settings},
 		{"Redis", info["Server"]["redis_version"] + ", appendfsync " + sync["appendfsync"]},
 		{"Go", runtime.Version()},
 		{"commit", commit(ctx)},

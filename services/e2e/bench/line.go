@@ -17,9 +17,16 @@ import (
 	"github.com/touchline/touchline/services/e2e/bench/traffic"
 )
 
-// backlogLimit is the age at which what is under way is held to be too much, and nothing
-// more is sent until it is younger: the line takes what it can, no more.
+// backlogLimit is how long what is under way may be in coming, by its age and by what the line
+// has done of late. Above, nothing more is sent: the line takes what it can, no more.
 const backlogLimit = 1500 * time.Millisecond
+
+const (
+	// lookEvery is how often the backlog is looked at: counting it costs milliseconds.
+	lookEvery = 250 * time.Millisecond
+	// lately is the time over which the line's rate is taken; transactions take some seconds of it.
+	lately = 4 * time.Second
+)
 
 // line measures everything at once: hits in, attribution rows current.
 func (b *bench) line(ctx context.Context) ([]*report.Row, error) {
@@ -109,16 +116,17 @@ type flow struct {
 	begun    time.Time
 	follower *follower
 
-	accepted atomic.Int64 // facts acknowledged
-	full     atomic.Bool  // the backlog is too old
-	marks    []mark
+	accepted atomic.Int64  // facts acknowledged
+	full     atomic.Bool   // the backlog is too much
+	marks    []mark        // since the oldest fact under way
+	past     []mark        // of late
 	oldest   time.Duration // of what is under way, at the last look
 }
 
-// mark says how many facts had been acknowledged at a time.
+// mark says how many facts had been acknowledged at a time, and how many were concluded from.
 type mark struct {
-	at       time.Time
-	accepted int64
+	at             time.Time
+	accepted, done int64
 }
 
 // send sends for a while and returns how many facts had been concluded from by then.
@@ -156,7 +164,7 @@ func (f *flow) answered(n int) {
 
 // watch looks at the backlog until ctx ends.
 func (f *flow) watch(ctx context.Context) error {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -183,22 +191,32 @@ func (f *flow) pending(ctx context.Context) (int64, error) {
 // look tells the age of the oldest fact under way: since when as many have been
 // acknowledged as are done now. Facts are concluded from in about their order.
 func (f *flow) look(ctx context.Context) error {
-	now := mark{time.Now(), f.accepted.Load()}
+	now := mark{at: time.Now(), accepted: f.accepted.Load()}
 	pending, err := f.pending(ctx)
 	if err != nil {
 		return err
 	}
-	f.marks = append(f.marks, now)
-	done := now.accepted - pending
-	for len(f.marks) > 1 && f.marks[1].accepted <= done {
+	now.done = now.accepted - pending
+	f.marks, f.past = append(f.marks, now), append(f.past, now)
+	for len(f.marks) > 1 && f.marks[1].accepted <= now.done {
 		f.marks = f.marks[1:]
 	}
 	f.oldest = 0
 	if pending > 0 {
 		f.oldest = now.at.Sub(f.marks[0].at)
 	}
-	f.full.Store(f.oldest > backlogLimit)
+	f.full.Store(f.oldest > backlogLimit || f.tooMuch(now))
 	return nil
+}
+
+// tooMuch says whether what is under way takes longer than backlogLimit at the rate of late.
+func (f *flow) tooMuch(now mark) bool {
+	for len(f.past) > 1 && now.at.Sub(f.past[1].at) >= lately {
+		f.past = f.past[1:]
+	}
+	long := now.at.Sub(f.past[0].at)
+	done := now.done - f.past[0].done
+	return long >= lately && float64(now.accepted-now.done) > float64(done)*backlogLimit.Seconds()/long.Seconds()
 }
 
 // follower measures how long orders take from their acknowledgement to their row.

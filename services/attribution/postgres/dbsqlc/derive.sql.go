@@ -196,14 +196,15 @@ func (q *Queries) DeriveLoose(ctx context.Context) error {
 
 const derivePlan = `-- name: DerivePlan :exec
 
-select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)
+select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
 `
 
 // What derive reads: the facts that bear on a change.
 // One plan for whatever is asked for. A plan for these very references and this version
 // takes long to make, and of a version that is being built the planner knows nothing: it
 // believes that there are no rows and reads all of them to find a few. And none that reads a
-// table from end to end: one that was small when it was planned for does not stay so.
+// table from end to end, or all of a version by another index to put it in order: a table that
+// was small when it was planned for does not stay so, and its plan is kept.
 func (q *Queries) DerivePlan(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, derivePlan)
 	return err
@@ -284,7 +285,7 @@ func (q *Queries) DeriveRefsByFact(ctx context.Context, workspaceID uuid.UUID, f
 }
 
 const deriveSwapPlan = `-- name: DeriveSwapPlan :exec
-select set_config('enable_seqscan', 'on', true)
+select set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true)
 `
 
 // To compare two versions all of both is read.

@@ -262,8 +262,8 @@ from (select unnest($1::uuid[]) as a, unnest($2::uuid[]) as b) as k
 cross join lateral (
   select x.a, x.b, x.trust, x.at, x.fact, x.position, x.state
   from link x
-  where x.workspace_id = $3 and x.identity_version = $4 and x.a = k.a and x.b between k.b and k.b
-  order by x.b
+  where x.workspace_id = $3 and x.identity_version = $4 and x.a between k.a and k.a and x.b between k.b and k.b
+  order by x.a, x.b
 ) as l
 `
 

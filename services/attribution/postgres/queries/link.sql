@@ -25,8 +25,8 @@ where l.ctid = any(array(
   cross join lateral (
     select x.ctid
     from link x
-    where x.workspace_id = @workspace_id and x.identity_version = @identity_version and x.a = k.a and x.b between k.b and k.b
-    order by x.b
+    where x.workspace_id = @workspace_id and x.identity_version = @identity_version and x.a between k.a and k.a and x.b between k.b and k.b
+    order by x.a, x.b
   ) as r
 ));
 

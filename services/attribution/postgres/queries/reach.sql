@@ -78,8 +78,8 @@ from (select unnest(@as_::uuid[]) as a, unnest(@bs::uuid[]) as b) as k
 cross join lateral (
   select x.a, x.b, x.trust, x.at, x.fact, x.position, x.state
   from link x
-  where x.workspace_id = @workspace_id and x.identity_version = @identity_version and x.a = k.a and x.b between k.b and k.b
-  order by x.b
+  where x.workspace_id = @workspace_id and x.identity_version = @identity_version and x.a between k.a and k.a and x.b between k.b and k.b
+  order by x.a, x.b
 ) as l;
 
 -- Devices that somebody of these identifiers ever held and that did something in the span.

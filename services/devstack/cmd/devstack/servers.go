@@ -19,6 +19,11 @@ func servers(args []string) int {
 	flags := flag.NewFlagSet("devstack servers", flag.ContinueOnError)
 	dir := flags.String("dir", "", "folder that keeps the servers' data; empty: a new one, removed at the end")
 	cache := flags.String("cache", ".local/cache", "folder that keeps downloads")
+	var settings []string
+	flags.Func("postgres", "setting of the private PostgreSQL, name=value; as often as wanted", func(setting string) error {
+		settings = append(settings, setting)
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -35,6 +40,7 @@ func servers(args []string) int {
 		DatabaseURL: firstOf("TOUCHLINE_TEST_DATABASE_URL", "DATABASE_URL"),
 		RedisURL:    firstOf("TOUCHLINE_TEST_REDIS_URL", "REDIS_URL"),
 		Embedded:    os.Getenv("TOUCHLINE_DEVSTACK") == "embedded",
+		Postgres:    settings,
 		Say:         func(line string) { fmt.Fprintln(os.Stderr, "devstack: "+line) },
 	})
 	if err != nil {
