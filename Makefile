@@ -49,7 +49,7 @@ verify: ## Check that generated files are current and every module builds alone
 generate: ## Make every generated file anew
 	@.tools/generate.sh
 
-# What services/docs/operate.md tells operators to set, for a machine of this size.
+# What services/attribution/README.md tells operators to set.
 BENCH_POSTGRES = --postgres shared_buffers=1GB --postgres max_wal_size=8GB --postgres checkpoint_timeout=15min --postgres wal_compression=lz4
 
 .PHONY: bench

@@ -113,6 +113,7 @@ type Deriver struct {
 
 	mu      sync.Mutex
 	running map[uuid.UUID]bool
+	again   map[uuid.UUID]bool      // those of running that were told of meanwhile
 	rest    map[uuid.UUID]time.Time // a workspace whose derivation failed waits until then
 	plans   map[uuid.UUID]*plan     // of workspaces with a build; each is touched by who has the workspace's lock
 	reading map[uuid.UUID]bool      // those of plans of which something is read ahead
@@ -126,6 +127,7 @@ func New(store Store, cfg Config) *Deriver {
 		wake:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, cfg.Parallel),
 		running: make(map[uuid.UUID]bool),
+		again:   make(map[uuid.UUID]bool),
 		rest:    make(map[uuid.UUID]time.Time),
 		plans:   make(map[uuid.UUID]*plan),
 		reading: make(map[uuid.UUID]bool),
@@ -133,8 +135,21 @@ func New(store Store, cfg Config) *Deriver {
 }
 
 // Wake tells that a workspace has touched facts. It never blocks; a signal that is
-// lost is made good by the next poll.
-func (d *Deriver) Wake(uuid.UUID) {
+// lost is made good by the next poll. While the workspace is being derived nothing needs to be
+// looked for: under load that is told many times a second.
+func (d *Deriver) Wake(workspace uuid.UUID) {
+	d.mu.Lock()
+	running := d.running[workspace]
+	if running {
+		d.again[workspace] = true
+	}
+	d.mu.Unlock()
+	if !running {
+		d.signal()
+	}
+}
+
+func (d *Deriver) signal() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -195,6 +210,10 @@ func (d *Deriver) start(ctx context.Context, under *sync.WaitGroup, workspace uu
 func (d *Deriver) finished(ctx context.Context, workspace uuid.UUID, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.again[workspace] {
+		d.signal()
+	}
+	delete(d.again, workspace)
 	delete(d.running, workspace)
 	delete(d.rest, workspace)
 	if err != nil && ctx.Err() == nil {
