@@ -200,7 +200,7 @@ func (p *play) count(batch []hit.Fact) {
 	}
 	p.counts.reached[string(batch[0].Kind)] += p.last.Reached
 	p.counts.whole[string(batch[0].Kind)] += whole
-	p.counts.apart[string(batch[0].Kind)] += p.last.Apart
+	p.counts.apart[string(batch[0].Kind)] += sum(p.last.Apart)
 	p.counts.all[string(batch[0].Kind)]++
 }
 

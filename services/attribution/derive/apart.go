@@ -87,15 +87,20 @@ func (s *step) apart(ctx context.Context, touched []Touched) ([]Touched, error) 
 	if err := a.write(ctx); err != nil {
 		return nil, err
 	}
-	done := make(map[uuid.UUID]bool)
+	done := make(map[uuid.UUID]hit.Kind)
 	for _, s := range a.shares {
 		for _, f := range s.fresh {
-			done[f.Key()] = true
+			done[f.Key()] = f.Kind
 		}
 	}
-	rest := slices.DeleteFunc(slices.Clone(touched), func(t Touched) bool { return done[t.Fact] })
-	s.done.Apart += len(touched) - len(rest)
-	return rest, nil
+	s.done.Apart = make(map[string]int)
+	return slices.DeleteFunc(slices.Clone(touched), func(t Touched) bool {
+		kind, is := done[t.Fact]
+		if is {
+			s.done.Apart[string(kind)]++
+		}
+		return is
+	}), nil
 }
 
 // divide reads the touched facts and deals them out into shares.

@@ -52,7 +52,7 @@ type Pass struct {
 	Touched   int            // rows concluded from
 	Facts     int            // facts derived
 	Changed   int            // conversions written
-	Apart     int            // of Touched, rows concluded from apart from their persons
+	Apart     map[string]int // of Touched, rows concluded from apart from their persons, by kind of fact
 	Reached   int            // of Touched, rows of large persons concluded from by reach
 	Refused   map[string]int // of Touched, rows of large persons concluded from whole, by why not by reach
 	Swap      *Swap          // the end of a build; nil: it was none

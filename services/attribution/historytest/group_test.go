@@ -1,6 +1,7 @@
 package historytest_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -83,15 +84,20 @@ func newGroup(ring *digest.Ring, first, size int, met *counts) (*group, error) {
 }
 
 // shuffle mixes histories. The facts of half of them stay in the order in which the
-// generator lists them.
+// generator lists them, those of a quarter come in the order in which they happened.
 func shuffle(random *rand.Rand, deliveries []delivery) {
 	inOrder := map[*past][]delivery{}
 	for _, d := range deliveries {
 		inOrder[d.of] = append(inOrder[d.of], d)
 	}
+	for of, list := range inOrder {
+		if of.seed%4 == 1 {
+			slices.SortStableFunc(list, func(a, b delivery) int { return cmp.Compare(a.fact.At, b.fact.At) })
+		}
+	}
 	random.Shuffle(len(deliveries), func(i, j int) { deliveries[i], deliveries[j] = deliveries[j], deliveries[i] })
 	for i, d := range deliveries {
-		if d.of.seed%2 == 0 {
+		if d.of.seed%4 != 3 {
 			deliveries[i], inOrder[d.of] = inOrder[d.of][0], inOrder[d.of][1:]
 		}
 	}

@@ -55,6 +55,7 @@ var expected = append(append(slices.Sorted(maps.Keys(happened)), cases...),
 	refused+"policy", refused+"size", refused+"replaced", refused+"link", refused+"name",
 	refused+"claim", refused+"once", refused+"pending",
 	"worker killed", "worker ended at a failpoint", "connection broken in a transaction", "redelivery", "fact concluded from by reach",
+	"concluded from apart: message", "concluded from apart: status", "concluded from apart: page", "concluded from apart: event",
 	"fact sent twice", "fact replaced later", "conflict", "duplicate", "rejected",
 	"policy building", "policy published while facts arrive", "sixth device for a token",
 )

@@ -162,6 +162,9 @@ var metrics = map[string]*regexp.Regexp{
 	"fact concluded from by reach": regexp.MustCompile(`(?m)^touchline_derive_large_total\{refused=""\} (\d+)`),
 }
 
+// apart are how many facts were concluded from apart from their persons, by kind.
+var apart = regexp.MustCompile(`(?m)^touchline_derive_apart_total\{kind="(\w+)"\} (\d+)`)
+
 // refusals are how many facts were not concluded from by reach, by reason.
 var refusals = regexp.MustCompile(`(?m)^touchline_derive_large_total\{refused="(\w+)"\} (\d+)`)
 
@@ -191,6 +194,9 @@ func (w *worker) counted(ctx context.Context) map[string]int {
 		if found := metric.FindSubmatch(text); found != nil {
 			all[what], _ = strconv.Atoi(string(found[1]))
 		}
+	}
+	for _, found := range apart.FindAllSubmatch(text, -1) {
+		all["concluded from apart: "+string(found[1])], _ = strconv.Atoi(string(found[2]))
 	}
 	for _, found := range refusals.FindAllSubmatch(text, -1) {
 		all[refused+string(found[1])], _ = strconv.Atoi(string(found[2]))

@@ -43,6 +43,9 @@ func Histories() *rapid.Generator[History] {
 		for range d.count(1, 3) { // what there is to credit, mostly late
 			d.order()
 		}
+		for range d.count(0, 2) {
+			d.calm()
+		}
 		h.Facts = d.facts
 		return h
 	})
