@@ -47,29 +47,37 @@ func environment(t *testing.T, name string, otherwise int) int {
 func TestReach_isWhole(t *testing.T) {
 	t.Parallel()
 	counts := newPathCounts()
-	playAll(t, counts, func(*rand.Rand, *derive.Config, []hit.Fact) {})
+	playAll(t, counts, tangled, func(*rand.Rand, *derive.Config) {})
 	counts.judge(t)
 }
 
+// drawing makes the history of a seed, and what is known before it begins.
+type drawing func(random *rand.Rand, seed int) (known []hit.Fact, history reftest.History)
+
+// tangled draws what is hardest to derive in parts.
+func tangled(random *rand.Rand, seed int) (known []hit.Fact, history reftest.History) {
+	history = reftest.Histories().Example(seed)
+	switch seed % 4 {
+	case 0:
+	case 1:
+		history = reftest.Tangles().Example(seed)
+		if random.IntN(2) == 0 {
+			random.Shuffle(len(history.Facts), func(i, j int) { history.Facts[i], history.Facts[j] = history.Facts[j], history.Facts[i] })
+		}
+	default:
+		known, history.Facts = bigPerson(random, 70)
+	}
+	return known, history
+}
+
 // playAll plays histories over which derivations are compared.
-func playAll(t *testing.T, counts *pathCounts, tune func(*rand.Rand, *derive.Config, []hit.Fact)) {
+func playAll(t *testing.T, counts *pathCounts, draw drawing, tune func(*rand.Rand, *derive.Config)) {
 	t.Helper()
 	total, from := environment(t, reachEnv, 24), environment(t, reachFromEnv, 0)
 	d, ring := newDatabase(t), newRing(t)
 	for seed := from; seed < from+total; seed++ {
 		random := rand.New(rand.NewPCG(uint64(seed), 11))
-		history := reftest.Histories().Example(seed)
-		var known []hit.Fact
-		switch seed % 4 {
-		case 0:
-		case 1:
-			history = reftest.Tangles().Example(seed)
-			if random.IntN(2) == 0 {
-				random.Shuffle(len(history.Facts), func(i, j int) { history.Facts[i], history.Facts[j] = history.Facts[j], history.Facts[i] })
-			}
-		default:
-			known, history.Facts = bigPerson(random, 70)
-		}
+		known, history := draw(random, seed)
 		if seed%3 > 0 {
 			history.Policy.Conversions = slices.DeleteFunc(history.Policy.Conversions, func(c policy.Definition) bool { return c.OnceWithinSeconds > 0 })
 		}
@@ -77,7 +85,7 @@ func playAll(t *testing.T, counts *pathCounts, tune func(*rand.Rand, *derive.Con
 		p.counts = counts
 		p.cfg.Device = []int{1, 2, 200}[random.IntN(3)]
 		p.cfg.BatchRows = []int{1, 7, 5000}[random.IntN(3)]
-		tune(random, &p.cfg, history.Facts)
+		tune(random, &p.cfg)
 		p.deriver = derive.New(p.derives(), p.cfg)
 		p.begin(t, known)
 		p.play(t, random, history.Facts)
