@@ -89,7 +89,7 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 	if err != nil {
 		return err
 	}
-	s.readAhead(ctx, now.to, with)
+	s.readAhead(ctx, now, with)
 	found.fresh = s.plan.fresh
 	if err := s.rewrite(ctx, v, found); err != nil {
 		return err
@@ -100,14 +100,16 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 	return nil
 }
 
-// readAhead has the stretch from there on read and derived in the background.
-func (s *step) readAhead(ctx context.Context, from progress, with basis) {
+// readAhead has the stretch behind that one read and derived in the background.
+func (s *step) readAhead(ctx context.Context, behind *stretch, with basis) {
 	s.ahead = nil
-	if from.next == len(s.plan.order) || s.beside == nil {
+	if behind.to.next == len(s.plan.order) || s.beside.load == nil {
 		return
 	}
-	s.ahead = s.stretchFrom(from, with, s.cfg.WalkRows)
-	s.ahead.start(ctx, s.beside)
+	next := s.stretchFrom(behind.to, with, s.cfg.WalkRows)
+	next.stock, next.wanted = behind.stock, s.want(behind.to, next.to, behind.stock)
+	next.start(ctx, func(ctx context.Context, _ []uuid.UUID) ([]hit.Fact, error) { return next.read(ctx, s.beside) })
+	s.ahead = next
 }
 
 // firstPart says how much less than others a stretch has that was not read ahead.

@@ -23,7 +23,7 @@ type step struct {
 	info      Workspace
 	plan      *plan                   // of the version that is being built, not changed; nil: none yet
 	ahead     *stretch                // of plan: read for this step, then for the next one; nil: nothing is
-	beside    loader                  // reads facts beside the transaction; nil: nothing is read ahead
+	beside    reader                  // of facts, beside the transaction; without a loader nothing is read ahead
 	concluded map[int32]bool          // of plan: components concluded from in this transaction
 	walked    progress                // in this transaction
 	read      map[uuid.UUID]*hit.Fact // in this transaction, of those that may be asked for again

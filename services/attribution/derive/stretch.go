@@ -51,11 +51,13 @@ type stretch struct {
 	keys       []uuid.UUID
 	components []component
 	facts      []hit.Fact
-	parts      []part // of facts
+	parts      []part  // of facts
+	wanted     *wanted // what to take in stock first; nil: nothing
+	stock      *stock  // what is; nil: nothing. Valid after derived
 
-	read, derived chan struct{} // closed when it has been; nil: it is not being read ahead
-	stop          context.CancelFunc
-	err           error // valid after derived
+	loaded, derived chan struct{} // closed when it has been; nil: it is not being read ahead
+	stop            context.CancelFunc
+	err             error // valid after derived
 }
 
 // part is some components of a stretch, derived together.
@@ -68,12 +70,12 @@ type part struct {
 // start reads and derives in the background.
 func (a *stretch) start(ctx context.Context, read loader) {
 	ctx, a.stop = context.WithCancel(ctx)
-	a.read, a.derived = make(chan struct{}), make(chan struct{})
+	a.loaded, a.derived = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(a.derived)
 		defer a.stop()
 		func() {
-			defer close(a.read)
+			defer close(a.loaded)
 			defer a.survive()
 			a.err = a.load(ctx, read)
 		}()
@@ -98,7 +100,7 @@ func (a *stretch) survive() {
 // begin later it is of the past. It may be nil.
 func (a *stretch) settle() {
 	if a != nil {
-		<-a.read
+		<-a.loaded
 	}
 }
 

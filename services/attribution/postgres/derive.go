@@ -61,16 +61,7 @@ const beside = 10 * time.Second
 
 // Load implements [derive.Store].
 func (s *DeriveStore) Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) (list []hit.Fact, err error) {
-	waiting, cancel := context.WithTimeout(ctx, spare)
-	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, beside)
-	defer stop()
-	conn, err := s.pool.pool.Acquire(waiting)
-	if err != nil {
-		return nil, fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)
-	}
-	defer conn.Release()
-	err = runTx(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(ctx context.Context, tx *Tx) error {
+	err = s.besideOthers(ctx, func(ctx context.Context, tx *Tx) error {
 		if err := tx.DerivePlan(ctx); err != nil {
 			return err
 		}
