@@ -32,7 +32,7 @@ type Config struct {
 	Device     int              // facts of a device of which a change reads all; 200, a guess
 	WalkRows   int              // facts that a build walks in one transaction; 10,000, a guess: rows of rollups are written once in each
 	Apart      bool             // conclude from facts that bear on nothing yet without gathering their persons
-	PlanFacts  int              // facts of all builds at hand up to which they are planned, 25 bytes each; 4,000,000: larger workspaces are walked with less knowledge
+	PlanFacts  int              // facts of all builds at hand up to which they are planned, 27 bytes each; 4,000,000: larger workspaces are walked with less knowledge
 	StockFacts int              // facts that a build reads together before it walks them, unless they take over 32 MB; 100,000, a guess
 	Lead       time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
 	Hold       time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
