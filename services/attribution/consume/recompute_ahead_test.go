@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -78,8 +79,11 @@ func TestRecompute_readsAheadOfChanges(t *testing.T) {
 			d := newTable(t)
 			d.settled(t, random, entries)
 			d.publish(t)
+			var reading sync.Mutex
 			reads := 0
 			change := func() error {
+				reading.Lock()
+				defer reading.Unlock()
 				if reads++; reads == 1 {
 					fresh := earlier(t, entries)
 					deliver(t, d.database, d.ring, fresh, []int{len(fresh), len(fresh)})

@@ -246,9 +246,7 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	var done Pass
 	var work step
 	err = s.Snapshot(ctx, func(tx Tx) error {
-		if work.ahead != ahead {
-			work.ahead.abandon() // a transaction before did not take place
-		}
+		work.abandon(known) // a transaction before did not take place
 		work = step{
 			cfg: cfg, tx: tx, name: d.name, workspace: workspace, plan: known, concluded: make(map[int32]bool), done: Pass{Workspace: workspace},
 			beside: d.reader(workspace),
@@ -263,6 +261,7 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	})
 	if err != nil {
 		work.ahead.abandon()
+		work.plan.abandon()
 		d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
 		return false, err
 	}
@@ -319,8 +318,8 @@ func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 		return
 	}
 	if len(d.reading) >= d.cfg.Parallel { // what is read ahead stays in memory while it waits for its turn
-		p.ahead.abandon()
-		p.ahead = nil
+		p.abandon()
+		p.ahead, p.supply = nil, nil
 		return
 	}
 	d.reading[workspace] = true
@@ -329,7 +328,7 @@ func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 // drop gives up a plan, if there is one. The lock is held.
 func (d *Deriver) drop(workspace uuid.UUID) {
 	if p := d.plans[workspace]; p != nil {
-		p.ahead.abandon()
+		p.abandon()
 		delete(d.plans, workspace)
 		delete(d.reading, workspace)
 	}

@@ -35,6 +35,15 @@ type plan struct {
 	done    []bool      // by place of a first fact: the component has been concluded from since
 	fresh   Fresh       // what the version held when the plan was drawn
 	ahead   *stretch    // from next on, being read; nil: nothing is
+	supply  *supply     // all facts, being read since the plan was begun; nil: they are not
+}
+
+// abandon ends what is going on in the background. It may be nil.
+func (p *plan) abandon() {
+	if p != nil {
+		p.ahead.abandon()
+		p.supply.abandon()
+	}
 }
 
 // progress is how far a walk has come: as in [plan].
@@ -44,8 +53,13 @@ type progress struct {
 }
 
 // draw makes a plan of all facts that there are, unless they are too many.
-func (s *step) draw(ctx context.Context, v Version) (*plan, error) {
-	p := &plan{version: v.Number, cursor: v.Cursor}
+func (s *step) draw(ctx context.Context, v Version) (p *plan, err error) {
+	p = &plan{version: v.Number, cursor: v.Cursor}
+	defer func() {
+		if err != nil {
+			p.abandon()
+		}
+	}()
 	for after := uuid.Nil; ; after = p.keys[len(p.keys)-1] {
 		page, err := s.tx.Walk(ctx, after, planRows)
 		if err != nil {
@@ -59,18 +73,20 @@ func (s *step) draw(ctx context.Context, v Version) (*plan, error) {
 			break
 		}
 	}
-	p.index()
+	if len(p.keys) > s.cfg.WalkRows && len(p.keys) <= s.cfg.StockFacts && s.beside.stock != nil {
+		p.supply = supplied(ctx, s.beside)
+	}
 	if err := p.join(ctx, s.tx, v.Blocked); err != nil {
 		return nil, fmt.Errorf("find what facts have in common: %w", err)
 	}
 	p.arrange()
-	var err error
 	p.fresh, err = s.tx.Fresh(ctx, v)
 	return p, err
 }
 
 // join unites facts that share a reference.
 func (p *plan) join(ctx context.Context, facts Facts, blocked map[uuid.UUID]bool) error {
+	p.index()
 	p.first = make([]int32, len(p.keys))
 	for i := range p.first {
 		p.first[i] = int32(i)

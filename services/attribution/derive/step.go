@@ -30,6 +30,17 @@ type step struct {
 	done      Pass
 }
 
+// abandon ends what is going on in the background since the step began, but for what goes on
+// for a plan that was there before.
+func (s *step) abandon(known *plan) {
+	if known == nil || s.ahead != known.ahead {
+		s.ahead.abandon()
+	}
+	if s.plan != known {
+		s.plan.abandon()
+	}
+}
+
 // run does the work and reports whether there may be more.
 func (s *step) run(ctx context.Context) (more bool, err error) {
 	more, err = s.work(ctx)

@@ -2,6 +2,8 @@ package derive
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 
 	"github.com/google/uuid"
 
@@ -31,7 +33,8 @@ type stock struct {
 
 // wanted is what is to be read into a stock.
 type wanted struct {
-	keys []uuid.UUID // nil: all there are
+	keys   []uuid.UUID // nil: all there are
+	supply *supply     // which is being read already; nil: nothing is
 	stock
 }
 
@@ -41,10 +44,56 @@ type reader struct {
 	stock func(ctx context.Context, keys []uuid.UUID, most int) (Stock, error)
 }
 
+// supply is a stock of all facts that is read while the plan is drawn. What is derived of it
+// is written in later transactions than that.
+type supply struct {
+	stop  context.CancelFunc
+	done  chan struct{} // closed when it has been read
+	facts Stock         // valid after done, as is err
+	err   error
+}
+
+// supplied begins to read one.
+func supplied(ctx context.Context, from reader) *supply {
+	ctx, stop := context.WithCancel(ctx)
+	u := &supply{stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(u.done)
+		defer stop()
+		defer func() {
+			if fault := recover(); fault != nil {
+				u.err = fmt.Errorf("reading ahead broke: %v\n%s", fault, debug.Stack())
+			}
+		}()
+		u.facts, u.err = from.stock(ctx, nil, stockBytes)
+	}()
+	return u
+}
+
+// abandon ends reading. It may be nil.
+func (u *supply) abandon() {
+	if u != nil {
+		u.stop()
+	}
+}
+
+// read returns what was wanted. What is being read already is waited for however long: it
+// ends with what it was begun for.
+func (w *wanted) read(ctx context.Context, from reader) (Stock, error) {
+	if w.supply == nil {
+		return from.stock(ctx, w.keys, stockBytes)
+	}
+	<-w.supply.done
+	return w.supply.facts, w.supply.err
+}
+
 // want says what is to be read where a stretch is not in the stock of the one before; nil:
 // it is, or it does not pay.
 func (s *step) want(from, to progress, old *stock) *wanted {
 	most := s.cfg.StockFacts
+	if old == nil && s.plan.supply != nil {
+		return &wanted{supply: s.plan.supply, stock: stock{until: len(s.plan.order), most: most}}
+	}
 	if old != nil {
 		if to.next <= old.until {
 			return nil
@@ -60,7 +109,7 @@ func (s *step) want(from, to progress, old *stock) *wanted {
 	if 4*len(keys) > 3*len(s.plan.keys) { // then it is cheaper not to choose
 		keys = nil
 	}
-	return &wanted{keys, stock{until: after.next, most: most}}
+	return &wanted{keys: keys, stock: stock{until: after.next, most: most}}
 }
 
 // read reads the stretch's facts from stock, and those that are not there by their keys.
@@ -68,7 +117,7 @@ func (a *stretch) read(ctx context.Context, from reader) ([]hit.Fact, error) {
 	if a.wanted != nil {
 		fresh := a.wanted.stock
 		a.stock = &fresh // what was in stock goes, to make room
-		if facts, err := from.stock(ctx, a.wanted.keys, stockBytes); err == nil {
+		if facts, err := a.wanted.read(ctx, from); err == nil {
 			fresh.facts = facts // else by their keys
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -70,6 +71,10 @@ func TestStretch_readsFromStock(t *testing.T) {
 				return held, nil
 			},
 		}
+		if rapid.Bool().Draw(t, "since the plan was begun") {
+			s.plan.supply = supplied(t.Context(), s.beside)
+			<-s.plan.supply.done
+		}
 		for now := (&stretch{to: progress{next: s.plan.next, cursor: s.plan.cursor}}); ; {
 			if s.readAhead(t.Context(), now, with); s.ahead == nil {
 				break
@@ -91,6 +96,41 @@ func TestStretch_readsFromStock(t *testing.T) {
 			}
 		}
 	})
+}
+
+// All facts are read while a plan of them is drawn, unless one step walks them or they are
+// too many; who gives the plan up ends it, and what breaks is an error.
+func TestStep_drawsWhileAllIsRead(t *testing.T) {
+	t.Parallel()
+	rules := policy.Default()
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
+	draw := func(walked, stocked int, read func(ctx context.Context) (Stock, error)) *supply {
+		s := &step{tx: shelfTx{facts: facts}, cfg: Config{WalkRows: walked, StockFacts: stocked}.withDefaults()}
+		s.beside.stock = func(ctx context.Context, keys []uuid.UUID, _ int) (Stock, error) {
+			if keys != nil {
+				t.Errorf("%d facts were asked for", len(keys))
+			}
+			return read(ctx)
+		}
+		p, err := s.draw(t.Context(), Version{Number: 2, Policy: &rules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.abandon()
+		return p.supply
+	}
+	waiting := func(ctx context.Context) (Stock, error) { <-ctx.Done(); return nil, ctx.Err() }
+	if draw(2, 9, waiting) != nil || draw(1, 1, waiting) != nil {
+		t.Error("what one step walks, or what is too much, is read at once")
+	}
+	u := draw(1, 2, waiting)
+	if <-u.done; !errors.Is(u.err, context.Canceled) {
+		t.Errorf("went on: %v", u.err)
+	}
+	u = draw(1, 2, func(context.Context) (Stock, error) { panic("broken") })
+	if <-u.done; u.err == nil {
+		t.Error("what broke is no error")
+	}
 }
 
 // A stock is read again only behind its end, smaller when there was no room for it, and not
