@@ -95,7 +95,11 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 		return err
 	}
 	advance.Walked, advance.Cursor = now.to.next-s.plan.next, now.to.cursor
-	advance.Publish = now.to.next == len(s.plan.order)
+	// A large one is compared in a transaction of its own: when that has written nothing
+	// either, others can see what it sees. It publishes all the same when facts have arrived.
+	ended := s.plan.next == len(s.plan.order)
+	advance.Publish = ended || now.to.next == len(s.plan.order) && len(s.plan.order) <= s.cfg.WalkRows
+	advance.Unchanged = ended && advance.Alone
 	s.walked = now.to
 	return nil
 }

@@ -159,13 +159,14 @@ type Touched struct {
 
 // Build is a step of a version's build.
 type Build struct {
-	Version int
-	Start   bool // count the facts to walk
-	Walked  int
-	Cursor  uuid.UUID
-	Publish bool // it is complete
-	Alone   bool // nothing else is done in its transaction: should the server lose it, it is done again
-	At      time.Time
+	Version   int
+	Start     bool // count the facts to walk
+	Walked    int
+	Cursor    uuid.UUID
+	Publish   bool // it is complete
+	Unchanged bool // nothing has been concluded in its transaction
+	Alone     bool // nothing else is done in its transaction: should the server lose it, it is done again
+	At        time.Time
 }
 
 // Swap is the end of a build.

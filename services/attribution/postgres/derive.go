@@ -84,7 +84,7 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 		if err := tx.DerivePlan(ctx); err != nil {
 			return err
 		}
-		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, folder: s.store.folder, policies: &s.store.policies})
+		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, store: s.store, folder: s.store.folder, policies: &s.store.policies})
 	})
 }
 
@@ -92,7 +92,8 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 type deriveTx struct {
 	workspace uuid.UUID
 	queries   *dbsqlc.Queries
-	tx        pgx.Tx // for what package dbsqlc has no query for
+	tx        pgx.Tx       // for what package dbsqlc has no query for
+	store     *DeriveStore // nil: it only reads
 	folder    Folder
 	policies  *policies // nil: none are remembered
 }

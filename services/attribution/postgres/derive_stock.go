@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/internal/hit"
@@ -113,14 +114,21 @@ func (s *stock) Full() bool { return s.full }
 
 // besideOthers reads on a connection of its own, if there is one to spare.
 func (s *DeriveStore) besideOthers(ctx context.Context, read func(ctx context.Context, tx *Tx) error) error {
-	waiting, cancel := context.WithTimeout(ctx, spare)
-	defer cancel()
 	ctx, stop := context.WithTimeout(ctx, beside)
 	defer stop()
+	return s.spareConn(ctx, func(conn *pgxpool.Conn) error {
+		return runTx(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, read)
+	})
+}
+
+// spareConn lends a connection, if there is one to spare.
+func (s *DeriveStore) spareConn(ctx context.Context, use func(conn *pgxpool.Conn) error) error {
+	waiting, cancel := context.WithTimeout(ctx, spare)
+	defer cancel()
 	conn, err := s.pool.pool.Acquire(waiting)
 	if err != nil {
 		return fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)
 	}
 	defer conn.Release()
-	return runTx(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, read)
+	return use(conn)
 }
