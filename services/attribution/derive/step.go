@@ -259,8 +259,10 @@ func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
 	if err != nil {
 		return fmt.Errorf("read what version %d holds: %w", v.Number, err)
 	}
-	changes, err := s.changes(ctx, v, current, *found.outcome)
-	if err != nil {
+	var changes Changes
+	if found.draft != nil && current.Fresh.Rows {
+		changes = found.draft.names(current)
+	} else if changes, err = s.changes(ctx, v, current, *found.outcome); err != nil {
 		return err
 	}
 	s.done.Facts += len(found.facts)

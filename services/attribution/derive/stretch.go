@@ -52,6 +52,8 @@ type stretch struct {
 	components []component
 	facts      []hit.Fact
 	parts      []part  // of facts
+	draft      *draft  // of all parts; nil: not made
+	fresh      bool    // the version holds no rows on them: a draft can be made
 	wanted     *wanted // what to take in stock first; nil: nothing
 	stock      *stock  // what is; nil: nothing. Valid after derived
 
@@ -167,6 +169,9 @@ func (a *stretch) derive() error {
 	for i := range outcomes {
 		a.parts[i].outcome = outcomes[i]
 	}
+	if a.fresh {
+		a.draft = drafted(joined(outcomes))
+	}
 	return nil
 }
 
@@ -181,6 +186,10 @@ func (a *stretch) rest(noted func(first int32) bool) (gathered, error) {
 			parts[i] = parts[i].without(noted)
 			again = append(again, i)
 		}
+	}
+	if len(again) == 0 && a.draft != nil {
+		found.draft, found.outcome = a.draft, &a.draft.outcome
+		return found, nil
 	}
 	groups := make([][]hit.Fact, len(again))
 	for i, of := range again {
