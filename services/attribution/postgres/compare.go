@@ -38,8 +38,13 @@ func (t *Tx) Compare(ctx context.Context, workspace uuid.UUID, version, against 
 type comparer struct {
 	queries       *dbsqlc.Queries
 	built, before *dbsqlc.Policy
-	beside        snapshot // where a part can be compared meanwhile; nil: nowhere
+	beside        snapshot      // where a part can be compared meanwhile; nil: nowhere
+	patience      time.Duration // how long that is waited for in the end
 }
+
+// comparePatience is well below [idleInTransaction]: who waits does not ask anything of his
+// own transaction.
+const comparePatience = 20 * time.Second
 
 // snapshot reads what a transaction sees, on another connection.
 type snapshot func(ctx context.Context, read func(ctx context.Context, tx *Tx) error) error
@@ -103,8 +108,13 @@ func (c comparer) meanwhile(ctx context.Context) func(fault error) (others, erro
 		if fault != nil {
 			stop()
 		}
-		err := <-done
-		return found, err
+		select {
+		case err := <-done:
+			return found, err
+		case <-time.After(c.patience):
+			stop()
+			return others{}, errNowhere
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ func (t deriveTx) swap(ctx context.Context, b derive.Build) (*derive.Swap, error
 	if err != nil {
 		return nil, err
 	}
-	found, err := comparer{queries: t.queries, built: built, before: live, beside: beside}.compare(ctx)
+	found, err := comparer{queries: t.queries, built: built, before: live, beside: beside, patience: comparePatience}.compare(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -77,9 +78,16 @@ func TestComparer_beside(t *testing.T) {
 			},
 			"away":    func(context.Context, func(ctx context.Context, tx *Tx) error) error { return errors.New("away") },
 			"breaks":  func(context.Context, func(ctx context.Context, tx *Tx) error) error { panic("broken") },
-			"too few": nil,
+			"nowhere": nil,
+			"hangs": func(ctx context.Context, _ func(ctx context.Context, tx *Tx) error) error {
+				<-ctx.Done()
+				return ctx.Err()
+			},
 		} {
-			c.beside = side
+			c.beside, c.patience = side, time.Minute
+			if name == "hangs" {
+				c.patience = time.Millisecond
+			}
 			got, err := c.compare(ctx)
 			if diff := cmp.Diff(want, got); err != nil || diff != "" {
 				t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
