@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -28,6 +29,14 @@ func (r aheadStore) Load(ctx context.Context, workspace uuid.UUID, facts []uuid.
 	}
 	list, err := r.Store.Load(ctx, workspace, facts)
 	return list, errors.Join(err, r.after())
+}
+
+func (r aheadStore) Stock(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID, most int) (derive.Stock, error) {
+	if err := r.before(); err != nil {
+		return nil, err
+	}
+	stock, err := r.Store.Stock(ctx, workspace, facts, most)
+	return stock, errors.Join(err, r.after())
 }
 
 func nothing() error { return nil }
@@ -55,7 +64,14 @@ func earlier(t *testing.T, entries []stream.Entry) []stream.Entry {
 // was concluded from since is not written once more, nor as it was.
 func TestRecompute_readsAheadOfChanges(t *testing.T) {
 	t.Parallel()
-	for name, late := range map[string]bool{"before it is read": false, "after it was read": true} {
+	type when struct {
+		late  bool
+		stock int
+	}
+	for name, c := range map[string]when{
+		"before it is read": {}, "after it was read": {late: true}, "before it is in stock": {stock: 40}, "after it was in stock": {late: true, stock: 40},
+		"before all is in stock": {stock: 10_000}, "after all was in stock": {late: true, stock: 10_000},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(14, 7))
@@ -63,8 +79,11 @@ func TestRecompute_readsAheadOfChanges(t *testing.T) {
 			d := newTable(t)
 			d.settled(t, random, entries)
 			d.publish(t)
+			var reading sync.Mutex
 			reads := 0
 			change := func() error {
+				reading.Lock()
+				defer reading.Unlock()
 				if reads++; reads == 1 {
 					fresh := earlier(t, entries)
 					deliver(t, d.database, d.ring, fresh, []int{len(fresh), len(fresh)})
@@ -72,10 +91,12 @@ func TestRecompute_readsAheadOfChanges(t *testing.T) {
 				return nil
 			}
 			store := aheadStore{Store: postgres.NewDeriveStore(d.pool, d.ring), before: change, after: nothing}
-			if late {
+			if c.late {
 				store.before, store.after = nothing, change
 			}
-			d.until(t, derive.New(store, d.turns()), stillBuilt)
+			cfg := d.turns()
+			cfg.StockFacts = max(c.stock, 1) // one never pays
+			d.until(t, derive.New(store, cfg), stillBuilt)
 			if reads < 1 || d.number(t, stillTouched) > 0 {
 				t.Fatalf("%d times something was read ahead: the test shows nothing", reads)
 			}

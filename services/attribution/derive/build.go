@@ -89,25 +89,31 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 	if err != nil {
 		return err
 	}
-	s.readAhead(ctx, now.to, with)
+	s.readAhead(ctx, now, with)
 	found.fresh = s.plan.fresh
 	if err := s.rewrite(ctx, v, found); err != nil {
 		return err
 	}
 	advance.Walked, advance.Cursor = now.to.next-s.plan.next, now.to.cursor
-	advance.Publish = now.to.next == len(s.plan.order)
+	// A large one is compared in a transaction of its own: when that has written nothing
+	// either, others can see what it sees. It publishes all the same when facts have arrived.
+	ended := s.plan.next == len(s.plan.order)
+	advance.Publish = ended || now.to.next == len(s.plan.order) && len(s.plan.order) <= s.cfg.WalkRows
+	advance.Unchanged = ended && advance.Alone
 	s.walked = now.to
 	return nil
 }
 
-// readAhead has the stretch from there on read and derived in the background.
-func (s *step) readAhead(ctx context.Context, from progress, with basis) {
+// readAhead has the stretch behind that one read and derived in the background.
+func (s *step) readAhead(ctx context.Context, behind *stretch, with basis) {
 	s.ahead = nil
-	if from.next == len(s.plan.order) || s.beside == nil {
+	if behind.to.next == len(s.plan.order) || s.beside.load == nil {
 		return
 	}
-	s.ahead = s.stretchFrom(from, with, s.cfg.WalkRows)
-	s.ahead.start(ctx, s.beside)
+	next := s.stretchFrom(behind.to, with, s.cfg.WalkRows)
+	next.stock, next.wanted = behind.stock, s.want(behind.to, next.to, behind.stock)
+	next.start(ctx, func(ctx context.Context, _ []uuid.UUID) ([]hit.Fact, error) { return next.read(ctx, s.beside) })
+	s.ahead = next
 }
 
 // firstPart says how much less than others a stretch has that was not read ahead.
@@ -115,7 +121,7 @@ const firstPart = 8
 
 // stretchFrom is what a step walks from there on, about most facts, not read yet.
 func (s *step) stretchFrom(from progress, with basis, most int) *stretch {
-	a := &stretch{with: with}
+	a := &stretch{with: with, fresh: s.plan.fresh.Rows}
 	a.keys, a.components, a.to = s.plan.walk(from, most, s.concluded)
 	return a
 }

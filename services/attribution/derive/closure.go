@@ -47,6 +47,7 @@ type gathered struct {
 	facts   []hit.Fact
 	parts   [][]hit.Fact      // of facts, sharing nothing, to be derived side by side; nil: not known
 	outcome *timeline.Outcome // of facts, not changed; nil: not derived yet
+	draft   *draft            // of outcome; nil: none was made
 	fresh   Fresh
 }
 

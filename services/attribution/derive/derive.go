@@ -25,22 +25,23 @@ import (
 
 // Config tunes a [Deriver]. The zero value of a field stands for its default.
 type Config struct {
-	Poll      time.Duration    // how often to look for work that no signal told of, a build to begin with; 50 ms, a guess
-	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
-	Small     int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
-	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
-	Device    int              // facts of a device of which a change reads all; 200, a guess
-	WalkRows  int              // facts that a build walks in one transaction; 10,000, a guess: rows of rollups are written once in each
-	Apart     bool             // conclude from facts that bear on nothing yet without gathering their persons
-	PlanFacts int              // facts of all builds at hand up to which they are planned, 25 bytes each; 4,000,000: larger workspaces are walked with less knowledge
-	Lead      time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
-	Hold      time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
-	Parallel  int              // workspaces derived side by side; 2
-	Parts     int              // groups of persons derived side by side; 2
-	Now       func() time.Time // the clock; time.Now
-	Log       *slog.Logger     // slog.Default
-	Observe   func(Pass)       // called after each committed transaction
-	Point     func(string)     // called at before_ and after_derived, at the end of a build also at before_ and after_swap: where kill tests end the process
+	Poll       time.Duration    // how often to look for work that no signal told of, a build to begin with; 50 ms, a guess
+	BatchRows  int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
+	Small      int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
+	Reach      int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
+	Device     int              // facts of a device of which a change reads all; 200, a guess
+	WalkRows   int              // facts that a build walks in one transaction; 10,000, a guess: rows of rollups are written once in each
+	Apart      bool             // conclude from facts that bear on nothing yet without gathering their persons
+	PlanFacts  int              // facts of all builds at hand up to which they are planned, 27 bytes each; 4,000,000: larger workspaces are walked with less knowledge
+	StockFacts int              // facts that a build reads together before it walks them, unless they take over 32 MB; 100,000, a guess
+	Lead       time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
+	Hold       time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
+	Parallel   int              // workspaces derived side by side; 2
+	Parts      int              // groups of persons derived side by side; 2
+	Now        func() time.Time // the clock; time.Now
+	Log        *slog.Logger     // slog.Default
+	Observe    func(Pass)       // called after each committed transaction
+	Point      func(string)     // called at before_ and after_derived, at the end of a build also at before_ and after_swap: where kill tests end the process
 
 	// Jitter says how long a pause after a failure is; default a random half of it to one and a half.
 	Jitter func(pause time.Duration) time.Duration
@@ -74,6 +75,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Device, 200)
 	setDefault(&c.WalkRows, 10_000)
 	setDefault(&c.PlanFacts, 4_000_000)
+	setDefault(&c.StockFacts, 100_000)
 	setDefault(&c.Lead, 2*time.Second)
 	setDefault(&c.Hold, time.Second)
 	setDefault(&c.Parallel, 2)
@@ -263,14 +265,10 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	var done Pass
 	var work step
 	err = s.Snapshot(ctx, func(tx Tx) error {
-		if work.ahead != ahead {
-			work.ahead.abandon() // a transaction before did not take place
-		}
+		work.abandon(known) // a transaction before did not take place
 		work = step{
 			cfg: cfg, tx: tx, name: d.name, workspace: workspace, plan: known, concluded: make(map[int32]bool), done: Pass{Workspace: workspace},
-			beside: func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
-				return d.store.Load(ctx, workspace, keys)
-			},
+			beside: d.reader(workspace),
 		}
 		more, err = work.run(ctx)
 		done = work.done
@@ -282,6 +280,7 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	})
 	if err != nil {
 		work.ahead.abandon()
+		work.plan.abandon()
 		d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
 		return false, err
 	}
@@ -294,6 +293,18 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	done.Took = d.cfg.Now().Sub(begun)
 	d.cfg.Observe(done)
 	return more, nil
+}
+
+// reader reads facts of a workspace.
+func (d *Deriver) reader(workspace uuid.UUID) reader {
+	return reader{
+		load: func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+			return d.store.Load(ctx, workspace, keys)
+		},
+		stock: func(ctx context.Context, keys []uuid.UUID, most int) (Stock, error) {
+			return d.store.Stock(ctx, workspace, keys, most)
+		},
+	}
 }
 
 // plan returns the plan of a workspace's build, if there is one, and the settings that
@@ -326,8 +337,8 @@ func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 		return
 	}
 	if len(d.reading) >= d.cfg.Parallel { // what is read ahead stays in memory while it waits for its turn
-		p.ahead.abandon()
-		p.ahead = nil
+		p.abandon()
+		p.ahead, p.supply = nil, nil
 		return
 	}
 	d.reading[workspace] = true
@@ -336,7 +347,7 @@ func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 // drop gives up a plan, if there is one. The lock is held.
 func (d *Deriver) drop(workspace uuid.UUID) {
 	if p := d.plans[workspace]; p != nil {
-		p.ahead.abandon()
+		p.abandon()
 		delete(d.plans, workspace)
 		delete(d.reading, workspace)
 	}

@@ -26,6 +26,35 @@ func diff(current Current, outcome timeline.Outcome) (Changes, []ConversionRow) 
 	return c, replaced
 }
 
+// draft is what is to be written of an outcome where a version holds no rows on it: it is made
+// while the step before is written.
+type draft struct {
+	outcome timeline.Outcome
+	rows    Changes // conversions, messages and their sums
+}
+
+func drafted(outcome timeline.Outcome) *draft {
+	rows, _ := diff(Current{}, timeline.Outcome{Conversions: outcome.Conversions, Messages: outcome.Messages})
+	for i := range rows.Insert {
+		rows.Insert[i].Revision = 1
+	}
+	rows.Credits, rows.Messages = creditSums(nil, nil, rows.Insert), messageSums(nil, outcome.Messages)
+	return &draft{outcome, rows}
+}
+
+// names adds what turns current, which holds no rows, into the outcome.
+func (d *draft) names(current Current) Changes {
+	changes := d.rows
+	names, _ := diff(Current{Persons: current.Persons, Links: current.Links, Claims: current.Claims}, timeline.Outcome{
+		Persons: d.outcome.Persons, Links: d.outcome.Links, Claims: d.outcome.Claims,
+	})
+	changes.PersonDelete, changes.PersonUpsert = names.PersonDelete, names.PersonUpsert
+	changes.LinkDelete, changes.LinkUpsert = names.LinkDelete, names.LinkUpsert
+	changes.ClaimDelete, changes.ClaimUpsert = names.ClaimDelete, names.ClaimUpsert
+	changes.Fresh = current.Fresh
+	return changes
+}
+
 func (c *Changes) diffConversions(current []ConversionRow, derived []credit.Conversion) []ConversionRow {
 	var replaced []ConversionRow
 	old := make(map[ConversionKey]ConversionRow, len(current))

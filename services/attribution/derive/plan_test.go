@@ -110,6 +110,7 @@ func TestPlan_place(t *testing.T) {
 		slices.SortFunc(keys, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 		absent := uuid.UUID{byte(rapid.IntRange(0, 255).Draw(t, "other")), 15: 10}
 		p := plan{keys: keys}
+		p.index()
 		for i, key := range keys {
 			if at := p.place(key); int(at) != i {
 				t.Fatalf("%v is at %d, want %d", key, at, i)

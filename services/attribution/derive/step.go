@@ -23,11 +23,22 @@ type step struct {
 	info      Workspace
 	plan      *plan                   // of the version that is being built, not changed; nil: none yet
 	ahead     *stretch                // of plan: read for this step, then for the next one; nil: nothing is
-	beside    loader                  // reads facts beside the transaction; nil: nothing is read ahead
+	beside    reader                  // of facts, beside the transaction; without a loader nothing is read ahead
 	concluded map[int32]bool          // of plan: components concluded from in this transaction
 	walked    progress                // in this transaction
 	read      map[uuid.UUID]*hit.Fact // in this transaction, of those that may be asked for again
 	done      Pass
+}
+
+// abandon ends what is going on in the background since the step began, but for what goes on
+// for a plan that was there before.
+func (s *step) abandon(known *plan) {
+	if known == nil || s.ahead != known.ahead {
+		s.ahead.abandon()
+	}
+	if s.plan != known {
+		s.plan.abandon()
+	}
 }
 
 // run does the work and reports whether there may be more.
@@ -248,8 +259,10 @@ func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
 	if err != nil {
 		return fmt.Errorf("read what version %d holds: %w", v.Number, err)
 	}
-	changes, err := s.changes(ctx, v, current, *found.outcome)
-	if err != nil {
+	var changes Changes
+	if found.draft != nil && current.Fresh.Rows {
+		changes = found.draft.names(current)
+	} else if changes, err = s.changes(ctx, v, current, *found.outcome); err != nil {
 		return err
 	}
 	s.done.Facts += len(found.facts)

@@ -27,6 +27,20 @@ type Store interface {
 	// Load is [Facts.Load], of one instant after the call, whoever has the lock: it neither
 	// waits for a transaction nor for a connection that others have. It fails rather.
 	Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) ([]hit.Fact, error)
+
+	// Stock reads the facts with these keys, nil: all of the workspace, to be taken later, of one
+	// instant after the call, as Load does. All of the workspace are looked at. It keeps about
+	// most bytes of them, whichever come first.
+	Stock(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID, most int) (Stock, error)
+}
+
+// Stock is facts that were read together. Safe for use by one goroutine at a time.
+type Stock interface {
+	// Take puts the facts with these keys where into has place for them, which is as long as
+	// keys, and returns the places of those that it does not have, ascending.
+	Take(keys []uuid.UUID, into []hit.Fact) (missing []int, err error)
+	// Full says that there was no room for all that was to be read.
+	Full() bool
 }
 
 // Session is the time during which one process alone draws a workspace's
@@ -145,13 +159,14 @@ type Touched struct {
 
 // Build is a step of a version's build.
 type Build struct {
-	Version int
-	Start   bool // count the facts to walk
-	Walked  int
-	Cursor  uuid.UUID
-	Publish bool // it is complete
-	Alone   bool // nothing else is done in its transaction: should the server lose it, it is done again
-	At      time.Time
+	Version   int
+	Start     bool // count the facts to walk
+	Walked    int
+	Cursor    uuid.UUID
+	Publish   bool // it is complete
+	Unchanged bool // nothing has been concluded in its transaction
+	Alone     bool // nothing else is done in its transaction: should the server lose it, it is done again
+	At        time.Time
 }
 
 // Swap is the end of a build.

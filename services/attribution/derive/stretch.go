@@ -51,11 +51,15 @@ type stretch struct {
 	keys       []uuid.UUID
 	components []component
 	facts      []hit.Fact
-	parts      []part // of facts
+	parts      []part  // of facts
+	draft      *draft  // of all parts; nil: not made
+	fresh      bool    // the version holds no rows on them: a draft can be made
+	wanted     *wanted // what to take in stock first; nil: nothing
+	stock      *stock  // what is; nil: nothing. Valid after derived
 
-	read, derived chan struct{} // closed when it has been; nil: it is not being read ahead
-	stop          context.CancelFunc
-	err           error // valid after derived
+	loaded, derived chan struct{} // closed when it has been; nil: it is not being read ahead
+	stop            context.CancelFunc
+	err             error // valid after derived
 }
 
 // part is some components of a stretch, derived together.
@@ -68,12 +72,12 @@ type part struct {
 // start reads and derives in the background.
 func (a *stretch) start(ctx context.Context, read loader) {
 	ctx, a.stop = context.WithCancel(ctx)
-	a.read, a.derived = make(chan struct{}), make(chan struct{})
+	a.loaded, a.derived = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(a.derived)
 		defer a.stop()
 		func() {
-			defer close(a.read)
+			defer close(a.loaded)
 			defer a.survive()
 			a.err = a.load(ctx, read)
 		}()
@@ -98,7 +102,7 @@ func (a *stretch) survive() {
 // begin later it is of the past. It may be nil.
 func (a *stretch) settle() {
 	if a != nil {
-		<-a.read
+		<-a.loaded
 	}
 }
 
@@ -165,6 +169,9 @@ func (a *stretch) derive() error {
 	for i := range outcomes {
 		a.parts[i].outcome = outcomes[i]
 	}
+	if a.fresh {
+		a.draft = drafted(joined(outcomes))
+	}
 	return nil
 }
 
@@ -179,6 +186,10 @@ func (a *stretch) rest(noted func(first int32) bool) (gathered, error) {
 			parts[i] = parts[i].without(noted)
 			again = append(again, i)
 		}
+	}
+	if len(again) == 0 && a.draft != nil {
+		found.draft, found.outcome = a.draft, &a.draft.outcome
+		return found, nil
 	}
 	groups := make([][]hit.Fact, len(again))
 	for i, of := range again {

@@ -3,10 +3,13 @@ package derive
 import (
 	"context"
 	"errors"
+	"math/big"
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/apd/v3"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
@@ -152,4 +155,44 @@ func TestDeriver_boundsWhatIsReadAhead(t *testing.T) {
 	if d.keep(workspaces[2], last); last.ahead == nil {
 		t.Error("there was room again")
 	}
+}
+
+// A draft of what is written is what is found at the time when nothing was noted since, and
+// is not used otherwise.
+func TestStretch_drafts(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		facts := anyShelf(t)
+		s, with := planned(t, facts)
+		s.plan.fresh.Rows = rapid.Bool().Draw(t, "fresh")
+		a := s.stretchFrom(progress{next: s.plan.next, cursor: s.plan.cursor}, with, len(facts))
+		if err := errors.Join(a.load(t.Context(), facts.Load), a.derive()); err != nil {
+			t.Fatal(err)
+		}
+		found, err := a.rest(func(int32) bool { return false })
+		if err != nil || (found.draft != nil) != s.plan.fresh.Rows {
+			t.Fatalf("a draft: %t, %v", found.draft != nil, err)
+		}
+		if noted, err := a.rest(func(first int32) bool { return first == a.components[0].first }); err != nil || noted.draft != nil {
+			t.Fatalf("a draft in spite of what was noted: %v", err)
+		}
+		if found.draft == nil {
+			return
+		}
+		current := Current{Fresh: Fresh{Rows: true}}
+		for _, p := range found.outcome.Persons {
+			if p.Shared = rapid.Bool().Draw(t, "shared"); rapid.Bool().Draw(t, "held") {
+				current.Persons = append(current.Persons, p)
+			}
+		}
+		current.Links, current.Claims = found.outcome.Links[len(found.outcome.Links)/2:], found.outcome.Claims[len(found.outcome.Claims)/2:]
+		want, err := (&step{tx: shelfTx{facts: facts}}).changes(t.Context(), with.version, current, *found.outcome)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := found.draft.names(current)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.AllowUnexported(big.Int{}, apd.Decimal{}, apd.BigInt{})); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	})
 }

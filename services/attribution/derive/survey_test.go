@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
+	"github.com/touchline/touchline/services/attribution/credit"
 	"github.com/touchline/touchline/services/attribution/fact"
 	"github.com/touchline/touchline/services/internal/hit"
 )
@@ -43,6 +44,10 @@ func (s shelfTx) Walk(ctx context.Context, after uuid.UUID, most int) ([]uuid.UU
 
 func (s shelfTx) Carriers(ctx context.Context, each func(ref, fact uuid.UUID)) error {
 	return s.facts.Carriers(ctx, each)
+}
+
+func (s shelfTx) Credits(context.Context, int, []ConversionRow) (map[ConversionKey][]credit.Credit, error) {
+	return nil, nil
 }
 
 func (s shelfTx) Fresh(context.Context, Version) (Fresh, error) { return Fresh{}, nil }

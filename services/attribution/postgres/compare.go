@@ -38,19 +38,35 @@ func (t *Tx) Compare(ctx context.Context, workspace uuid.UUID, version, against 
 type comparer struct {
 	queries       *dbsqlc.Queries
 	built, before *dbsqlc.Policy
+	beside        snapshot      // where a part can be compared meanwhile; nil: nowhere
+	patience      time.Duration // how long that is waited for in the end
+}
+
+// comparePatience is well below [idleInTransaction]: who waits does not ask anything of his
+// own transaction.
+const comparePatience = 20 * time.Second
+
+// snapshot reads what a transaction sees, on another connection.
+type snapshot func(ctx context.Context, read func(ctx context.Context, tx *Tx) error) error
+
+// others is what is found of all but conversions.
+type others struct {
+	comparison.Comparison
+	sums []dbsqlc.ComparisonSumsRow
 }
 
 func (c comparer) compare(ctx context.Context) (comparison.Comparison, error) {
 	result := comparison.Comparison{Version: int(c.built.Version), Against: int(c.before.Version), Moved: []comparison.Moved{}}
-	if err := c.queries.ComparisonPlan(ctx); err != nil {
-		return result, fmt.Errorf("prepare to compare: %w", interpret(err))
-	}
-	ask := dbsqlc.ComparisonMessagesParams{
-		WorkspaceID: c.built.WorkspaceID, Against: c.before.Version, Version: c.built.Version, Most: comparedRows,
-	}
-	found, err := c.queries.ComparisonConversions(ctx, dbsqlc.ComparisonConversionsParams(ask))
+	wait := c.meanwhile(ctx)
+	found, err := c.conversions(ctx)
+	rest, besideErr := wait(err)
 	if err != nil {
 		return result, fmt.Errorf("compare conversions: %w", interpret(err))
+	}
+	if besideErr != nil { // nowhere, or it did not go well there
+		if rest, err = c.others(ctx); err != nil {
+			return result, err
+		}
 	}
 	conversions := dbsqlc.ComparisonMessagesRow{
 		Before: found.Before, After: found.After, OnlyBefore: found.OnlyBefore, OnlyAfter: found.OnlyAfter, Changed: found.Changed, Rows: found.Rows,
@@ -58,10 +74,79 @@ func (c comparer) compare(ctx context.Context) (comparison.Comparison, error) {
 	if err := addPart(&result, comparison.Conversions, conversions); err != nil {
 		return result, err
 	}
-	if err := c.parts(ctx, ask, &result); err != nil {
-		return result, err
+	for _, part := range rest.Parts {
+		result.Add(part)
 	}
-	return result, c.credits(ctx, &result, found)
+	return result, addCredits(&result, rest.sums, found)
+}
+
+// errNowhere says that there is no other connection.
+var errNowhere = errors.New("there is nowhere to compare meanwhile")
+
+// meanwhile compares all but conversions on another connection. The function that it returns
+// waits for that, or ends it when conversions could not be compared.
+func (c comparer) meanwhile(ctx context.Context) func(fault error) (others, error) {
+	if c.beside == nil {
+		return func(error) (others, error) { return others{}, errNowhere }
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var found others
+	done := make(chan error, 1)
+	go func() {
+		defer stop()
+		defer func() {
+			if fault := recover(); fault != nil { // it would end the process
+				done <- fmt.Errorf("comparing broke: %v", fault)
+			}
+		}()
+		done <- c.beside(ctx, func(ctx context.Context, tx *Tx) (err error) {
+			found, err = comparer{queries: tx.Queries, built: c.built, before: c.before}.others(ctx)
+			return err
+		})
+	}()
+	return func(fault error) (others, error) {
+		if fault != nil {
+			stop()
+		}
+		select {
+		case err := <-done:
+			return found, err
+		case <-time.After(c.patience):
+			stop()
+			return others{}, errNowhere
+		}
+	}
+}
+
+// conversions compares them, with their credits.
+func (c comparer) conversions(ctx context.Context) (dbsqlc.ComparisonConversionsRow, error) {
+	if err := c.queries.ComparisonPlan(ctx); err != nil {
+		return dbsqlc.ComparisonConversionsRow{}, err
+	}
+	return c.queries.ComparisonConversions(ctx, dbsqlc.ComparisonConversionsParams(c.ask()))
+}
+
+func (c comparer) ask() dbsqlc.ComparisonMessagesParams {
+	return dbsqlc.ComparisonMessagesParams{
+		WorkspaceID: c.built.WorkspaceID, Against: c.before.Version, Version: c.built.Version, Most: comparedRows,
+	}
+}
+
+// others compares all but conversions.
+func (c comparer) others(ctx context.Context) (found others, err error) {
+	if err := c.queries.ComparisonPlan(ctx); err != nil {
+		return found, fmt.Errorf("prepare to compare: %w", interpret(err))
+	}
+	if err := c.parts(ctx, c.ask(), &found.Comparison); err != nil {
+		return found, err
+	}
+	found.sums, err = c.queries.ComparisonSums(ctx, dbsqlc.ComparisonSumsParams{
+		WorkspaceID: c.built.WorkspaceID, Against: c.before.Version, Version: c.built.Version,
+	})
+	if err != nil {
+		return found, fmt.Errorf("compare sums: %w", interpret(err))
+	}
+	return found, nil
 }
 
 // parts compares all but conversions.
@@ -120,16 +205,10 @@ func addPart(into *comparison.Comparison, name string, row dbsqlc.ComparisonMess
 // sumKey is what credits are told by.
 type sumKey struct{ Model, Channel, Currency string }
 
-// credits lays the sums of both versions beside what single conversions gained and
+// addCredits lays the sums of both versions beside what single conversions gained and
 // lost. A rollup that was damaged shows in Before; what was gained and lost does not
 // hang on it.
-func (c comparer) credits(ctx context.Context, into *comparison.Comparison, found dbsqlc.ComparisonConversionsRow) error {
-	sums, err := c.queries.ComparisonSums(ctx, dbsqlc.ComparisonSumsParams{
-		WorkspaceID: c.built.WorkspaceID, Against: c.before.Version, Version: c.built.Version,
-	})
-	if err != nil {
-		return fmt.Errorf("compare sums: %w", interpret(err))
-	}
+func addCredits(into *comparison.Comparison, sums []dbsqlc.ComparisonSumsRow, found dbsqlc.ComparisonConversionsRow) error {
 	var shifts []struct {
 		sumKey
 		WeightGained string `json:"weight_gained"`

@@ -61,16 +61,7 @@ const beside = 10 * time.Second
 
 // Load implements [derive.Store].
 func (s *DeriveStore) Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) (list []hit.Fact, err error) {
-	waiting, cancel := context.WithTimeout(ctx, spare)
-	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, beside)
-	defer stop()
-	conn, err := s.pool.pool.Acquire(waiting)
-	if err != nil {
-		return nil, fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)
-	}
-	defer conn.Release()
-	err = runTx(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(ctx context.Context, tx *Tx) error {
+	err = s.besideOthers(ctx, func(ctx context.Context, tx *Tx) error {
 		if err := tx.DerivePlan(ctx); err != nil {
 			return err
 		}
@@ -93,7 +84,7 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 		if err := tx.DerivePlan(ctx); err != nil {
 			return err
 		}
-		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, folder: s.store.folder, policies: &s.store.policies})
+		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, store: s.store, folder: s.store.folder, policies: &s.store.policies})
 	})
 }
 
@@ -101,7 +92,8 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 type deriveTx struct {
 	workspace uuid.UUID
 	queries   *dbsqlc.Queries
-	tx        pgx.Tx // for what package dbsqlc has no query for
+	tx        pgx.Tx       // for what package dbsqlc has no query for
+	store     *DeriveStore // nil: it only reads
 	folder    Folder
 	policies  *policies // nil: none are remembered
 }

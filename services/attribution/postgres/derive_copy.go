@@ -1,137 +1,158 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"slices"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/touch"
-	"github.com/touchline/touchline/services/internal/hit"
 )
 
-// What is new for certain is written with COPY, which costs the server about half.
+// What is new for certain is written with COPY, which costs the server about half, and in
+// order of the tables' keys, which saves it a quarter of the rest: neighbours go to the same
+// page of an index.
+
+// byKey is the order of the primary keys of conversion and credit.
+func byKey(list []derive.ConversionChange) []*derive.ConversionChange {
+	sorted := make([]*derive.ConversionChange, len(list))
+	for i := range list {
+		sorted[i] = &list[i]
+	}
+	slices.SortFunc(sorted, func(a, b *derive.ConversionChange) int {
+		return cmp.Or(cmp.Compare(a.Definition, b.Definition), cmp.Compare(a.ID, b.ID))
+	})
+	return sorted
+}
 
 // copyConversions writes conversions: a revision is always a new row.
 func (w deriveWrite) copyConversions(ctx context.Context, list []derive.ConversionChange) error {
-	columns := []string{
-		"workspace_id", "version", "definition", "conversion_id", "revision", "anchor", "event_id", "event_name", "in_thread", "event_at",
-		"order_id", "refund", "value", "currency", "person_id", "identified", "flags", "models", "hash", "computed_at",
+	const columns, usual = 20, 320
+	out := newCopy(columns, usual*len(list), len(list))
+	for _, c := range byKey(list) {
+		out.row()
+		out.uuid(w.workspace)
+		out.int4(w.version)
+		out.text(c.Definition)
+		out.text(c.ID)
+		out.int4(int32(c.Revision))
+		out.uuid(c.Anchor)
+		out.text(c.EventID)
+		out.text(c.EventName)
+		out.bool(c.InThread)
+		out.instant(c.EventAt)
+		out.textOrNone(c.OrderID)
+		out.bool(c.Refund)
+		out.numericOrNone(c.Value)
+		out.textOrNone(c.Currency)
+		out.uuidOrNone(c.Person)
+		out.bool(c.Identified)
+		out.texts(slices.Sorted(slices.Values(c.Flags)))
+		out.texts(c.Models)
+		out.uuid(c.Hash)
+		out.value(8)
+		out.buf = appendTime(out.buf, w.at)
 	}
-	return w.copy(ctx, "conversion", columns, len(list), func(i int) ([]any, error) {
-		c := &list[i]
-		value, err := numberOrNone(c.Value)
-		flags := slices.Sorted(slices.Values(c.Flags))
-		if flags == nil {
-			flags = []string{}
-		}
-		return []any{
-			w.workspace, w.version, c.Definition, c.ID, int32(c.Revision), c.Anchor, c.EventID, c.EventName, c.InThread, c.EventAt.Time(),
-			orNone(c.OrderID), c.Refund, value, orNone(c.Currency), orNone(c.Person), c.Identified, flags, c.Models, c.Hash, w.at,
-		}, err
-	})
+	return w.send(ctx, out, `copy conversion (workspace_id, version, definition, conversion_id, revision, anchor, event_id, event_name, in_thread,
+		event_at, order_id, refund, value, currency, person_id, identified, flags, models, hash, computed_at) from stdin (format binary)`)
 }
 
 // copyCredits writes the credits of new conversions.
 func (w deriveWrite) copyCredits(ctx context.Context, list []derive.ConversionChange) error {
-	type ranked struct{ conversion, rank int }
-	var all []ranked
+	const columns, usual = 20, 320
+	rows := 0
 	for i := range list {
-		for rank := range list[i].Credits {
-			all = append(all, ranked{i, rank})
+		rows += len(list[i].Credits)
+	}
+	out := newCopy(columns, usual*rows, rows)
+	for _, c := range byKey(list) {
+		for rank := range c.Credits {
+			w.credit(out, c, rank)
 		}
 	}
-	columns := []string{
-		"workspace_id", "version", "definition", "conversion_id", "revision", "rank", "channel", "touch_key", "tier", "touch_at", "window_seconds",
-		"lag_us", "message_channel", "message_id", "template_name", "template_language", "campaign", "variant", "weights", "credited",
+	return w.send(ctx, out, `copy credit (workspace_id, version, definition, conversion_id, revision, rank, channel, touch_key, tier, touch_at,
+		window_seconds, lag_us, message_channel, message_id, template_name, template_language, campaign, variant, weights, credited)
+		from stdin (format binary)`)
+}
+
+func (w deriveWrite) credit(out *copying, c *derive.ConversionChange, rank int) {
+	k := &c.Credits[rank]
+	out.row()
+	out.uuid(w.workspace)
+	out.int4(w.version)
+	out.text(c.Definition)
+	out.text(c.ID)
+	out.int4(int32(c.Revision))
+	out.int4(int32(rank))
+	out.text(k.Channel)
+	out.text(k.TouchKey)
+	out.textOrNone(k.Tier)
+	out.instantOrNone(k.TouchAt)
+	if k.TouchKey == "" { // there is no touchpoint: neither is known
+		out.null()
+		out.null()
+	} else {
+		out.int8(k.WindowSeconds)
+		out.int8(k.LagMicros)
 	}
-	return w.copy(ctx, "credit", columns, len(all), func(i int) ([]any, error) {
-		c := &list[all[i].conversion]
-		k := &c.Credits[all[i].rank]
-		var window, lag any
-		if k.TouchKey != "" { // else there is no touchpoint: neither is known
-			window, lag = k.WindowSeconds, k.LagMicros
-		}
-		credited, err := numbers(k.Credited)
-		return []any{
-			w.workspace, w.version, c.Definition, c.ID, int32(c.Revision), int32(all[i].rank), k.Channel, k.TouchKey, orNone(k.Tier),
-			instantOrNone(k.TouchAt), window, lag, orNone(k.MessageChannel), orNone(k.MessageID), orNone(k.TemplateName),
-			orNone(k.TemplateLanguage), orNone(k.Campaign), orNone(k.Variant), k.Weights, credited,
-		}, err
-	})
+	out.textOrNone(k.MessageChannel)
+	out.textOrNone(k.MessageID)
+	out.textOrNone(k.TemplateName)
+	out.textOrNone(k.TemplateLanguage)
+	out.textOrNone(k.Campaign)
+	out.textOrNone(k.Variant)
+	out.int8s(k.Weights)
+	out.numericsOrNone(k.Credited)
 }
 
 // copyMessages writes messages of which the version has no rows.
 func (w deriveWrite) copyMessages(ctx context.Context, list []touch.Message) error {
-	columns := []string{
-		"workspace_id", "version", "channel", "message_id", "anchor", "sender", "registered", "session", "template_name", "template_language",
-		"campaign", "variant", "person_id", "category", "cost_amount", "cost_currency", "sent_at", "delivered_at", "read_at", "clicked_at",
-		"replied_at", "failed_at", "failure_reason", "engaged_from", "engaged_to", "computed_at",
+	const columns, usual = 26, 320
+	sorted := make([]*touch.Message, len(list))
+	for i := range list {
+		sorted[i] = &list[i]
 	}
-	return w.copy(ctx, "message", columns, len(list), func(i int) ([]any, error) {
-		m := &list[i]
-		template, cost := orZero(m.Template), orZero(m.Cost)
-		amount, err := numberOrNone(cost.Amount)
-		return []any{
-			w.workspace, w.version, m.Channel, m.ID, m.Anchor, orNone(m.Sender), m.Registered, m.Session, orNone(template.Name),
-			orNone(template.Language), orNone(m.Campaign), orNone(m.Variant), orNone(m.Person), orNone(m.Category), amount, orNone(cost.Currency),
-			instantOrNone(m.SentAt), instantOrNone(m.DeliveredAt), instantOrNone(m.ReadAt), instantOrNone(m.ClickedAt), instantOrNone(m.RepliedAt),
-			instantOrNone(m.FailedAt), orNone(m.FailureReason), instantOrNone(m.EngagedFrom), instantOrNone(m.EngagedTo), w.at,
-		}, err
+	slices.SortFunc(sorted, func(a, b *touch.Message) int {
+		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.ID, b.ID))
 	})
+	out := newCopy(columns, usual*len(list), len(list))
+	for _, m := range sorted {
+		template, cost := orZero(m.Template), orZero(m.Cost)
+		out.row()
+		out.uuid(w.workspace)
+		out.int4(w.version)
+		out.text(m.Channel)
+		out.text(m.ID)
+		out.uuid(m.Anchor)
+		out.textOrNone(m.Sender)
+		out.bool(m.Registered)
+		out.bool(m.Session)
+		out.textOrNone(template.Name)
+		out.textOrNone(template.Language)
+		out.textOrNone(m.Campaign)
+		out.textOrNone(m.Variant)
+		out.uuidOrNone(m.Person)
+		out.textOrNone(m.Category)
+		out.numericOrNone(cost.Amount)
+		out.textOrNone(cost.Currency)
+		out.instantOrNone(m.SentAt)
+		out.instantOrNone(m.DeliveredAt)
+		out.instantOrNone(m.ReadAt)
+		out.instantOrNone(m.ClickedAt)
+		out.instantOrNone(m.RepliedAt)
+		out.instantOrNone(m.FailedAt)
+		out.textOrNone(m.FailureReason)
+		out.instantOrNone(m.EngagedFrom)
+		out.instantOrNone(m.EngagedTo)
+		out.value(8)
+		out.buf = appendTime(out.buf, w.at)
+	}
+	return w.send(ctx, out, `copy message (workspace_id, version, channel, message_id, anchor, sender, registered, session, template_name,
+		template_language, campaign, variant, person_id, category, cost_amount, cost_currency, sent_at, delivered_at, read_at, clicked_at,
+		replied_at, failed_at, failure_reason, engaged_from, engaged_to, computed_at) from stdin (format binary)`)
 }
 
-// copy writes n rows.
-func (w deriveWrite) copy(ctx context.Context, table string, columns []string, n int, row func(i int) ([]any, error)) error {
-	written, err := w.tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromSlice(n, row))
-	if err == nil && written != int64(n) {
-		err = fmt.Errorf("%d of %d rows were written", written, n)
-	}
+func (w deriveWrite) send(ctx context.Context, out *copying, statement string) error {
+	_, err := out.send(ctx, &Tx{tx: w.tx}, statement)
 	return err
-}
-
-// orNone is a value, null when it is the zero one.
-func orNone[T comparable](value T) any {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return value
-}
-
-// instantOrNone is a time, null when it is not known.
-func instantOrNone(at hit.Instant) any {
-	if at == 0 {
-		return nil
-	}
-	return at.Time()
-}
-
-// numberOrNone reads a decimal; empty text is null.
-func numberOrNone(text string) (any, error) {
-	if text == "" {
-		return nil, nil
-	}
-	var n pgtype.Numeric
-	if err := n.Scan(text); err != nil {
-		return nil, fmt.Errorf("%q is no decimal: %w", text, err)
-	}
-	return n, nil
-}
-
-// numbers reads decimals; none at all is null.
-func numbers(texts []string) (any, error) {
-	if texts == nil {
-		return nil, nil
-	}
-	list := make([]pgtype.Numeric, len(texts))
-	for i, text := range texts {
-		if err := list[i].Scan(text); err != nil {
-			return nil, fmt.Errorf("%q is no decimal: %w", text, err)
-		}
-	}
-	return list, nil
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 )
@@ -20,7 +23,11 @@ func (t deriveTx) swap(ctx context.Context, b derive.Build) (*derive.Swap, error
 	if live == nil || built == nil || int(built.Version) != b.Version {
 		return nil, fmt.Errorf("version %d is not the one being built beside a live one", b.Version)
 	}
-	found, err := comparer{queries: t.queries, built: built, before: live}.compare(ctx)
+	beside, err := t.beside(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	found, err := comparer{queries: t.queries, built: built, before: live, beside: beside, patience: comparePatience}.compare(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -42,4 +49,26 @@ func (t deriveTx) swap(ctx context.Context, b derive.Build) (*derive.Swap, error
 	}
 	bring := dbsqlc.PolicyBringParams{At: &b.At, WorkspaceID: t.workspace, Version: built.Version}
 	return done, interpret(t.queries.PolicyBring(ctx, bring))
+}
+
+// beside is another connection that sees what this transaction does, nil when there is none:
+// it would not see what was written here.
+func (t deriveTx) beside(ctx context.Context, b derive.Build) (snapshot, error) {
+	if !b.Unchanged || t.store == nil {
+		return nil, nil
+	}
+	var name string
+	if err := t.tx.QueryRow(ctx, "select pg_export_snapshot()").Scan(&name); err != nil {
+		return nil, fmt.Errorf("export the snapshot: %w", interpret(err))
+	}
+	return func(ctx context.Context, read func(ctx context.Context, tx *Tx) error) error {
+		return t.store.spareConn(ctx, func(conn *pgxpool.Conn) error {
+			return runTx(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(ctx context.Context, tx *Tx) error {
+				if _, err := tx.tx.Exec(ctx, "set transaction snapshot '"+name+"'"); err != nil {
+					return fmt.Errorf("take the snapshot: %w", err)
+				}
+				return read(ctx, tx)
+			})
+		})
+	}, nil
 }

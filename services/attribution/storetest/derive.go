@@ -114,6 +114,11 @@ func (d Derive) Load(context.Context, uuid.UUID, []uuid.UUID) ([]hit.Fact, error
 	return nil, errReach
 }
 
+// Stock implements [derive.Store]; there are no builds.
+func (d Derive) Stock(context.Context, uuid.UUID, []uuid.UUID, int) (derive.Stock, error) {
+	return nil, errReach
+}
+
 // session is the time of one lock.
 type session struct {
 	conn      Conn

@@ -1,0 +1,174 @@
+package derive
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/internal/hit"
+)
+
+// shelfStock is some facts of a shelf, as a [Stock].
+type shelfStock struct {
+	facts map[uuid.UUID]hit.Fact
+	full  bool
+}
+
+func (s shelfStock) Full() bool { return s.full }
+
+func (s shelfStock) Take(keys []uuid.UUID, into []hit.Fact) (missing []int, err error) {
+	for i, key := range keys {
+		f, there := s.facts[key]
+		if !there {
+			missing = append(missing, i)
+		}
+		into[i] = f
+	}
+	return missing, nil
+}
+
+// A walk that reads from stocks, whatever they lack, derives the facts that one without
+// does, in the same order; it reads no fact by its key that a stock had, and asks for none
+// twice.
+func TestStretch_readsFromStock(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		facts := anyShelf(t)
+		s, with := planned(t, facts)
+		s.cfg.WalkRows, s.cfg.StockFacts = rapid.IntRange(1, 6).Draw(t, "walked"), rapid.IntRange(1, 20).Draw(t, "in stock")
+		// Drawn here, as the stock is read in the background.
+		away, full := rapid.Bool().Draw(t, "away"), rapid.IntRange(0, 3).Draw(t, "kept")
+		asked, had := make(map[uuid.UUID]int), make(map[uuid.UUID]bool)
+		s.beside = reader{
+			load: func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+				for _, key := range keys {
+					if had[key] {
+						t.Fatalf("%s was in stock", key)
+					}
+				}
+				return facts.Load(ctx, keys)
+			},
+			stock: func(ctx context.Context, keys []uuid.UUID, _ int) (Stock, error) {
+				had = make(map[uuid.UUID]bool) // what was in stock goes
+				if away = !away; !away && full == 0 {
+					return nil, errors.New("away")
+				}
+				if keys == nil {
+					keys = s.plan.keys
+				}
+				held := shelfStock{make(map[uuid.UUID]hit.Fact), full > 0}
+				list, _ := facts.Load(ctx, keys)
+				for _, f := range list {
+					if !held.full || len(had) < 2*full {
+						held.facts[f.Key()], had[f.Key()] = f, true
+					}
+				}
+				return held, nil
+			},
+		}
+		if rapid.Bool().Draw(t, "since the plan was begun") {
+			s.plan.supply = supplied(t.Context(), s.beside)
+			<-s.plan.supply.done
+		}
+		for now := (&stretch{to: progress{next: s.plan.next, cursor: s.plan.cursor}}); ; {
+			if s.readAhead(t.Context(), now, with); s.ahead == nil {
+				break
+			}
+			if now = s.ahead; !now.ready(with) {
+				t.Fatal(now.err)
+			}
+			want, _ := facts.Load(t.Context(), now.keys)
+			if diff := cmp.Diff(want, now.facts); diff != "" {
+				t.Fatalf("(-want +got):\n%s", diff)
+			}
+			for _, key := range now.keys {
+				asked[key]++
+			}
+		}
+		for i := range facts {
+			if n := asked[facts[i].Key()]; n != 1 {
+				t.Fatalf("%s was read %d times", facts[i].ID, n)
+			}
+		}
+	})
+}
+
+// All facts are read while a plan of them is drawn, unless one step walks them or they are
+// too many; who gives the plan up ends it, and what breaks is an error.
+func TestStep_drawsWhileAllIsRead(t *testing.T) {
+	t.Parallel()
+	rules := policy.Default()
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
+	draw := func(walked, stocked int, read func(ctx context.Context) (Stock, error)) *supply {
+		s := &step{tx: shelfTx{facts: facts}, cfg: Config{WalkRows: walked, StockFacts: stocked}.withDefaults()}
+		s.beside.stock = func(ctx context.Context, keys []uuid.UUID, _ int) (Stock, error) {
+			if keys != nil {
+				t.Errorf("%d facts were asked for", len(keys))
+			}
+			return read(ctx)
+		}
+		p, err := s.draw(t.Context(), Version{Number: 2, Policy: &rules})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.abandon()
+		return p.supply
+	}
+	waiting := func(ctx context.Context) (Stock, error) { <-ctx.Done(); return nil, ctx.Err() }
+	if draw(2, 9, waiting) != nil || draw(1, 1, waiting) != nil {
+		t.Error("what one step walks, or what is too much, is read at once")
+	}
+	u := draw(1, 2, waiting)
+	if <-u.done; !errors.Is(u.err, context.Canceled) {
+		t.Errorf("went on: %v", u.err)
+	}
+	u = draw(1, 2, func(context.Context) (Stock, error) { panic("broken") })
+	if <-u.done; u.err == nil {
+		t.Error("what broke is no error")
+	}
+}
+
+// A stock is read again only behind its end, smaller when there was no room for it, and not
+// at all where it is a small part of all there is.
+func TestStep_want(t *testing.T) {
+	t.Parallel()
+	s := &step{cfg: Config{StockFacts: 40}, concluded: make(map[int32]bool), plan: &plan{}}
+	for i := range 100 { // each a component
+		key := uuid.UUID{byte(i)}
+		s.plan.keys, s.plan.first, s.plan.order = append(s.plan.keys, key), append(s.plan.first, int32(i)), append(s.plan.order, int32(i))
+	}
+	s.plan.done = make([]bool, 100)
+	ask := func(from, to int, old *stock) int {
+		switch w := s.want(progress{next: from}, progress{next: to}, old); {
+		case w == nil:
+			return 0
+		case w.keys == nil:
+			return len(s.plan.keys)
+		default:
+			return len(w.keys)
+		}
+	}
+	if n := ask(0, 10, nil); n != 40 {
+		t.Errorf("%d facts at first", n)
+	}
+	if n := ask(30, 40, &stock{until: 40, most: 40, facts: shelfStock{}}); n != 0 {
+		t.Errorf("%d facts that are in stock", n)
+	}
+	if n := ask(31, 41, &stock{until: 40, most: 40, facts: shelfStock{}}); n != 40 {
+		t.Errorf("%d facts behind a stock", n)
+	}
+	if n := ask(31, 41, &stock{until: 40, most: 40, facts: shelfStock{full: true}}); n != 20 {
+		t.Errorf("%d facts behind one that was full", n)
+	}
+	if n := ask(90, 100, nil); n != 0 {
+		t.Errorf("%d facts of the last, which is too few to look at all for", n)
+	}
+	if s.cfg.StockFacts = 1000; ask(0, 10, nil) != 100 {
+		t.Error("not all at once")
+	}
+}
