@@ -16,9 +16,10 @@ import (
 
 // Writer appends hits to the streams. It is safe for concurrent use.
 //
-// Calls that arrive while a shard is busy are gathered and sent as one script
-// call, its flush; there is never more than one flush of a shard on its way. Hits
-// are numbered, per epoch and shard and without gaps, when their flush is formed.
+// Calls that arrive while a flush is under way are gathered by a shard that has none and
+// sent as one script call, its flush; there is never more than one flush of a shard on its
+// way, and while Redis answers in time one of all shards; see turns. Hits are numbered, per
+// epoch and shard and without gaps, when their flush is formed.
 //
 // When the outcome of a flush is not known, because the answer came late or not at
 // all, the flush is in doubt. With a spool it goes to disk, its callers are answered,
@@ -36,7 +37,8 @@ type Writer struct {
 	cfg    Config
 	epoch  uuid.UUID
 	shards []*committer
-	next   atomic.Uint64
+	turns  *turns
+	next   atomic.Uint64 // for calls that no shard gathers
 
 	metrics *writerMetrics
 
@@ -59,13 +61,13 @@ func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) (*Writ
 func NewWriterTo(to Appender, cfg Config, epoch uuid.UUID) (*Writer, error) {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{cfg: cfg, epoch: epoch, cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
+	w := &Writer{cfg: cfg, epoch: epoch, turns: newTurns(), cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
 	if err := w.inherit(ctx, to); err != nil {
 		return nil, errors.Join(err, w.Close(ctx))
 	}
 	for i := range cfg.Shards {
 		c := &committer{
-			line: w.line(to, i, epoch), cfg: cfg, metrics: w.metrics,
+			line: w.line(to, i, epoch), cfg: cfg, metrics: w.metrics, turns: w.turns,
 			shard: i, wake: make(chan struct{}, 1), closing: make(chan struct{}),
 			log: cfg.Logger.With("shard", i, "epoch", epoch.String()),
 		}
@@ -184,10 +186,17 @@ func (w *Writer) Ready() error {
 	return fmt.Errorf("all %d shards wait for redis: %w", len(w.shards), ErrUnavailable)
 }
 
-// pick goes round the shards, past those in doubt while there are others.
+// pick returns the shard that gathers calls for the next flush. Where all are busy or
+// full it goes round them, past those in doubt while there are others.
 func (w *Writer) pick() *committer {
 	n := uint64(len(w.shards))
-	start := w.next.Add(1)
+	start := w.turns.gathering.Load()
+	for i := range n {
+		if c := w.shards[(start+i)%n]; c.gathers() {
+			return c
+		}
+	}
+	start = w.next.Add(1)
 	for i := range n {
 		if c := w.shards[(start+i)%n]; c.available() {
 			return c

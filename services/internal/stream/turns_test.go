@@ -1,0 +1,119 @@
+package stream
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// gated is an appender whose flushes wait to be let through, as by a slow Redis.
+type gated struct {
+	Appender
+	begun chan Run
+	pass  chan struct{}
+	under atomic.Int64 // flushes under way
+}
+
+func (g *gated) Append(ctx context.Context, run Run, fields, payloads []string) error {
+	g.under.Add(1)
+	defer g.under.Add(-1)
+	g.begun <- run
+	<-g.pass
+	return g.Appender.Append(ctx, run, fields, payloads)
+}
+
+// gatedWriter is a writer whose flushes wait.
+func gatedWriter(t *testing.T, s server) (*Writer, *gated) {
+	t.Helper()
+	g := &gated{Appender: NewAppender(s.client, s.cfg), begun: make(chan Run, 100), pass: make(chan struct{}, 100)}
+	w, err := NewWriterTo(g, s.cfg, uuid.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		close(g.pass)
+		if err := w.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return w, g
+}
+
+// queued is how many hits wait, by shard.
+func queued(w *Writer) []int {
+	counts := make([]int, len(w.shards))
+	for i, c := range w.shards {
+		c.mu.Lock()
+		counts[i] = c.entries
+		c.mu.Unlock()
+	}
+	return counts
+}
+
+// What comes while a flush is under way goes with one flush of another shard, and each
+// shard has its turn.
+func TestWriter_Gathers(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, s server) {
+		w, g := gatedWriter(t, s)
+		const callers = 9
+		var wg sync.WaitGroup
+		wg.Go(func() { mustAppend(t, w, newHits(1)) })
+		former, shards := <-g.begun, map[int]bool{}
+		for range 8 {
+			shards[former.Shard] = true
+			for range callers {
+				wg.Go(func() { mustAppend(t, w, newHits(1)) })
+			}
+			eventually(t, "all calls are queued", func() bool {
+				n := 0
+				for _, waiting := range queued(w) {
+					n += waiting
+				}
+				return n == callers
+			})
+			for i, waiting := range queued(w) {
+				if waiting != 0 && (waiting != callers || i == former.Shard) {
+					t.Errorf("%d of %d calls gather in shard %d, while one of shard %d is under way", waiting, callers, i, former.Shard)
+				}
+			}
+			g.pass <- struct{}{}
+			if former = <-g.begun; former.Len() != callers {
+				t.Errorf("a flush has %d hits, want the %d that came meanwhile", former.Len(), callers)
+			}
+		}
+		g.pass <- struct{}{}
+		wg.Wait()
+		if len(shards) != len(w.shards) {
+			t.Errorf("%d of %d shards had a turn", len(shards), len(w.shards))
+		}
+		checkDense(t, stored(t, s, w.Epoch()))
+	})
+}
+
+// A flush that is held up keeps the others waiting for its turn alone, and calls do not
+// gather behind it.
+func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, s server) {
+		w, g := gatedWriter(t, s)
+		var wg sync.WaitGroup
+		wg.Go(func() { mustAppend(t, w, newHits(1)) })
+		shards := map[int]bool{(<-g.begun).Shard: true}
+		for range len(w.shards) - 1 { // nothing is let through meanwhile
+			wg.Go(func() { mustAppend(t, w, newHits(1)) })
+			shards[(<-g.begun).Shard] = true
+		}
+		if len(shards) != len(w.shards) || g.under.Load() != int64(len(w.shards)) {
+			t.Errorf("%d flushes of %d shards are under way, want one of each of %d", g.under.Load(), len(shards), len(w.shards))
+		}
+		for range w.shards {
+			g.pass <- struct{}{}
+		}
+		wg.Wait()
+		checkDense(t, stored(t, s, w.Epoch()))
+	})
+}
