@@ -133,8 +133,8 @@ func (c *committer) run(ctx context.Context) {
 // flush commits what is queued when it is this shard's turn. Its error is commit's.
 func (c *committer) flush(ctx context.Context) error {
 	end := c.turns.take()
-	defer end()
 	calls := c.take()
+	defer end(len(calls))
 	if len(calls) == 0 { // they were abandoned
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -115,5 +117,38 @@ func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
 		}
 		wg.Wait()
 		checkDense(t, stored(t, s, w.Epoch()))
+	})
+}
+
+// The turn comes at once when the flush before was of one call, later when it was of many,
+// and without its end being told in the end.
+func TestTurns_Take(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		begun := time.Now()
+		for i, c := range []struct {
+			calls int           // of a flush; -1: it does not end
+			takes time.Duration // the flush
+			next  time.Duration // when the turn after it comes, after its beginning
+		}{
+			{1, 0, 0},
+			{2, 0, gatherTime},
+			{2, gatherTime / 4, gatherTime},
+			{9, 2 * gatherTime, 2 * gatherTime},
+			{1, gatherTime / 4, gatherTime / 4},
+			{-1, 0, turnTime},
+			{0, 0, 0},
+		} {
+			end := turns.take()
+			if waited := time.Since(begun); waited != 0 {
+				t.Errorf("flush %d: the turn came %s late", i, waited)
+			}
+			if c.calls >= 0 {
+				<-time.After(c.takes)
+				end(c.calls)
+			}
+			begun = begun.Add(c.next)
+		}
 	})
 }
