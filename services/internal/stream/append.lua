@@ -5,8 +5,8 @@
 -- KEYS[3]  {prefix:shard}:hours, see account.lua
 -- ARGV[1]  epoch of the writer
 -- ARGV[2]  number of the first entry; the others follow without gaps
--- ARGV[3…] per entry: account (without an hour when an older release had spooled it),
---          payload
+-- ARGV[3…] per entry: account (without an hour when an older release had spooled it;
+--          empty: that of the entry before), payload
 --
 -- Returns 1 when appended, 0 when an earlier attempt had been.
 --
@@ -40,17 +40,17 @@ local counts, spooled, order, began = {}, {}, {}, nil
 local account, field, hour
 for i = 3, #ARGV, 2 do
   local number = first + (i - 3) / 2
+  if ARGV[i] ~= '' then
+    account = ARGV[i]
+    field, hour = place(account)
+  end
   if number > applied then
-    if ARGV[i] ~= account then -- as a rule they are all of one
-      account = ARGV[i]
-      field, hour = place(account)
-      if not counts[account] then
-        counts[account], spooled[account] = 0, 0
-        order[#order + 1] = account
-      end
-    end
     local id = redis.call('XADD', KEYS[1], '*', 'n', string.format('%.0f', number), 'e', ARGV[1], 'w', field, 't', hour or '', 'h', ARGV[i + 1])
     began = began or id
+    if not counts[account] then
+      counts[account], spooled[account] = 0, 0
+      order[#order + 1] = account
+    end
     counts[account] = counts[account] + 1
     if number <= announced then
       spooled[account] = spooled[account] + 1
