@@ -2,8 +2,10 @@ package stream
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -237,20 +239,36 @@ type call struct {
 	payloads []string
 	bytes    int
 
+	// Room for the hit of a call that has one, as most have.
+	field, payload [1]string
+
 	done  chan struct{} // closed when the outcome stands or nobody waits for it
 	first int64         // number of the first hit, 0 when it was not acknowledged; set before done is closed
 	ended bool          // done is closed; guarded by the committer's lock
 }
 
+// maxEncoder bounds what is kept to encode hits in, in bytes. Most have some hundreds.
+const maxEncoder = 32 << 10
+
+// encoders has rooms to encode hits in.
+var encoders = sync.Pool{New: func() any { room := make([]byte, 0, 1024); return &room }}
+
 // newCall encodes hits outside of the committer, so that it happens on as many
 // cores as there are callers.
 func newCall(hits []hit.Hit) (*call, error) {
-	c := &call{
-		fields:   make([]string, len(hits)),
-		payloads: make([]string, len(hits)),
-		done:     make(chan struct{}),
+	c := &call{done: make(chan struct{})}
+	c.fields, c.payloads = c.field[:], c.payload[:]
+	if len(hits) != 1 {
+		c.fields, c.payloads = make([]string, len(hits)), make([]string, len(hits))
 	}
-	var buf []byte
+	room, _ := encoders.Get().(*[]byte)
+	buf := *room
+	defer func() {
+		if cap(buf) <= maxEncoder {
+			*room = buf
+			encoders.Put(room)
+		}
+	}()
 	for i := range hits {
 		var err error
 		if buf, err = hit.Encode(buf[:0], &hits[i]); err != nil {
@@ -269,9 +287,19 @@ func newCall(hits []hit.Hit) (*call, error) {
 
 // account says where the books count a hit.
 func account(h *hit.Hit) string {
-	return Entry{
-		Field: h.Workspace.String() + "/" + h.Fact.Source.String(), Hour: h.Fact.ReceivedAt.Time(),
-	}.Account(false)
+	var room [100]byte // so that the text is all that is allocated: it is made for every call
+	text := append(appendID(room[:0], h.Workspace), '/')
+	text = append(appendID(text, h.Fact.Source), '/')
+	return string(strconv.AppendInt(text, hourOf(h.Fact.ReceivedAt.Time()), 10))
+}
+
+// appendID writes an id as its String does.
+func appendID(text []byte, id uuid.UUID) []byte {
+	text = hex.AppendEncode(text, id[:4])
+	for _, at := range [...][2]int{{4, 6}, {6, 8}, {8, 10}, {10, 16}} {
+		text = hex.AppendEncode(append(text, '-'), id[at[0]:at[1]])
+	}
+	return text
 }
 
 // sameAccount reports whether the books count two hits in one place.
