@@ -30,16 +30,17 @@ func Decode(body []byte) []intake.Item {
 		}}
 	}
 	o, _ := lenient.Read(body)
-	if o.Text("object") != "whatsapp_business_account" || size(o) > intake.MaxItems {
+	most := size(o)
+	if o.Text("object") != "whatsapp_business_account" || most > intake.MaxItems {
 		return []intake.Item{raw(nil, body, "")}
 	}
-	var items []intake.Item
+	items := make([]intake.Item, 0, most)
 	for entry := range lenient.Elements(o.Get("entry")) {
 		e, _ := lenient.Read(entry)
 		found := false
 		for c := range lenient.Elements(e.Get("changes")) {
 			found = true
-			items = append(items, decodeChange(e, c)...)
+			items = decodeChange(items, e, c)
 		}
 		if !found {
 			items = append(items, raw(nil, entry, e.Text("time")))
@@ -82,7 +83,8 @@ type change struct {
 	contacts []lenient.Object
 }
 
-func decodeChange(entry lenient.Object, body []byte) []intake.Item {
+// decodeChange adds what a change brings to items.
+func decodeChange(items []intake.Item, entry lenient.Object, body []byte) []intake.Item {
 	o, _ := lenient.Read(body)
 	c := change{
 		field: o.Text("field"),
@@ -98,23 +100,22 @@ func decodeChange(entry lenient.Object, body []byte) []intake.Item {
 		inner, _ := lenient.Read(contact)
 		c.contacts = append(c.contacts, inner)
 	}
-	var items []intake.Item
+	before := len(items)
 	switch c.field {
 	case "messages":
-		items = c.messages()
+		items = c.messages(items)
 	case "user_id_update":
-		items = c.userIDUpdates()
+		items = c.userIDUpdates(items)
 	}
-	if len(items) == 0 { // another field, or nothing of what this one can carry
-		return []intake.Item{c.rawWhole(body)}
+	if len(items) == before { // another field, or nothing of what this one can carry
+		return append(items, c.rawWhole(body))
 	}
 	return items
 }
 
 // messages reads the field of that name. Its value may carry any of the arrays, and
 // a value-level error beside them.
-func (c *change) messages() []intake.Item {
-	var items []intake.Item
+func (c *change) messages(items []intake.Item) []intake.Item {
 	n := lenient.Count(c.value.Get("messages"))
 	index := 0
 	for element := range lenient.Elements(c.value.Get("messages")) {
@@ -135,8 +136,7 @@ func (c *change) messages() []intake.Item {
 }
 
 // userIDUpdates reads the notices that a user's business-scoped id changed.
-func (c *change) userIDUpdates() []intake.Item {
-	var items []intake.Item
+func (c *change) userIDUpdates(items []intake.Item) []intake.Item {
 	for element := range lenient.Elements(c.value.Get("user_id_update")) {
 		o, _ := lenient.Read(element)
 		id := o.Object("user_id")
