@@ -20,6 +20,7 @@ const (
 // has come since the one before it, which was another shard's. What a flush costs beside
 // its hits, in Redis and on its disk above all, is paid once for all of them.
 type turns struct {
+	time      time.Duration // that a turn may take
 	free      chan former   // holds the turn when nobody has it
 	gathering atomic.Uint64 // the shard that calls go to, modulo their number
 }
@@ -30,8 +31,8 @@ type former struct {
 	many  bool // it was of several calls
 }
 
-func newTurns() *turns {
-	t := &turns{free: make(chan former, 1)}
+func newTurns(limit time.Duration) *turns {
+	t := &turns{time: limit, free: make(chan former, 1)}
 	t.free <- former{}
 	return t
 }
@@ -50,7 +51,7 @@ func (t *turns) take() (end func(calls int)) {
 			t.free <- former{begun, calls > 1}
 		}
 	}
-	late := time.AfterFunc(turnTime, func() { give(0) })
+	late := time.AfterFunc(t.time, func() { give(0) })
 	return func(calls int) {
 		late.Stop()
 		give(calls)

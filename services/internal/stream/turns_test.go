@@ -60,6 +60,7 @@ func queued(w *Writer) []int {
 func TestWriter_Gathers(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
+		s.cfg.turn, s.cfg.Timeout = time.Hour, time.Hour
 		w, g := gatedWriter(t, s)
 		const callers = 9
 		var wg sync.WaitGroup
@@ -101,6 +102,7 @@ func TestWriter_Gathers(t *testing.T) {
 func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
+		s.cfg.Timeout = time.Hour
 		w, g := gatedWriter(t, s)
 		var wg sync.WaitGroup
 		wg.Go(func() { mustAppend(t, w, newHits(1)) })
@@ -125,7 +127,7 @@ func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
 func TestTurns_Take(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		turns := newTurns(turnTime)
 		begun := time.Now()
 		for i, c := range []struct {
 			calls int           // of a flush; -1: it does not end

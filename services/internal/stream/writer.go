@@ -63,7 +63,7 @@ func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) (*Writ
 func NewWriterTo(to Appender, cfg Config, epoch uuid.UUID) (*Writer, error) {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{cfg: cfg, epoch: epoch, turns: newTurns(), cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
+	w := &Writer{cfg: cfg, epoch: epoch, turns: newTurns(cfg.turn), cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
 	if err := w.inherit(ctx, to); err != nil {
 		return nil, errors.Join(err, w.Close(ctx))
 	}
