@@ -138,6 +138,9 @@ func (c *committer) flush(ctx context.Context) error {
 	if len(calls) == 0 { // they were abandoned
 		return nil
 	}
+	if c.large(calls) {
+		end(0) // a flush as large as they get gains nothing by others that wait
+	}
 	c.turns.gathering.Store(uint64(c.shard) + 1)
 	err := c.commit(ctx, calls)
 	c.mu.Lock()
@@ -171,6 +174,15 @@ func (c *committer) take() []*call {
 	calls := slices.Clone(c.queue[:n])
 	c.queue = slices.Delete(c.queue, 0, n)
 	return calls
+}
+
+// large reports whether a flush has half of the hits, or bytes, that one may have.
+func (c *committer) large(calls []*call) bool {
+	entries, bytes := 0, 0
+	for _, one := range calls {
+		entries, bytes = entries+len(one.payloads), bytes+one.bytes
+	}
+	return 2*entries >= c.cfg.MaxEntries || 2*bytes >= c.cfg.MaxBytes
 }
 
 // commit numbers one flush and places it. It returns an error only when ctx ended

@@ -18,7 +18,8 @@ const (
 // turns has the shards of a writer flush one after the other, while Redis answers as it
 // should. Calls are gathered by one shard until it is its turn, so that a flush takes what
 // has come since the one before it, which was another shard's. What a flush costs beside
-// its hits, in Redis and on its disk above all, is paid once for all of them.
+// its hits, in Redis and on its disk above all, is paid once for all of them. A large flush
+// gives the turn away at once: as many as there are shards may be under way.
 type turns struct {
 	time      time.Duration // that a turn may take
 	free      chan former   // holds the turn when nobody has it

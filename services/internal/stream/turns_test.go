@@ -122,6 +122,29 @@ func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
 	})
 }
 
+// Large flushes do not wait for each other.
+func TestWriter_LargeFlushesTakeNoTurns(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, s server) {
+		s.cfg.turn, s.cfg.Timeout, s.cfg.MaxEntries = time.Hour, time.Hour, 4
+		w, g := gatedWriter(t, s)
+		var wg sync.WaitGroup
+		shards := map[int]bool{}
+		for range w.shards { // nothing is let through meanwhile
+			wg.Go(func() { mustAppend(t, w, newHits(2)) })
+			shards[(<-g.begun).Shard] = true
+		}
+		if len(shards) != len(w.shards) {
+			t.Errorf("flushes of %d shards are under way, want %d", len(shards), len(w.shards))
+		}
+		for range w.shards {
+			g.pass <- struct{}{}
+		}
+		wg.Wait()
+		checkDense(t, stored(t, s, w.Epoch()))
+	})
+}
+
 // The turn comes at once when the flush before was of one call, later when it was of many,
 // and without its end being told in the end.
 func TestTurns_Take(t *testing.T) {
