@@ -33,6 +33,7 @@ type committer struct {
 	turns   *turns // of all shards of the writer
 
 	wake    chan struct{} // something was queued; holds one signal
+	full    chan struct{} // a flush could not be larger; holds one signal
 	closing chan struct{} // closed by close
 
 	mu      sync.Mutex
@@ -57,6 +58,12 @@ func (c *committer) enqueue(one *call) bool {
 	c.queue = append(c.queue, one)
 	c.queued += one.bytes
 	c.entries += len(one.payloads)
+	if c.entries >= c.cfg.MaxEntries || c.queued >= c.cfg.MaxBytes {
+		select {
+		case c.full <- struct{}{}:
+		default:
+		}
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -132,14 +139,11 @@ func (c *committer) run(ctx context.Context) {
 
 // flush commits what is queued when it is this shard's turn. Its error is commit's.
 func (c *committer) flush(ctx context.Context) error {
-	end := c.turns.take()
+	end := c.turns.take(c.full)
 	calls := c.take()
 	defer end(len(calls))
 	if len(calls) == 0 { // they were abandoned
 		return nil
-	}
-	if c.large(calls) {
-		end(0) // a flush as large as they get gains nothing by others that wait
 	}
 	c.turns.gathering.Store(uint64(c.shard) + 1)
 	err := c.commit(ctx, calls)
@@ -171,18 +175,13 @@ func (c *committer) take() []*call {
 		n++
 	}
 	c.busy = n > 0
+	select {
+	case <-c.full: // it is on its way
+	default:
+	}
 	calls := slices.Clone(c.queue[:n])
 	c.queue = slices.Delete(c.queue, 0, n)
 	return calls
-}
-
-// large reports whether a flush has half of the hits, or bytes, that one may have.
-func (c *committer) large(calls []*call) bool {
-	entries, bytes := 0, 0
-	for _, one := range calls {
-		entries, bytes = entries+len(one.payloads), bytes+one.bytes
-	}
-	return 2*entries >= c.cfg.MaxEntries || 2*bytes >= c.cfg.MaxBytes
 }
 
 // commit numbers one flush and places it. It returns an error only when ctx ended

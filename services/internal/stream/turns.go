@@ -18,8 +18,8 @@ const (
 // turns has the shards of a writer flush one after the other, while Redis answers as it
 // should. Calls are gathered by one shard until it is its turn, so that a flush takes what
 // has come since the one before it, which was another shard's. What a flush costs beside
-// its hits, in Redis and on its disk above all, is paid once for all of them. A large flush
-// gives the turn away at once: as many as there are shards may be under way.
+// its hits, in Redis and on its disk above all, is paid once for all of them. A shard that has
+// gathered as much as a flush may have needs no turn.
 type turns struct {
 	time      time.Duration // that a turn may take
 	free      chan former   // holds the turn when nobody has it
@@ -38,10 +38,15 @@ func newTurns(limit time.Duration) *turns {
 	return t
 }
 
-// take waits for the turn. It ends when the function that is returned is called, with how
-// many calls it was for, or with its time.
-func (t *turns) take() (end func(calls int)) {
-	before := <-t.free
+// take waits for the turn, or until full says that none is needed. It ends when the function
+// that is returned is called, with how many calls it was for, or with its time.
+func (t *turns) take(full <-chan struct{}) (end func(calls int)) {
+	var before former
+	select {
+	case before = <-t.free:
+	case <-full:
+		return func(int) {}
+	}
 	if rest := gatherTime - time.Since(before.begun); before.many && rest > 0 {
 		<-time.After(rest)
 	}

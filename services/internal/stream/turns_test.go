@@ -122,11 +122,11 @@ func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
 	})
 }
 
-// Large flushes do not wait for each other.
-func TestWriter_LargeFlushesTakeNoTurns(t *testing.T) {
+// Flushes that could not be larger do not wait for each other.
+func TestWriter_FullFlushesTakeNoTurns(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
-		s.cfg.turn, s.cfg.Timeout, s.cfg.MaxEntries = time.Hour, time.Hour, 4
+		s.cfg.turn, s.cfg.Timeout, s.cfg.MaxEntries = time.Hour, time.Hour, 2
 		w, g := gatedWriter(t, s)
 		var wg sync.WaitGroup
 		shards := map[int]bool{}
@@ -165,7 +165,7 @@ func TestTurns_Take(t *testing.T) {
 			{-1, 0, turnTime},
 			{0, 0, 0},
 		} {
-			end := turns.take()
+			end := turns.take(nil)
 			if waited := time.Since(begun); waited != 0 {
 				t.Errorf("flush %d: the turn came %s late", i, waited)
 			}

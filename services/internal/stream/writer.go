@@ -70,7 +70,7 @@ func NewWriterTo(to Appender, cfg Config, epoch uuid.UUID) (*Writer, error) {
 	for i := range cfg.Shards {
 		c := &committer{
 			line: w.line(to, i, epoch), cfg: cfg, metrics: w.metrics, turns: w.turns,
-			shard: i, wake: make(chan struct{}, 1), closing: make(chan struct{}),
+			shard: i, wake: make(chan struct{}, 1), full: make(chan struct{}, 1), closing: make(chan struct{}),
 			log: cfg.Logger.With("shard", i, "epoch", epoch.String()),
 		}
 		if cfg.Spool != nil {
