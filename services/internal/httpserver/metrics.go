@@ -1,8 +1,11 @@
 package httpserver
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -13,6 +16,15 @@ import (
 // the pattern of the route, never the path; known methods; no host.
 type requestMetrics struct {
 	seconds *prometheus.HistogramVec
+
+	mu    sync.Mutex // of who adds to known
+	known atomic.Pointer[map[answered]prometheus.Observer]
+}
+
+// answered is what answers are counted by.
+type answered struct {
+	method, route string
+	status        int
 }
 
 // newRequestMetrics registers with r unless it is nil.
@@ -24,13 +36,29 @@ func newRequestMetrics(r prometheus.Registerer) *requestMetrics {
 	if r != nil {
 		r.MustRegister(m.seconds)
 	}
+	m.known.Store(&map[answered]prometheus.Observer{})
 	return m
 }
 
 // count counts a request that is answered.
 func (m *requestMetrics) count(c echo.Context, started time.Time) {
-	m.seconds.WithLabelValues(method(c.Request().Method), route(c), strconv.Itoa(c.Response().Status)).
-		Observe(time.Since(started).Seconds())
+	by := answered{method(c.Request().Method), route(c), c.Response().Status}
+	observer, known := (*m.known.Load())[by]
+	if !known {
+		observer = m.add(by)
+	}
+	observer.Observe(time.Since(started).Seconds())
+}
+
+// add remembers what counts answers of one kind: finding it by its labels takes longer than
+// counting.
+func (m *requestMetrics) add(by answered) prometheus.Observer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	more := maps.Clone(*m.known.Load())
+	more[by] = m.seconds.WithLabelValues(by.method, by.route, strconv.Itoa(by.status))
+	m.known.Store(&more)
+	return more[by]
 }
 
 func method(name string) string {

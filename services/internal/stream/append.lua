@@ -5,8 +5,8 @@
 -- KEYS[3]  {prefix:shard}:hours, see account.lua
 -- ARGV[1]  epoch of the writer
 -- ARGV[2]  number of the first entry; the others follow without gaps
--- ARGV[3…] per entry: account (without an hour when an older release had spooled it),
---          payload
+-- ARGV[3…] per entry: account (without an hour when an older release had spooled it;
+--          empty: that of the entry before), payload
 --
 -- Returns 1 when appended, 0 when an earlier attempt had been.
 --
@@ -27,21 +27,24 @@
 -- The first flush after Redis lost everything says when that life of the books began,
 -- and from which hour on all hits are counted by hour; later ones are left alone. Two
 -- hours later, because the clocks of edges may be ahead.
-local mark = 'epoch:' .. ARGV[1]
+local mark, told = 'epoch:' .. ARGV[1], 'announced:' .. ARGV[1]
 local first = tonumber(ARGV[2])
 local last = first + (#ARGV - 2) / 2 - 1
-local applied = tonumber(redis.call('HGET', KEYS[2], mark) or '0')
+local known = redis.call('HMGET', KEYS[2], mark, told, 'life', 'hours')
+local applied = tonumber(known[1] or '0')
 if applied >= last then
   return 0
 end
-local told = 'announced:' .. ARGV[1]
-local announced = tonumber(redis.call('HGET', KEYS[2], told) or '0')
+local announced = tonumber(known[2] or '0')
 local counts, spooled, order, began = {}, {}, {}, nil
+local account, field, hour
 for i = 3, #ARGV, 2 do
-  local account = ARGV[i]
   local number = first + (i - 3) / 2
+  if ARGV[i] ~= '' then
+    account = ARGV[i]
+    field, hour = place(account)
+  end
   if number > applied then
-    local field, hour = place(account)
     local id = redis.call('XADD', KEYS[1], '*', 'n', string.format('%.0f', number), 'e', ARGV[1], 'w', field, 't', hour or '', 'h', ARGV[i + 1])
     began = began or id
     if not counts[account] then
@@ -70,6 +73,10 @@ if first > applied + 1 then
   redis.call('HINCRBY', KEYS[2], 'jumped', 1)
 end
 redis.call('HSET', KEYS[2], mark, string.format('%.0f', last))
-redis.call('HSETNX', KEYS[2], 'life', string.format('%.0f', millis(began)))
-redis.call('HSETNX', KEYS[2], 'hours', string.format('%.0f', math.floor(redis.call('TIME')[1] / 3600) + 2))
+if not known[3] then
+  redis.call('HSETNX', KEYS[2], 'life', string.format('%.0f', millis(began)))
+end
+if not known[4] then
+  redis.call('HSETNX', KEYS[2], 'hours', string.format('%.0f', math.floor(redis.call('TIME')[1] / 3600) + 2))
+end
 return 1

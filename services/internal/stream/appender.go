@@ -44,7 +44,11 @@ func (a redisAppender) Append(ctx context.Context, run Run, fields, payloads []s
 	args := make([]any, 0, 2+2*len(payloads))
 	args = append(args, run.Epoch.String(), strconv.FormatInt(run.First, 10))
 	for i := range payloads {
-		args = append(args, fields[i], payloads[i])
+		field := fields[i]
+		if i > 0 && field == fields[i-1] { // as a rule
+			field = ""
+		}
+		args = append(args, field, payloads[i])
 	}
 	keys := []string{a.cfg.hitsKey(run.Shard), a.cfg.booksKey(run.Shard), a.cfg.hoursKey(run.Shard)}
 	return a.scripts.appendHits.Run(ctx, a.client, keys, args...).Err()

@@ -30,14 +30,18 @@ type committer struct {
 	metrics *writerMetrics
 	log     *slog.Logger
 	shard   int
+	turns   *turns // of all shards of the writer
 
 	wake    chan struct{} // something was queued; holds one signal
+	full    chan struct{} // a flush could not be larger; holds one signal
 	closing chan struct{} // closed by close
 
 	mu      sync.Mutex
 	queue   []*call
 	queued  int  // bytes in queue
+	entries int  // hits in queue
 	closed  bool // no more calls
+	busy    bool // a flush is under way
 	doubt   bool // a flush has been failing for longer than a call waits
 	refused bool // the last flush found no place, neither in Redis nor on disk
 
@@ -53,6 +57,13 @@ func (c *committer) enqueue(one *call) bool {
 	}
 	c.queue = append(c.queue, one)
 	c.queued += one.bytes
+	c.entries += len(one.payloads)
+	if c.entries >= c.cfg.MaxEntries || c.queued >= c.cfg.MaxBytes {
+		select {
+		case c.full <- struct{}{}:
+		default:
+		}
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -71,6 +82,7 @@ func (c *committer) abandon(one *call) {
 	if i := slices.Index(c.queue, one); i >= 0 {
 		c.queue = slices.Delete(c.queue, i, i+1)
 		c.queued -= one.bytes
+		c.entries -= len(one.payloads)
 	}
 	one.ended = true
 	close(one.done)
@@ -80,6 +92,13 @@ func (c *committer) available() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.closed && !c.doubt
+}
+
+// gathers reports whether a call would go with the next flush of all.
+func (c *committer) gathers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.closed && !c.doubt && !c.busy && c.entries < c.cfg.MaxEntries && c.queued < c.cfg.MaxBytes
 }
 
 func (c *committer) ready() bool {
@@ -101,9 +120,8 @@ func (c *committer) close() {
 // or ctx ends.
 func (c *committer) run(ctx context.Context) {
 	for {
-		calls := c.take()
-		if len(calls) > 0 {
-			if c.commit(ctx, calls) != nil {
+		if !c.empty() {
+			if c.flush(ctx) != nil {
 				c.refuseQueued()
 				return
 			}
@@ -117,6 +135,22 @@ func (c *committer) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// flush commits what is queued when it is this shard's turn. Its error is commit's.
+func (c *committer) flush(ctx context.Context) error {
+	end := c.turns.take(c.full)
+	calls := c.take()
+	defer end(len(calls))
+	if len(calls) == 0 { // they were abandoned
+		return nil
+	}
+	c.turns.gathering.Store(uint64(c.shard) + 1)
+	err := c.commit(ctx, calls)
+	c.mu.Lock()
+	c.busy = false
+	c.mu.Unlock()
+	return err
 }
 
 func (c *committer) empty() bool {
@@ -137,7 +171,13 @@ func (c *committer) take() []*call {
 			break
 		}
 		c.queued -= one.bytes
+		c.entries -= len(one.payloads)
 		n++
+	}
+	c.busy = n > 0
+	select {
+	case <-c.full: // it is on its way
+	default:
 	}
 	calls := slices.Clone(c.queue[:n])
 	c.queue = slices.Delete(c.queue, 0, n)
@@ -280,7 +320,7 @@ func (c *committer) finish(calls []*call, first int64) {
 func (c *committer) refuseQueued() {
 	c.mu.Lock()
 	calls := c.queue
-	c.queue, c.queued = nil, 0
+	c.queue, c.queued, c.entries = nil, 0, 0
 	c.mu.Unlock()
 	c.finish(calls, 0)
 }

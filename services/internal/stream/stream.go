@@ -94,6 +94,7 @@ type Config struct {
 	Registerer prometheus.Registerer // default none
 
 	attempt time.Duration // limit of a flush's first attempt; tests shorten it
+	turn    time.Duration // how long a flush keeps others waiting; tests lengthen it
 }
 
 // withDefaults fills what is zero. The flush bounds were guessed from Redis'
@@ -106,6 +107,7 @@ func (c Config) withDefaults() Config {
 	c.MaxBytes = cmp.Or(c.MaxBytes, 1<<20)
 	c.MaxQueued = cmp.Or(c.MaxQueued, 16<<20)
 	c.attempt = cmp.Or(c.attempt, attemptFirst)
+	c.turn = cmp.Or(c.turn, turnTime)
 	if c.Jitter == nil {
 		c.Jitter = jitter
 	}

@@ -2,8 +2,10 @@ package stream
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,9 +18,10 @@ import (
 
 // Writer appends hits to the streams. It is safe for concurrent use.
 //
-// Calls that arrive while a shard is busy are gathered and sent as one script
-// call, its flush; there is never more than one flush of a shard on its way. Hits
-// are numbered, per epoch and shard and without gaps, when their flush is formed.
+// Calls that arrive while a flush is under way are gathered by a shard that has none and
+// sent as one script call, its flush; there is never more than one flush of a shard on its
+// way, and while Redis answers in time one of all shards; see turns. Hits are numbered, per
+// epoch and shard and without gaps, when their flush is formed.
 //
 // When the outcome of a flush is not known, because the answer came late or not at
 // all, the flush is in doubt. With a spool it goes to disk, its callers are answered,
@@ -36,7 +39,8 @@ type Writer struct {
 	cfg    Config
 	epoch  uuid.UUID
 	shards []*committer
-	next   atomic.Uint64
+	turns  *turns
+	next   atomic.Uint64 // for calls that no shard gathers
 
 	metrics *writerMetrics
 
@@ -59,14 +63,14 @@ func NewWriter(client redis.UniversalClient, cfg Config, epoch uuid.UUID) (*Writ
 func NewWriterTo(to Appender, cfg Config, epoch uuid.UUID) (*Writer, error) {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Writer{cfg: cfg, epoch: epoch, cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
+	w := &Writer{cfg: cfg, epoch: epoch, turns: newTurns(cfg.turn), cancel: cancel, hurry: make(chan struct{}), metrics: newWriterMetrics(cfg.Registerer)}
 	if err := w.inherit(ctx, to); err != nil {
 		return nil, errors.Join(err, w.Close(ctx))
 	}
 	for i := range cfg.Shards {
 		c := &committer{
-			line: w.line(to, i, epoch), cfg: cfg, metrics: w.metrics,
-			shard: i, wake: make(chan struct{}, 1), closing: make(chan struct{}),
+			line: w.line(to, i, epoch), cfg: cfg, metrics: w.metrics, turns: w.turns,
+			shard: i, wake: make(chan struct{}, 1), full: make(chan struct{}, 1), closing: make(chan struct{}),
 			log: cfg.Logger.With("shard", i, "epoch", epoch.String()),
 		}
 		if cfg.Spool != nil {
@@ -184,10 +188,17 @@ func (w *Writer) Ready() error {
 	return fmt.Errorf("all %d shards wait for redis: %w", len(w.shards), ErrUnavailable)
 }
 
-// pick goes round the shards, past those in doubt while there are others.
+// pick returns the shard that gathers calls for the next flush. Where all are busy or
+// full it goes round them, past those in doubt while there are others.
 func (w *Writer) pick() *committer {
 	n := uint64(len(w.shards))
-	start := w.next.Add(1)
+	start := w.turns.gathering.Load()
+	for i := range n {
+		if c := w.shards[(start+i)%n]; c.gathers() {
+			return c
+		}
+	}
+	start = w.next.Add(1)
 	for i := range n {
 		if c := w.shards[(start+i)%n]; c.available() {
 			return c
@@ -228,20 +239,36 @@ type call struct {
 	payloads []string
 	bytes    int
 
+	// Room for the hit of a call that has one, as most have.
+	field, payload [1]string
+
 	done  chan struct{} // closed when the outcome stands or nobody waits for it
 	first int64         // number of the first hit, 0 when it was not acknowledged; set before done is closed
 	ended bool          // done is closed; guarded by the committer's lock
 }
 
+// maxEncoder bounds what is kept to encode hits in, in bytes. Most have some hundreds.
+const maxEncoder = 32 << 10
+
+// encoders has rooms to encode hits in.
+var encoders = sync.Pool{New: func() any { room := make([]byte, 0, 1024); return &room }}
+
 // newCall encodes hits outside of the committer, so that it happens on as many
 // cores as there are callers.
 func newCall(hits []hit.Hit) (*call, error) {
-	c := &call{
-		fields:   make([]string, len(hits)),
-		payloads: make([]string, len(hits)),
-		done:     make(chan struct{}),
+	c := &call{done: make(chan struct{})}
+	c.fields, c.payloads = c.field[:], c.payload[:]
+	if len(hits) != 1 {
+		c.fields, c.payloads = make([]string, len(hits)), make([]string, len(hits))
 	}
-	var buf []byte
+	room, _ := encoders.Get().(*[]byte)
+	buf := *room
+	defer func() {
+		if cap(buf) <= maxEncoder {
+			*room = buf
+			encoders.Put(room)
+		}
+	}()
 	for i := range hits {
 		var err error
 		if buf, err = hit.Encode(buf[:0], &hits[i]); err != nil {
@@ -260,9 +287,19 @@ func newCall(hits []hit.Hit) (*call, error) {
 
 // account says where the books count a hit.
 func account(h *hit.Hit) string {
-	return Entry{
-		Field: h.Workspace.String() + "/" + h.Fact.Source.String(), Hour: h.Fact.ReceivedAt.Time(),
-	}.Account(false)
+	var room [100]byte // so that the text is all that is allocated: it is made for every call
+	text := append(appendID(room[:0], h.Workspace), '/')
+	text = append(appendID(text, h.Fact.Source), '/')
+	return string(strconv.AppendInt(text, hourOf(h.Fact.ReceivedAt.Time()), 10))
+}
+
+// appendID writes an id as its String does.
+func appendID(text []byte, id uuid.UUID) []byte {
+	text = hex.AppendEncode(text, id[:4])
+	for _, at := range [...][2]int{{4, 6}, {6, 8}, {8, 10}, {10, 16}} {
+		text = hex.AppendEncode(append(text, '-'), id[at[0]:at[1]])
+	}
+	return text
 }
 
 // sameAccount reports whether the books count two hits in one place.

@@ -250,3 +250,16 @@ func TestWriter_HighNumbersAreExact(t *testing.T) {
 		}
 	})
 }
+
+// What the books count a hit by is written as an entry says it.
+func TestAccount(t *testing.T) {
+	t.Parallel()
+	for _, at := range []hit.Instant{0, 1, -5e15, 1_795_290_789_387_000} {
+		h := newHits(1)[0]
+		h.Fact.ReceivedAt = at
+		want := Entry{Field: fieldOf(h.Workspace, h.Fact.Source), Hour: at.Time()}.Account(false)
+		if got := account(&h); got != want {
+			t.Errorf("account %s, want %s", got, want)
+		}
+	}
+}

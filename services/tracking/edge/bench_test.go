@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -33,21 +34,38 @@ func BenchmarkBatch(b *testing.B) {
 	benchmarkPost(b, "/v1/b", `{"writeKey":"pixel-key","batch":[`+calls+`]}`)
 }
 
+// BenchmarkCallback is twenty statuses in one callback, laid out as Meta sends them.
+func BenchmarkCallback(b *testing.B) {
+	statuses := make([]string, 20)
+	for i := range statuses {
+		state, more := "read", ""
+		if i%3 > 0 {
+			state, more = "sent", fmt.Sprintf(`"conversation":{"id":"c-wamid.%d","origin":{"type":"marketing"}},`+
+				`"pricing":{"billable":true,"category":"marketing","pricing_model":"PMP","type":"regular"},`, i)
+		}
+		statuses[i] = fmt.Sprintf(`{%s"id":"wamid.bench%d","recipient_id":"47912345%02d","status":"%s","timestamp":"1788260400"}`, more, i, i, state)
+	}
+	benchmarkPost(b, "/webhooks/whatsapp/"+whatsappID, `{"object":"whatsapp_business_account","entry":[{"id":"2001","changes":[{"field":"messages","value":{`+
+		`"messaging_product":"whatsapp","metadata":{"display_phone_number":"15550001001","phone_number_id":"1001"},"statuses":[`+strings.Join(statuses, ",")+`]}}]}]}`)
+}
+
 // BenchmarkPixel is two events of one page, sent from another site.
 func BenchmarkPixel(b *testing.B) { benchmarkPost(b, "/e", benchEvents) }
 
 func benchmarkPost(b *testing.B, path, body string) {
 	bench := newBench(b)
-	e := New(Config{MaxItem: 32 << 10, MaxBody: 500 << 10, ScriptPath: "/p.js", EventPath: "/e", GIFPath: "/e.gif"}, Deps{
+	e := New(Config{MaxItem: 32 << 10, MaxBody: 500 << 10, MaxWebhook: 4 << 20, ScriptPath: "/p.js", EventPath: "/e", GIFPath: "/e.gif"}, Deps{
 		Directory: &bench.directory, Appender: forgetful{}, Metrics: NewMetrics(prometheus.NewRegistry()), Now: time.Now,
 	})
 	router := echo.New()
 	e.Register(router)
+	signed := sign("appsecret", body)
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 		r.Header.Set("Origin", "https://www.shop.example")
+		r.Header.Set(headerMetaSignature, signed)
 		router.ServeHTTP(w, r)
 		if w.Code != http.StatusOK {
 			b.Fatal(w.Code)

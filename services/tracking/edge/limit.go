@@ -69,25 +69,9 @@ func (b *budget) reserve(size int64) (ok bool) {
 	return true
 }
 
-// roomKey is where the context of a request has its *held.
+// roomKey is where the context of a request says how many more bytes it has room for than
+// it began with.
 const roomKey = "room"
-
-// held is the room of one request.
-type held struct {
-	of   *budget
-	size int64
-}
-
-// grow makes the room size bytes large; ok is false when there is not so much.
-func (h *held) grow(size int64) (ok bool) {
-	if size <= h.size {
-		return true
-	}
-	if ok = h.of.reserve(size - h.size); ok {
-		h.size = size
-	}
-	return ok
-}
 
 // room lets a request pass for whose body there is memory: for as many bytes as it
 // states or, when it states none or is packed, as it may have at most.
@@ -101,12 +85,15 @@ func (e *Edge) room(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.ContentLength >= 0 && r.Header.Get(echo.HeaderContentEncoding) == "" {
 			size = min(size, r.ContentLength)
 		}
-		has := &held{of: &e.bodies}
-		defer func() { e.bodies.used.Add(-has.size) }()
-		if !has.grow(size) {
+		if !e.bodies.reserve(size) {
 			return e.noRoom()
 		}
-		c.Set(roomKey, has)
+		defer func() {
+			if more, ok := c.Get(roomKey).(int64); ok {
+				size += more
+			}
+			e.bodies.used.Add(-size)
+		}()
 		return next(c)
 	}
 }
@@ -123,8 +110,12 @@ func (e *Edge) body(c echo.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if has, ok := c.Get(roomKey).(*held); ok && httpserver.IsGzip(raw) && !has.grow(e.cfg.MaxBody) {
-		return nil, e.noRoom()
+	if r := c.Request(); httpserver.IsGzip(raw) && r.ContentLength >= 0 && r.Header.Get(echo.HeaderContentEncoding) == "" {
+		more := e.cfg.MaxBody - int64(len(raw))
+		if !e.bodies.reserve(more) {
+			return nil, e.noRoom()
+		}
+		c.Set(roomKey, more)
 	}
 	return httpserver.Inflate(raw, c.Request().Header.Get(echo.HeaderContentEncoding), e.cfg.MaxBody)
 }

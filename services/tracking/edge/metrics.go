@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,9 +13,14 @@ import (
 type Metrics struct {
 	items  *prometheus.CounterVec
 	reject *prometheus.CounterVec
-	append *prometheus.HistogramVec
 	shed   *prometheus.CounterVec
+
+	kinds        sync.Map // kind of a source: its *outcomes
+	done, failed prometheus.Observer
 }
+
+// outcomes counts the items of sources of one kind.
+type outcomes struct{ facts, rejected prometheus.Counter }
 
 // NewMetrics returns metrics that are registered with r. Every reason is there from
 // the start, so that its first occurrence is seen as a rise.
@@ -28,17 +34,18 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "touchline_edge_rejected_total",
 			Help: "Items that were refused, by reason.",
 		}, []string{"reason"}),
-		append: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "touchline_edge_append_seconds",
-			Help:    "Time until the hits of a request were durable, or not.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
-		}, []string{"outcome"}),
 	}
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "touchline_edge_append_seconds",
+		Help:    "Time until the hits of a request were durable, or not.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+	}, []string{"outcome"})
+	m.done, m.failed = took.WithLabelValues("kept"), took.WithLabelValues("failed")
 	m.shed = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "touchline_edge_shed_total",
 		Help: "Requests turned away to protect the rest, by what would have been exceeded: rate of a source, memory.",
 	}, []string{"limit"})
-	r.MustRegister(m.items, m.reject, m.append, m.shed)
+	r.MustRegister(m.items, m.reject, took, m.shed)
 	for _, reason := range intake.Reasons() {
 		m.reject.WithLabelValues(string(reason))
 	}
@@ -46,17 +53,23 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 }
 
 func (m *Metrics) kept(kind string, items int, rejected []refused) {
-	m.items.WithLabelValues(kind, "fact").Add(float64(items - len(rejected)))
-	m.items.WithLabelValues(kind, "rejected").Add(float64(len(rejected)))
+	known, ok := m.kinds.Load(kind)
+	if !ok {
+		known, _ = m.kinds.LoadOrStore(kind, &outcomes{m.items.WithLabelValues(kind, "fact"), m.items.WithLabelValues(kind, "rejected")})
+	}
+	if of, ok := known.(*outcomes); ok {
+		of.facts.Add(float64(items - len(rejected)))
+		of.rejected.Add(float64(len(rejected)))
+	}
 	for _, r := range rejected {
 		m.reject.WithLabelValues(string(r.Reason)).Inc()
 	}
 }
 
 func (m *Metrics) appended(took time.Duration, err error) {
-	outcome := "kept"
 	if err != nil {
-		outcome = "failed"
+		m.failed.Observe(took.Seconds())
+		return
 	}
-	m.append.WithLabelValues(outcome).Observe(took.Seconds())
+	m.done.Observe(took.Seconds())
 }

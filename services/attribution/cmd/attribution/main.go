@@ -32,7 +32,12 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/app"
 	"github.com/touchline/touchline/services/attribution/token"
+	"github.com/touchline/touchline/services/internal/memory"
 )
+
+// memorySoft is what a worker may use before its garbage is collected sooner, in bytes:
+// with the binary itself it stays below 256 MiB.
+const memorySoft = 192 << 20
 
 const usage = "usage: attribution worker | api | migrate [--to N] | recompute [--workspace ID | --all] [--check] [--json] | ledger check [--watch] [--json] | ledger write-off [--by NAME] | quarantine list|show|replay|drop --workspace ID | token --role ROLE [--workspace ID] [--subject NAME] [--ttl DURATION]"
 
@@ -82,7 +87,7 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println(usage)
 		return nil
 	case "worker":
-		app.EaseCollection(ctx, os.LookupEnv)
+		memory.Ease(ctx, memorySoft, os.LookupEnv)
 		return service(ctx, rest, app.RunWorker)
 	case "api":
 		return service(ctx, rest, app.RunAPI)

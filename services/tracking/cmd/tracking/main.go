@@ -13,8 +13,13 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/touchline/touchline/services/internal/memory"
 	"github.com/touchline/touchline/services/tracking/app"
 )
+
+// memorySoft is what an edge may use before its garbage is collected sooner, in bytes:
+// with the binary itself it stays below 64 MiB.
+const memorySoft = 40 << 20
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,5 +38,6 @@ func run(ctx context.Context) error {
 	}
 	cfg.Logger = app.NewLogger(cfg)
 	slog.SetDefault(cfg.Logger) // for packages that are not handed one
+	memory.Ease(ctx, memorySoft, os.LookupEnv)
 	return app.Run(ctx, cfg)
 }

@@ -94,6 +94,22 @@ func (o Object) Get(key string) json.RawMessage {
 	return nil
 }
 
+// Get returns a member of a JSON object as it is written, for who wants no other; nil when
+// there is none, or raw is no object.
+func Get(raw []byte, key string) (value json.RawMessage) {
+	at := space(raw, 0)
+	if at == len(raw) || raw[at] != '{' {
+		return nil
+	}
+	for at = space(raw, at+1); at < len(raw) && raw[at] == '"'; {
+		var m member
+		if m, at = read(raw, at); string(m.key) == key {
+			value = m.value
+		}
+	}
+	return value
+}
+
 // All yields the members, each key once.
 func (o Object) All() iter.Seq2[string, json.RawMessage] {
 	return func(yield func(string, json.RawMessage) bool) {

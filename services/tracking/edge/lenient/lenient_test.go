@@ -41,6 +41,21 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// One member alone is what it is among all that are read.
+func TestGet(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{
+		`{"a":1,"b":[{"a":2}],"a":3}`, ` { "b" : {"a":1} } `, `{"\u0061":"x"}`, `{"A":1}`, `{}`, `["a"]`, `"a"`, ``, `{"a":null}`,
+	} {
+		o, _ := Read([]byte(raw))
+		for _, key := range []string{"a", "b", "A"} {
+			if got, want := Get([]byte(raw), key), o.Get(key); string(got) != string(want) || (got == nil) != (want == nil) {
+				t.Errorf("%s of %s is %s, want %s", key, raw, got, want)
+			}
+		}
+	}
+}
+
 func TestElements(t *testing.T) {
 	t.Parallel()
 	var got []string

@@ -133,6 +133,9 @@ func (b *batch) item(raw []byte, o lenient.Object, call Call, pointer string) in
 // around returns an object of the batch's context. All items share it, so that it is read
 // once: it may be as large as a body.
 func (b *batch) around(key string) lenient.Object {
+	if len(b.context) == 0 { // as of a single call
+		return lenient.Object{}
+	}
 	o, known := b.parts[key]
 	if !known {
 		if b.parts == nil {

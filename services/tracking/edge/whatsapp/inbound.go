@@ -44,7 +44,7 @@ func (c *change) inbound(element []byte, names []intake.Name) intake.Item {
 		Context:  o.Object("context").Text("id"),
 		Group:    o.Has("group_id"),
 		Referral: referral(o),
-		Extra:    keep(o, "errors", "identity", "group_id"),
+		Extra:    keep(o, "errors", "group_id", "identity"),
 	}
 	// Not the numbers that a context may name: they are not always the sender's.
 	in.Extra = with(in.Extra, "context", keep(o.Object("context"), "forwarded", "frequently_forwarded", "referred_product"))
@@ -103,7 +103,7 @@ func read(in *hit.Inbound, o lenient.Object) {
 	case "image", "video", "audio", "document", "sticker":
 		in.Text = body.Text("caption")
 		// The address is short-lived and of no use later.
-		in.Extra = with(in.Extra, in.Type, keep(body, "id", "mime_type", "sha256", "filename", "voice", "animated"))
+		in.Extra = with(in.Extra, in.Type, keep(body, "animated", "filename", "id", "mime_type", "sha256", "voice"))
 	default:
 		// location, contacts, system, unsupported, request_welcome, edit, revoke and
 		// what Meta adds next: kept as it came.
@@ -124,7 +124,7 @@ func interactive(in *hit.Inbound, body lenient.Object) {
 		in.Payload, in.Token = CutToken(reply.Text("id"))
 		in.Extra = with(in.Extra, in.Interact, keep(reply, "description"))
 	case "nfm_reply":
-		in.Extra = with(in.Extra, in.Interact, keep(reply, "name", "body"))
+		in.Extra = with(in.Extra, in.Interact, keep(reply, "body", "name"))
 		answers := []byte(reply.Text("response_json")) // JSON inside a string
 		if !lenient.Valid(answers) {
 			return

@@ -22,9 +22,9 @@ func (c *change) status(element []byte, index, n int) intake.Item {
 	group := o.Text("recipient_type") == "group"
 	report := &hit.Report{
 		Sender:   c.business,
-		Category: o.Object("pricing").Text("category"),
+		Category: lenient.Scalar(lenient.Get(o.Get("pricing"), "category")),
 		Group:    group,
-		Extra:    keep(o, "biz_opaque_callback_data", "conversation", "pricing", "errors", "payment", "recipient_identity_key_hash"),
+		Extra:    keep(o, "biz_opaque_callback_data", "conversation", "errors", "payment", "pricing", "recipient_identity_key_hash"),
 	}
 	report.Code, report.Reason = failure(o)
 	if payment {
@@ -142,24 +142,25 @@ func decimalText(value *big.Rat) string {
 	return value.FloatString(decimals)
 }
 
-// keep writes some members of an object as an object; nil when it has none of them.
+// keep writes some members of an object as an object, in the order of keys, which need no
+// escapes; nil when it has none of them. What is kept is made canonical later.
 func keep(o lenient.Object, keys ...string) json.RawMessage {
-	var kept map[string]json.RawMessage // of most objects nothing
+	size := 0
 	for _, key := range keys {
-		if !o.Has(key) {
-			continue
+		if o.Has(key) {
+			size += len(`"":,`) + len(key) + len(o.Get(key))
 		}
-		if kept == nil {
-			kept = make(map[string]json.RawMessage, len(keys))
-		}
-		kept[key] = o.Get(key)
 	}
-	if kept == nil {
+	if size == 0 { // as of most objects
 		return nil
 	}
-	raw, err := json.Marshal(kept)
-	if err != nil {
-		return nil // unreachable: the members were valid JSON
+	kept := append(make([]byte, 0, size+1), '{')
+	for _, key := range keys {
+		if o.Has(key) {
+			kept = append(append(append(kept, '"'), key...), `":`...)
+			kept = append(append(kept, o.Get(key)...), ',')
+		}
 	}
-	return raw
+	kept[len(kept)-1] = '}'
+	return kept
 }

@@ -9,6 +9,7 @@ package whatsapp
 
 import (
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/touchline/touchline/services/internal/hit"
@@ -30,7 +31,9 @@ func Decode(body []byte) []intake.Item {
 		}}
 	}
 	o, _ := lenient.Read(body)
-	if o.Text("object") != "whatsapp_business_account" || size(o) > intake.MaxItems {
+	// Each item takes a byte and one to its neighbour: most bodies are too short to be counted.
+	long := len(body) > 2*intake.MaxItems
+	if o.Text("object") != "whatsapp_business_account" || long && size(o) > intake.MaxItems {
 		return []intake.Item{raw(nil, body, "")}
 	}
 	var items []intake.Item
@@ -39,7 +42,7 @@ func Decode(body []byte) []intake.Item {
 		found := false
 		for c := range lenient.Elements(e.Get("changes")) {
 			found = true
-			items = append(items, decodeChange(e, c)...)
+			items = decodeChange(items, e, c)
 		}
 		if !found {
 			items = append(items, raw(nil, entry, e.Text("time")))
@@ -82,7 +85,8 @@ type change struct {
 	contacts []lenient.Object
 }
 
-func decodeChange(entry lenient.Object, body []byte) []intake.Item {
+// decodeChange adds what a change brings to items.
+func decodeChange(items []intake.Item, entry lenient.Object, body []byte) []intake.Item {
 	o, _ := lenient.Read(body)
 	c := change{
 		field: o.Text("field"),
@@ -98,32 +102,32 @@ func decodeChange(entry lenient.Object, body []byte) []intake.Item {
 		inner, _ := lenient.Read(contact)
 		c.contacts = append(c.contacts, inner)
 	}
-	var items []intake.Item
+	before := len(items)
 	switch c.field {
 	case "messages":
-		items = c.messages()
+		items = c.messages(items)
 	case "user_id_update":
-		items = c.userIDUpdates()
+		items = c.userIDUpdates(items)
 	}
-	if len(items) == 0 { // another field, or nothing of what this one can carry
-		return []intake.Item{c.rawWhole(body)}
+	if len(items) == before { // another field, or nothing of what this one can carry
+		return append(items, c.rawWhole(body))
 	}
 	return items
 }
 
 // messages reads the field of that name. Its value may carry any of the arrays, and
 // a value-level error beside them.
-func (c *change) messages() []intake.Item {
-	var items []intake.Item
-	n := lenient.Count(c.value.Get("messages"))
+func (c *change) messages(items []intake.Item) []intake.Item {
+	n, statuses := lenient.Count(c.value.Get("messages")), lenient.Count(c.value.Get("statuses"))
+	items = slices.Grow(items, n+statuses)
 	index := 0
 	for element := range lenient.Elements(c.value.Get("messages")) {
 		items = append(items, c.inbound(element, c.sender(element, index, n)))
 		index++
 	}
-	n, index = lenient.Count(c.value.Get("statuses")), 0
+	index = 0
 	for element := range lenient.Elements(c.value.Get("statuses")) {
-		items = append(items, c.status(element, index, n))
+		items = append(items, c.status(element, index, statuses))
 		index++
 	}
 	for _, name := range []string{"user_actions", "errors"} {
@@ -135,8 +139,7 @@ func (c *change) messages() []intake.Item {
 }
 
 // userIDUpdates reads the notices that a user's business-scoped id changed.
-func (c *change) userIDUpdates() []intake.Item {
-	var items []intake.Item
+func (c *change) userIDUpdates(items []intake.Item) []intake.Item {
 	for element := range lenient.Elements(c.value.Get("user_id_update")) {
 		o, _ := lenient.Read(element)
 		id := o.Object("user_id")

@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/internal/hit/canonical"
 	"github.com/touchline/touchline/services/tracking/edge/edgetest"
+	"github.com/touchline/touchline/services/tracking/edge/lenient"
 	"github.com/touchline/touchline/services/tracking/intake"
 )
 
@@ -133,6 +136,43 @@ func TestCutToken(t *testing.T) {
 		rest, token := CutToken(payload)
 		if rest != want[0] || token != want[1] {
 			t.Errorf("%q: %q and %q, want %q", payload, rest, token, want)
+		}
+	}
+}
+
+// What is kept of an object means what encoding/json would have written of its members.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	keys := []string{"a", "b", "c"}
+	for _, text := range []string{
+		`{}`, `{"d":1}`, `{"a":null}`, `{"a":1}`, ` { "c" : [ 1 , {"x" : "<&\u2028>"} ] , "a" : "\u00e9\ud800" , "d":2 } `,
+		`{"a":1,"b":2,"a":3}`, `{"a":1,"a":null,"b":-0.0}`, `{"\u0061":"by its escape"}`, "{\"b\":\"\xff\"}",
+	} {
+		o, ok := lenient.Read([]byte(text))
+		if !ok {
+			t.Fatalf("%s is no object", text)
+		}
+		members := map[string]json.RawMessage{}
+		for _, key := range keys {
+			if o.Has(key) {
+				members[key] = o.Get(key)
+			}
+		}
+		got := keep(o, keys...)
+		if len(members) == 0 {
+			if got != nil {
+				t.Errorf("%s: kept %s, want nothing", text, got)
+			}
+			continue
+		}
+		written, err := json.Marshal(members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := canonical.JSON(written)
+		found, err2 := canonical.JSON(got)
+		if err != nil || err2 != nil || string(found) != string(want) {
+			t.Errorf("%s: kept %s, want %s (%v, %v)", text, found, want, err, err2)
 		}
 	}
 }

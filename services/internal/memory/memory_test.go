@@ -1,4 +1,4 @@
-package app
+package memory
 
 import (
 	"context"
@@ -8,23 +8,25 @@ import (
 	"testing"
 )
 
+const soft = 192 << 20
+
 // What the operator sets stands; what is not set is eased.
-func TestEaseCollection(t *testing.T) { //nolint:paralleltest // it is the whole process that is set
-	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
-	t.Cleanup(func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) })
+func TestEase(t *testing.T) { //nolint:paralleltest // it is the whole process that is set
+	percent, former := debug.SetGCPercent(100), debug.SetMemoryLimit(math.MaxInt64)
+	t.Cleanup(func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(former) })
 	for _, c := range []struct {
 		name    string
 		env     map[string]string
 		percent int
 		limit   int64
 	}{
-		{"nothing is set", nil, heapPercent, memorySoft},
-		{"GOGC is set", map[string]string{"GOGC": "100"}, 100, memorySoft},
+		{"nothing is set", nil, heapPercent, soft},
+		{"GOGC is set", map[string]string{"GOGC": "100"}, 100, soft},
 		{"GOMEMLIMIT is set", map[string]string{"GOMEMLIMIT": "1GiB"}, heapPercent, math.MaxInt64},
 		{"both are set", map[string]string{"GOGC": "100", "GOMEMLIMIT": "1GiB"}, 100, math.MaxInt64},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
-		EaseCollection(ctx, func(name string) (string, bool) { value, set := c.env[name]; return value, set })
+		Ease(ctx, soft, func(name string) (string, bool) { value, set := c.env[name]; return value, set })
 		cancel()
 		if got := debug.SetGCPercent(100); got != c.percent {
 			t.Errorf("%s: GOGC is %d, want %d", c.name, got, c.percent)
@@ -36,11 +38,11 @@ func TestEaseCollection(t *testing.T) { //nolint:paralleltest // it is the whole
 }
 
 // What is alive never leaves the collector without room: it would do nothing else.
-func TestMemoryLimit(t *testing.T) {
+func TestLimit(t *testing.T) {
 	t.Parallel()
 	for _, mib := range []uint64{0, 10, 50, 96, 200, 1000, 10_000} {
 		alive := mib << 20
-		if got := memoryLimit(alive); got < memorySoft || uint64(got) < 2*alive+32<<20 {
+		if got := limit(soft, alive); got < soft || uint64(got) < 2*alive+32<<20 {
 			t.Errorf("%d MiB alive: a limit of %d MiB", mib, got>>20)
 		}
 	}
