@@ -43,6 +43,24 @@ test('the first half touches neither storage nor network', async () => {
   assert.ok((await visitor.page.evaluate(() => window.touched)).includes('fetch'), 'the watch sees what is touched');
 });
 
+test('no run of the script has the page laid out, or its styles computed', async () => {
+  const visitor = await world.visit('/blank');
+  world.setPage('/start', { use: ALL, body: Array.from({ length: 200 }, (_, n) => `<p>It is number ${n}.</p>`).join('') + '<button data-tl-event="tap">tap</button>' });
+  const own = async (after) => {
+    world.behaviour.after = after;
+    await world.browser.startTracing(visitor.page, { categories: ['devtools.timeline'] });
+    await visitor.page.goto(`${world.shopURL}/start?mt=tk1`);
+    await visitor.page.evaluate(() => document.querySelector('button').click());
+    await visitor.page.waitForTimeout(300);
+    const { traceEvents } = JSON.parse(`${await world.browser.stopTracing()}`);
+    const runs = traceEvents.filter((e) => ['EvaluateScript', 'FunctionCall'].includes(e.name) && e.args.data?.url?.includes('/p.js'));
+    assert.ok(runs.length > 2, `${runs.length} runs of the script`);
+    return traceEvents.filter((e) => ['Layout', 'UpdateLayoutTree'].includes(e.name) && runs.some((r) => r.tid === e.tid && e.ts >= r.ts && e.ts < r.ts + r.dur));
+  };
+  assert.deepEqual(await own(''), []);
+  assert.ok((await own('document.body.offsetHeight')).length > 0, 'a layout would be seen');
+});
+
 test('the click token has left the address bar when the next script runs', async () => {
   world.behaviour.after = 'window.first = location.href';
   const visitor = await world.visit('/start?a=1&mt=tk1#x');
