@@ -46,12 +46,14 @@ test('the first half touches neither storage nor network', async () => {
 test('no run of the script has the page laid out, or its styles computed', async () => {
   const visitor = await world.visit('/blank');
   world.setPage('/start', { use: ALL, body: Array.from({ length: 200 }, (_, n) => `<p>It is number ${n}.</p>`).join('') + '<button data-tl-event="tap">tap</button>' });
+  let taps = 0;
   const own = async (after) => {
     world.behaviour.after = after;
+    const before = taps++;
     await world.browser.startTracing(visitor.page, { categories: ['devtools.timeline'] });
     await visitor.page.goto(`${world.shopURL}/start?mt=tk1`);
     await visitor.page.evaluate(() => document.querySelector('button').click());
-    await visitor.page.waitForTimeout(300);
+    await visitor.until((list) => list.filter((e) => e.event === 'tap').length > before, 'the click');
     const { traceEvents } = JSON.parse(`${await world.browser.stopTracing()}`);
     const runs = traceEvents.filter((e) => ['EvaluateScript', 'FunctionCall'].includes(e.name) && e.args.data?.url?.includes('/p.js'));
     assert.ok(runs.length > 2, `${runs.length} runs of the script`);
