@@ -118,7 +118,7 @@ func bundle(root, entry string) ([]byte, error) {
 		EntryPoints:       []string{entry},
 		Bundle:            true,
 		Format:            api.FormatESModule,
-		Target:            api.ES2020,
+		Target:            api.ES2021,
 		Charset:           api.CharsetUTF8,
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,

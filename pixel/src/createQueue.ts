@@ -7,30 +7,32 @@ import { withLock } from './lib/withLock';
 /** Names of kept events begin with this, and end with the event's id: one name each, so that tabs don't overwrite each other. */
 const PREFIX = '_tlq';
 
-/** Characters that kept events may take, names included. */
-const ROOM = 262144;
-
-/** How old a kept event may become, and how old it is when its tab is taken to be gone, in milliseconds. */
-const OLDEST = 6048e5;
-const ORPHAN = 1e4;
-
-/** Characters of a request's events, of which one may be longer: so that fetch may outlive the page. */
-const LONGEST = 19e3;
-
-/** How long an event waits for company while a request is under way, in milliseconds. */
-const WAIT = 250;
+/** The queue's limits. */
+const enum Limit {
+  /** Characters that kept events may take, names included. */
+  Room = 262144,
+  /** How old a kept event may become, and how old it is when its tab is taken to be gone, in milliseconds. */
+  Oldest = 6048e5,
+  Orphan = 1e4,
+  /** Characters of a request's events, of which one may be longer: so that fetch may outlive the page. */
+  Longest = 19e3,
+  /** How long an event waits for company while a request is under way, in milliseconds. */
+  Wait = 250,
+}
 
 /** What happened to an event so far. */
-const NEW = 0;
-const FAILED = 1;
-const FLYING = 2;
+const enum State {
+  New,
+  Failed,
+  Flying,
+}
 
 /** An event on its way: its id, its JSON, whether it is in localStorage too, and what happened so far. */
 interface Item {
   id: string;
   text: string;
   kept_: unknown;
-  state_: number;
+  state_: State;
 }
 
 /** Sends events, which are JSON with commas between. */
@@ -50,28 +52,28 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
 
   /** Calls back with the id and text of each kept event. */
   const eachKept = (callback: (id: string, text: string) => void) => {
-    const names = attempt(() => Object.keys(localStorage)) || [];
-    for (let i = 0; i < names.length; i++) {
-      const id = names[i].slice(PREFIX.length);
-      if (names[i] === PREFIX + id) {
-        callback(id, readLocal(PREFIX + id) || '');
+    attempt(() => {
+      for (const name in localStorage) {
+        if (name.startsWith(PREFIX)) {
+          callback(name.slice(PREFIX.length), readLocal(name) || '');
+        }
       }
-    }
+    });
   };
 
   const later = () => {
-    retry = retry || setTimeout(drain, getDelay(failures, Math.random()));
+    retry ||= setTimeout(drain, getDelay(failures, Math.random()));
   };
 
   /** Sends one batch of the events in certain states, if there are any, and calls back when it was answered. */
-  const send = (states: (state: number) => boolean, leaving: boolean, then?: (settled: unknown) => void) => {
+  const send = (states: (state: State) => boolean, leaving: boolean, then?: (settled: unknown) => void) => {
     const batch: Item[] = [];
     let events = '';
     for (const id in own) {
       const item = own[id];
-      if (states(item.state_) && (!events || events.length + item.text.length < LONGEST)) {
+      if (states(item.state_) && (!events || events.length + item.text.length < Limit.Longest)) {
         events += (events && ',') + item.text;
-        item.state_ = FLYING;
+        item.state_ = State.Flying;
         batch[batch.length] = item;
       }
     }
@@ -83,7 +85,7 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
       flying--;
       for (let i = 0; i < batch.length; i++) {
         const { id } = batch[i];
-        batch[i].state_ = FAILED;
+        batch[i].state_ = State.Failed;
         if (settled) {
           delete own[id];
           dropLocal(PREFIX + id);
@@ -105,10 +107,10 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
     timer = clearTimeout(timer) as undefined;
     if (leaving && !canKeepAlive()) {
       for (const id in own) {
-        own[id].state_ = NEW;
+        own[id].state_ = State.New;
       }
     }
-    while (send((state) => state < (leaving ? FLYING : FAILED), !!leaving)) {}
+    while (send((state) => state < (leaving ? State.Flying : State.Failed), !!leaving)) {}
   };
 
   /** Sends again what failed, and what pages left that are gone. */
@@ -124,11 +126,11 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
       if (mayKeep()) {
         eachKept((id, text) => {
           const age = Date.now() - parseInt(id.replace('-', ''), 16);
-          if (age > OLDEST) {
+          if (age > Limit.Oldest) {
             dropLocal(PREFIX + id);
           } else if (!own[id]) {
-            if (text[0] === ' ' || age > ORPHAN || age < 0) {
-              own[id] = { id, text, kept_: 1, state_: FAILED };
+            if (text[0] === ' ' || age > Limit.Orphan || age < 0) {
+              own[id] = { id, text, kept_: 1, state_: State.Failed };
             } else {
               young = 1;
             }
@@ -136,7 +138,7 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
         });
       }
       const next = (settled: unknown) => {
-        if (!settled || !send((state) => state === FAILED, false, next)) {
+        if (!settled || !send((state) => state === State.Failed, false, next)) {
           release();
           if (young) {
             later();
@@ -159,10 +161,10 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
       let kept;
       if (mayKeep()) {
         eachKept((_, text) => (length += text.length + 40));
-        kept = length < ROOM && writeLocal(PREFIX + id, text);
+        kept = length < Limit.Room && writeLocal(PREFIX + id, text);
       }
-      own[id] = { id, text, kept_: kept, state_: NEW };
-      timer = timer || setTimeout(flush, flying ? WAIT : 0);
+      own[id] = { id, text, kept_: kept, state_: State.New };
+      timer ||= setTimeout(flush, flying ? Limit.Wait : 0);
     },
     flush_: flush,
     drain_: drain,

@@ -1,14 +1,14 @@
 import { attempt } from './lib/attempt';
 import type { Properties } from './payload';
 
-/** How long the page may change before it is searched for purchases, in milliseconds. */
-const PAUSE = 200;
-
 /**
  * Tracks what the page's data attributes say: data-tl-event and data-tl-widget when an
- * element is clicked (a form: submitted), data-tl-purchase when one is there.
+ * element is clicked (a form: submitted), data-tl-purchase when one comes. Returns the
+ * search for those that are there already.
  */
-export function onMarked(track: (name: string, properties: Properties) => void): void {
+export function onMarked(track: (name: string, properties: Properties) => void): () => void {
+  /** How long the page may change before it is searched for purchases, in milliseconds. */
+  const PAUSE = 200;
   const tell = (name: string, element: HTMLElement, properties: Properties) => {
     const { attributes } = element;
     for (let i = 0; i < attributes.length; i++) {
@@ -44,9 +44,9 @@ export function onMarked(track: (name: string, properties: Properties) => void):
       }
     }
   };
-  search();
-  new MutationObserver(() => (timer = timer || setTimeout(search, PAUSE))).observe(document, {
+  new MutationObserver(() => (timer ||= setTimeout(search, PAUSE))).observe(document, {
     childList: true,
     subtree: true,
   });
+  return search;
 }

@@ -13,41 +13,36 @@ type Stub = Touchline & { q?: { push(call: ArrayLike<any>): void }; on?: 1 };
 // tag managers that can't set any, by parameters of the same names in the script's address.
 attempt(() => {
   const modules = $modules;
-  const page = window as { touchline?: Stub };
   const { currentScript } = document;
   const { src, dataset } = (currentScript || document.querySelector('script[data-key]')) as HTMLScriptElement;
+  const address = new URL(src);
   const options: { [name: string]: any } = {
-    endpoint: new URL('/e', src).href,
-    ...Object.fromEntries(new URL(src).searchParams),
+    endpoint: address.origin + '/e',
+    ...Object.fromEntries(address.searchParams),
     ...dataset,
   };
   const begin = () => {
-    const stub = (page.touchline =
-      page.touchline ||
-      (function () {
-        (stub.q = stub.q || ([] as unknown[])).push(arguments);
-      } as Stub));
+    const stub = ((window as { touchline?: Stub }).touchline ||= function () {
+      (stub.q ||= [] as unknown[]).push(arguments);
+    } as Stub);
     if (stub.on || !options.key) {
       return; // A second tag would count every page twice.
     }
     stub.on = 1;
     whenShown(() => {
-      const queued = (stub.q || []) as ArrayLike<any>[];
       for (const name in options) {
-        options[name] = options[name] || true; // An attribute without a value.
+        options[name] ||= true; // An attribute without a value.
       }
       options.use = modules;
-      const run: (...call: any) => void = options.disabled ? () => {} : start(options as Options);
+      const run: (...call: any) => void = options.disabled ? () => {} : start(options as Options, stub.q as any);
       // The stub stays, for who already holds it: its calls now arrive here.
-      const { push } = (stub.q = { push: (call) => run(call[0], call[1], call[2]) });
-      for (let i = 0; i < queued.length; i++) {
-        push(queued[i]);
-      }
+      stub.q = { push: (call) => run.apply(0, call as any[]) };
     });
   };
   if (currentScript && options.use && !modules.length) {
     // Named in the tag but not in the script's address: the file with them is another one.
-    import(new URL(`?use=${options.use}`, src).href).then(begin, begin);
+    address.search = '?use=' + options.use;
+    import(`${address}`).then(begin, begin);
   } else {
     begin();
   }

@@ -14,20 +14,29 @@ import { onNavigate } from './onNavigate';
 import type { Consent, Options, Properties, Touchline, TouchlineEvent } from './payload';
 
 /** Names of what is kept in the browser: device, whether the server knows it, user, visit, consent. */
-const DEVICE = '_tl';
-const FRESH = '_tld';
-const USER = '_tlu';
-const VISIT = '_tlv';
-const CONSENT = '_tlc';
+const enum Name {
+  Device = '_tl',
+  Fresh = '_tld',
+  User = '_tlu',
+  Visit = '_tlv',
+  Consent = '_tlc',
+}
 
 /** The event that tells of a withdrawal. */
 const WITHDRAWN = 'Consent Withdrawn';
 
-/** How long a visit lasts without a page view, in milliseconds. */
-const PAUSE = 18e5;
+/** A command and what goes with it. */
+type Call = ArrayLike<any>;
 
-/** Starts the pixel: sends the page view, follows navigation, returns the function that takes commands. */
-export function start(options: Options): Touchline {
+/**
+ * Starts the pixel: sends the page view, follows navigation, returns the function that takes commands.
+ * In two halves, so that neither keeps the page waiting: at once what must not be late, which
+ * is to listen and to take what the page may replace; and in a task of its own, or before the
+ * first thing that happens, what reads, keeps and sends. `calls` came before; they follow the page view.
+ */
+export function start(options: Options, calls: Call[] | undefined = []): Touchline {
+  /** How long a visit lasts without a page view, in milliseconds. */
+  const PAUSE = 18e5;
   let signals = getSignals();
   const objected = signals && (signals.gpc || options.dnt);
   let required = options.consent === 'required';
@@ -42,6 +51,8 @@ export function start(options: Options): Touchline {
   let referrer = document.referrer;
   let current = '';
   let pending: [unknown, Properties?] | undefined;
+  /** What modules know of the visitor's decision before the first view. */
+  let decided: Consent | undefined;
 
   /** Whether ids may be sent, and whether some may be kept on the device. */
   const mayName = () => !objected && consent !== 'denied' && (consent === 'granted' || !required);
@@ -49,12 +60,12 @@ export function start(options: Options): Touchline {
 
   /** Reads what is kept, as far as that may be done. */
   const load = () => {
-    consent = readStored(CONSENT) || options.consent;
+    consent = readStored(Name.Consent) || options.consent;
     if (mayKeep()) {
-      device = readStored(DEVICE) || '';
-      fresh = readStored(FRESH);
-      user = readStored(USER);
-      visit = (readStored(VISIT) || '').split(' ');
+      device = readStored(Name.Device) || '';
+      fresh = readStored(Name.Fresh);
+      user = readStored(Name.User);
+      visit = (readStored(Name.Visit) || '').split(' ');
     }
   };
 
@@ -72,9 +83,9 @@ export function start(options: Options): Touchline {
         if (settled && fresh && device && events.indexOf(device) > 0) {
           const known = /"anonymousId":"([\w.-]+)"/.exec(answer!);
           if (known) {
-            writeStored(DEVICE, (device = known[1]));
+            writeStored(Name.Device, (device = known[1]));
           }
-          writeStored(FRESH, (fresh = ''));
+          writeStored(Name.Fresh, (fresh = ''));
         }
         done(settled);
       },
@@ -87,8 +98,8 @@ export function start(options: Options): Touchline {
     let handed: string | undefined;
     if (keeps && !device) {
       handed = handover;
-      writeStored(DEVICE, (device = adopted || newId()));
-      writeStored(FRESH, (fresh = fresh || 'new'));
+      writeStored(Name.Device, (device = adopted || newId()));
+      writeStored(Name.Fresh, (fresh ||= 'new'));
     }
     queue.add_(
       messageId,
@@ -115,25 +126,35 @@ export function start(options: Options): Touchline {
     );
   };
 
-  const track = (event: string, properties?: Properties) => add('track', properties, { event: `${event}` });
+  const track = (event: string, properties?: Properties) => {
+    begin();
+    add('track', properties, { event: `${event}` });
+  };
 
-  const address = () => (options.hash ? location.href : location.href.replace(/#.*/, ''));
+  const address = () => location.href.replace(options.hash ? '' : /#.*/, '');
+
+  /** The address of the page that is viewed now, whose token leaves the address bar. */
+  const arrive = () => {
+    const { href } = location;
+    if (!options.keepToken) {
+      hideParam('mt');
+    }
+    current = address();
+    return href;
+  };
 
   const view = (properties?: Properties) => {
-    const { href } = location;
+    const href = arrived || arrive();
+    arrived = '';
     const now = Date.now();
     if (!(now - +visit[0] < PAUSE) || isNewVisit(href, visit[2])) {
       visit = ['', newId(), href, referrer];
     }
     visit[0] = `${now}`;
     if (mayKeep()) {
-      writeStored(VISIT, `${now} ${visit[1]} ${visit[2]} ${visit[3]}`);
+      writeStored(Name.Visit, `${now} ${visit[1]} ${visit[2]} ${visit[3]}`);
     }
-    attempt(() => add('page', properties));
-    if (!options.keepToken) {
-      hideParam('mt');
-    }
-    current = address();
+    attempt(() => add('page', { url: href, ...properties }));
   };
 
   const identify = (id: unknown, traits?: Properties) => {
@@ -147,16 +168,16 @@ export function start(options: Options): Touchline {
     } else if (id != null && id !== '') {
       user = `${id}`;
       if (mayKeep()) {
-        writeStored(USER, user);
+        writeStored(Name.User, user);
       }
     }
     add('identify', undefined, { traits });
   };
 
   const forget = () => {
-    writeStored(DEVICE, (device = ''));
-    writeStored(FRESH, (fresh = ''));
-    writeStored(USER, (user = ''));
+    writeStored(Name.Device, (device = ''));
+    writeStored(Name.Fresh, (fresh = ''));
+    writeStored(Name.User, (user = ''));
   };
 
   /** Does what a decision brings about. */
@@ -167,11 +188,11 @@ export function start(options: Options): Touchline {
     }
     consent = next;
     // An objection has to be remembered where consent is taken for given.
-    writeStored(CONSENT, objected || (required && next !== 'granted') ? '' : next);
+    writeStored(Name.Consent, objected || (required && next !== 'granted') ? '' : next);
     if (next === 'denied') {
       queue.forget_();
       forget();
-      writeStored(VISIT, '');
+      writeStored(Name.Visit, '');
       if (kept) {
         track(WITHDRAWN);
       }
@@ -179,12 +200,14 @@ export function start(options: Options): Touchline {
       const landed = visit;
       load();
       consent = next;
-      visit = landed;
-      // The views so far were nobody's. How this visitor came is told once more.
-      view({ url: visit[2], referrer: visit[3] });
+      if (landed[1]) {
+        visit = landed;
+        // The views so far were nobody's. How this visitor came is told once more.
+        view({ url: visit[2], referrer: visit[3] });
+      }
     }
     if (pending) {
-      identify(...pending);
+      identify(pending[0], pending[1]);
     }
   };
 
@@ -199,16 +222,42 @@ export function start(options: Options): Touchline {
     },
   };
 
-  load();
+  const run = (command: string, first?: any, second?: any) => {
+    attempt(() => {
+      begin();
+      commands[command](first, second);
+    });
+  };
+
+  /** The second half, once. */
+  const begin = () => {
+    const waiting = calls;
+    if (!waiting) {
+      return;
+    }
+    calls = undefined;
+    load();
+    if (decided) {
+      decide(decided);
+    }
+    attempt(view);
+    for (let i = 0; i < waiting.length; i++) {
+      run.apply(0, waiting[i] as any);
+    }
+    queue.drain_();
+    search();
+  };
+
   const use = options.use || [];
   for (let i = 0; i < use.length; i++) {
     attempt(() =>
       use[i]({
         options,
-        track,
-        consent: decide,
+        // The first view waits for all modules to have said whether consent is needed.
+        track: (name, properties) => (calls ? (calls[calls.length] = ['track', name, properties]) : track(name, properties)),
+        consent: (state) => (calls ? (decided = state) : decide(state)),
         need: () => (required = true),
-        signal: (name, value) => ((signals = signals || {})[name] = value),
+        signal: (name, value) => ((signals ||= {})[name] = value),
         device: () => (mayKeep() && device) || undefined,
         adopt: (id, token) => {
           adopted = id;
@@ -218,12 +267,13 @@ export function start(options: Options): Touchline {
     );
   }
 
+  /** The address that the first view is of, until it was viewed. */
+  let arrived = arrive();
   // Of the address being left, what the next page view calls its referrer.
   let left = location.href;
-  attempt(view);
-  left = location.href;
   onNavigate((restored) => {
     const moved = address() !== current;
+    begin();
     if (restored) {
       load();
     } else if (moved) {
@@ -234,17 +284,15 @@ export function start(options: Options): Touchline {
     }
     left = location.href;
   });
-  onMarked(track);
+  const search = onMarked(track);
   onHidden((gone) => {
+    begin();
     queue.flush_(true);
     if (gone) {
       queue.release_();
     }
   });
   addEventListener('storage', (e) => /^_tl.?$/.test(e.key!) && load());
-  queue.drain_();
-
-  return (command: string, first?: any, second?: any) => {
-    attempt(() => commands[command](first, second));
-  };
+  setTimeout(() => attempt(begin));
+  return run;
 }

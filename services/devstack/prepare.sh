@@ -12,6 +12,7 @@ have_chromium() { [ -n "${TOUCHLINE_CHROMIUM:-}" ] || have chromium || have chro
 have_firefox() { [ -n "${TOUCHLINE_FIREFOX:-}" ] || have firefox-esr || have firefox; }
 have_webkit() { { [ -n "${TOUCHLINE_WEBKIT_DRIVER:-}" ] || have WebKitWebDriver; } && have Xvfb; }
 have_nginx() { [ -n "${TOUCHLINE_NGINX:-}" ] || have nginx || [ -x /usr/sbin/nginx ]; }
+have_caddy() { [ -n "${TOUCHLINE_CADDY:-}" ] || have caddy; }
 
 have go || { echo "prepare: Go is not installed: see https://go.dev/doc/install (1.26 or later)" >&2; exit 1; }
 
@@ -22,6 +23,8 @@ have_chromium || missing+=(chromium)
 have_firefox || missing+=(firefox-esr)
 have_webkit || missing+=(webkit2gtk-driver xvfb)
 have_nginx || missing+=(nginx-light)
+have_caddy || missing+=(caddy)
+have php || missing+=(php-cli)
 have node || missing+=(nodejs npm)
 have python3 || missing+=(python3)
 if [ -n "${RACE:-}" ] && ! have gcc; then missing+=(gcc libc6-dev); fi
@@ -48,10 +51,12 @@ if [ ${#missing[@]} -gt 0 ] && have apt-get && [ "$as_root" != no ] && [ -z "${T
 		tail -5 "$log"
 	fi
 	rm -f "$log"
-	# Its package starts a web server for everybody; the tests start their own.
-	if [[ " ${missing[*]} " == *" nginx-light "* ]] && have systemctl; then
-		$as_root systemctl disable --now nginx >/dev/null 2>&1 || true
-	fi
+	# Their packages start a web server for everybody; the tests start their own.
+	for one in nginx:nginx-light caddy:caddy; do
+		if [[ " ${missing[*]} " == *" ${one#*:} "* ]] && have systemctl; then
+			$as_root systemctl disable --now "${one%:*}" >/dev/null 2>&1 || true
+		fi
+	done
 fi
 have_postgres || echo "prepare: no PostgreSQL on this machine: the tests use the embedded one, from npm"
 have_redis || echo "prepare: no Redis on this machine: the tests use the embedded one; those of durability are skipped"
@@ -59,6 +64,8 @@ have_chromium || echo "prepare: no Chromium on this machine: browser tests are s
 have_firefox || echo "prepare: no Firefox on this machine: its tests of the pixel are skipped"
 have_webkit || echo "prepare: no WebKitWebDriver and Xvfb on this machine: their tests of the pixel are skipped"
 have_nginx || echo "prepare: no nginx on this machine: the test of the proxy before the edge is skipped"
+have_caddy || echo "prepare: no Caddy on this machine: the test of the pixel's Caddyfile is skipped"
+have php || echo "prepare: no PHP on this machine: the test of the pixel's WooCommerce snippet is skipped"
 if ! have npm; then
 	echo "prepare: no npm on this machine: tests in JavaScript are skipped"
 	exit 0

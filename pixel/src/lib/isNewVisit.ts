@@ -9,7 +9,7 @@ const CAMPAIGN = /[?&]((utm_\w+|\w+clk?id|[gw]braid|li_fat_id|mt)=[^&#]+)/g;
 export function isNewVisit(url: string, landing: string): boolean {
   let isNew = false;
   url.replace(CAMPAIGN, (_, parameter: string) => {
-    isNew = isNew || landing.indexOf(parameter) < 0;
+    isNew ||= landing.indexOf(parameter) < 0;
     return '';
   });
   return isNew;

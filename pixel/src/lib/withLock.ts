@@ -1,14 +1,13 @@
 import { dropLocal, readLocal, writeLocal } from './local';
 
-/** How long a lease holds, in milliseconds; longer than a request should take. */
-const LEASE = 30_000;
-
 /**
  * Runs work in one tab at a time; the others' `busy` is called. By Web Locks; where
  * they are missing (plain http, Safari before 15.4) by a lease in localStorage, which
  * is read again after a moment because two tabs may have taken it at once.
  */
 export function withLock(name: string, work: (release: () => void) => void, busy: () => void): void {
+  /** How long a lease holds, in milliseconds; longer than a request should take. */
+  const LEASE = 30_000;
   const { locks } = navigator;
   if (locks) {
     locks

@@ -9,7 +9,6 @@ export function writeStored(name: string, value: string): void {
   if (!value || !writeLocal(name, value)) {
     dropLocal(name);
     // 400 days is the longest that browsers grant a cookie.
-    const age = value ? 34560000 : 0;
-    attempt(() => (document.cookie = `${name}=${encodeURIComponent(value)};path=/;max-age=${age};samesite=lax`));
+    attempt(() => (document.cookie = `${name}=${encodeURIComponent(value)};path=/;max-age=${value ? 34560000 : 0};samesite=lax`));
   }
 }

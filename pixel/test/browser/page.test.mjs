@@ -142,8 +142,8 @@ test('a hostile page, after the script: who replaces everything neither stops it
   await visitor.until((list) => list.length === 1, 'page view');
   await visitor.page.evaluate(() => {
     document.title = '';
-    const steal = (...args) => {
-      document.title += `stolen ${args.map(String).join()}`;
+    const steal = (first, second) => {
+      document.title += ` stolen ${first} ${second && second.body}`;
       throw new Error('stolen');
     };
     window.fetch = window.XMLHttpRequest = navigator.sendBeacon = JSON.stringify = JSON.parse = steal;

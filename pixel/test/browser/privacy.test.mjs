@@ -235,6 +235,37 @@ test('TCF: nothing before the decision, everything after consent to the purposes
   isNobody(events.at(-1));
 });
 
+/** Consent managers that knew the decision before the script came. */
+const DECIDED = {
+  tcf: `<script>window.__tcfapi = (command, version, callback) =>
+    callback({ eventStatus: 'tcloaded', tcString: 'CP', gdprApplies: true, purpose: { consents: { 1: true, 7: true, 8: true } } }, true)</script>`,
+  gcm: `<script>window.dataLayer = []; function gtag() { dataLayer.push(arguments) }
+    gtag('consent', 'default', { analytics_storage: 'denied' }); gtag('consent', 'update', { analytics_storage: 'granted' })</script>`,
+};
+
+for (const [use, head] of Object.entries(DECIDED)) {
+  test(`a decision that ${use} knows already holds from the first view on, which is one`, async () => {
+    const visitor = await world.visit('/start?mt=tk1', { use, head });
+    await visitor.exactly(1);
+    await visitor.page.reload();
+    const [view, , again] = await visitor.until((list) => list.length === 3, 'view after a reload');
+    assert.deepEqual([view.consent, view.properties.url], ['granted', `${world.shopURL}/start?mt=tk1`]);
+    assert.ok(view.anonymousId);
+    assert.deepEqual([again.anonymousId, again.properties.session], [view.anonymousId, view.properties.session]);
+  });
+}
+
+test('what dataLayer held before the script is as nameless as the visitor, whatever the order of the modules', async () => {
+  const head = `<script>window.dataLayer = [{ event: 'purchase', ecommerce: { transaction_id: 'T1' } }]</script>`;
+  const visitor = await world.visit('/start', { use: 'ga4,tcf', head });
+  const [view, order] = await visitor.exactly(2);
+  isNobody(view);
+  isNobody(order);
+  assert.equal(order.event, 'Order Completed');
+  assert.equal(order.properties.session.id, view.properties.session.id);
+  assert.deepEqual(await keeps(visitor.page), []);
+});
+
 test('TCF: where the GDPR does not apply, or a consent manager comes late', async () => {
   const visitor = await world.visit('/start', { use: 'tcf' });
   await visitor.page.evaluate(() => {

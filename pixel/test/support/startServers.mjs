@@ -31,6 +31,8 @@ export async function startServers() {
       down: false,
       /** How many requests met that. */
       cut: 0,
+      /** What the page runs in the very task in which the script has run: it follows the script in its file. */
+      after: '',
       /** Credentials are refused, as a server does to pages of other sites. */
       strict: false,
     });
@@ -82,7 +84,7 @@ export async function startServers() {
     if (request.method === 'GET') {
       // An ES module, as `data-use` loads the script, needs the header of every origin.
       response.writeHead(200, { 'content-type': 'text/javascript', 'access-control-allow-origin': '*' });
-      return response.end(readScript(url.searchParams.get('use')));
+      return response.end(readScript(url.searchParams.get('use')) + behaviour.after);
     }
     let text = '';
     request.setEncoding('utf8');

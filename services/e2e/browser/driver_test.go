@@ -42,6 +42,7 @@ type settings struct {
 	Browser    string `json:"browser,omitempty"` // of WebKitGTK, whose executable is its driver
 	Profile    string `json:"profile"`           // an empty folder
 	NoCookies  bool   `json:"noCookies"`         // the visitor blocks all cookies, and with them storage
+	NoScript   bool   `json:"noScript"`          // the visitor has scripts turned off
 	GPC        bool   `json:"gpc"`               // Global Privacy Control, where the browser has it
 }
 

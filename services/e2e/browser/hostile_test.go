@@ -59,9 +59,9 @@ func TestPixel_HostilePage(t *testing.T) {
 func TestPixel_HostilePageLater(t *testing.T) {
 	t.Parallel()
 	in(t, both, func(t *testing.T, w *world) {
-		w.visit("/start", page{body: `<script>
+		b := w.visit("/start", page{body: `<script>
 			addEventListener('load', function () {
-				var steal = function () { document.title += ' stolen ' + [].slice.call(arguments).map(String); throw new Error('stolen') };
+				var steal = function (first, second) { document.title += ' stolen ' + first + (second && second.body); throw new Error('stolen') };
 				window.fetch = window.XMLHttpRequest = navigator.sendBeacon = JSON.stringify = JSON.parse = steal;
 				Object.keys = Array.isArray = steal;
 				touchline('track', 'x', {order_id: 's3cret'});
@@ -71,10 +71,10 @@ func TestPixel_HostilePageLater(t *testing.T) {
 		if got := one(facts, "x").Event.Properties.OrderID; got != "s3cret" {
 			t.Errorf("x arrived with order %q", got)
 		}
-		for _, f := range facts {
-			if f.Page != nil && strings.Contains(f.Page.Title, "s3cret") {
-				t.Error("the page read what was sent")
-			}
+		var title string
+		b.evaluate("document.title", &title)
+		if strings.Contains(title, "s3cret") {
+			t.Errorf("the page read what was sent: %s", title)
 		}
 	})
 }

@@ -1,6 +1,11 @@
 package browser
 
 import (
+	"crypto/sha512"
+	"encoding/base64"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -151,4 +156,48 @@ func TestPixel_ContentSecurityPolicy(t *testing.T) {
 		// The closing page's tag has the modules too, and no form.
 		w.expect("page /start?mt=tk1", "tap", "Form Started")
 	})
+}
+
+// A tag with the hash of the script (SRI) has it run, and one with another hash has not.
+func TestPixel_Integrity(t *testing.T) {
+	t.Parallel()
+	in(t, engines, func(t *testing.T, w *world) {
+		sum := sha512.Sum384([]byte(served(t, host(w.proxy.server, "localhost")+"/p.js")))
+		hash := `crossorigin integrity="sha384-` + base64.StdEncoding.EncodeToString(sum[:]) + `"`
+		w.visit("/other", page{tag: strings.Replace(hash, "sha384-", "sha384-AAAA", 1)})
+		b := w.visit("/start", page{tag: hash})
+		w.noFaults(b)
+		w.expect("page /start")
+	})
+}
+
+// Where scripts do not run the image counts the view, for the page's origin, which is all
+// that browsers tell another host.
+func TestPixel_NoScript(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("../../../pixel/docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := regexp.MustCompile("<noscript>.*</noscript>").Find(docs)
+	if documented == nil {
+		t.Fatal("install.md has no noscript")
+	}
+	for _, e := range both {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, e.own(t, func(s *settings) { s.NoScript = true }))
+			tag := strings.NewReplacer("https://t.example.com", host(w.proxy.server, "t.shop.localhost"), "WRITE_KEY", w.key).Replace(string(documented))
+			w.visit("/start", page{body: tag})
+			w.eventually("the view", func() bool { return len(w.facts()) > 0 })
+			w.settle()
+			facts := w.facts()
+			if got := names(facts); !slices.Equal(got, []string{"page /"}) || len(facts[0].Device) == 0 {
+				t.Errorf("facts %q, of device %s", got, facts[0].Device)
+			}
+			if posts := len(w.proxy.seen()); posts != 0 {
+				t.Errorf("a script sent %d requests: the test shows nothing", posts)
+			}
+		})
+	}
 }

@@ -173,3 +173,40 @@ func TestPixel_WrongClock(t *testing.T) {
 		}
 	})
 }
+
+// A visitor who follows a link to another host of the business stays one device, by a
+// token of the tracking service; who comes to that host by themselves is another.
+func TestPixel_OtherDomain(t *testing.T) {
+	t.Parallel()
+	in(t, both, func(t *testing.T, w *world) {
+		shown := page{use: "domains", tag: `data-domains="pay.localhost"`}
+		w.site.set("/landing", shown)
+		pay := host(w.site.server, "pay.localhost")
+		shown.body = `<a id="to" href="` + pay + `/landing?sig=A%2fb">pay</a>`
+		b := w.visit("/start", shown)
+		w.eventually("the view", func() bool { return len(w.facts()) == 1 })
+		b.run(`document.querySelector('#to').focus()`)
+		w.eventually("a token", func() bool {
+			var there bool
+			b.evaluate(`performance.getEntriesByType('resource').some((e) => e.name.includes('/handover?') && e.responseEnd > 0)`, &there)
+			return there
+		})
+		b.click("#to")
+		w.eventually("the other host", func() bool { return len(w.facts()) == 2 })
+		var address string
+		b.evaluate("location.href", &address)
+		if want := pay + "/landing?sig=A%2fb"; address != want {
+			t.Errorf("the address bar shows %s, want %s", address, want)
+		}
+		w.arrive()
+		w.tab().open(pay + "/landing?alone")
+		facts := w.expect("page /start", "page /landing?sig=A%2fb", "page /landing?alone")
+		here, there, alone := one(facts, "page /start"), one(facts, "page /landing?sig=A%2fb"), one(facts, "page /landing?alone")
+		if string(here.Device) != string(there.Device) || len(here.Device) == 0 || len(there.Flags) > 0 {
+			t.Errorf("devices %s and %s, flags %q", here.Device, there.Device, there.Flags)
+		}
+		if string(alone.Device) == string(here.Device) {
+			t.Errorf("who came alone is device %s too", alone.Device)
+		}
+	})
+}

@@ -12,7 +12,7 @@ const ARGS = [
 /** Playwright turns these off; visitors have them. */
 const WANTED = ['--disable-back-forward-cache']
 
-export async function launch({ executable, profile, noCookies = false }) {
+export async function launch({ executable, profile, noCookies = false, noScript = false }) {
   const options = { executablePath: executable, args: ARGS, ignoreDefaultArgs: WANTED }
   let persistent
   if (noCookies) {
@@ -27,7 +27,7 @@ export async function launch({ executable, profile, noCookies = false }) {
   return {
     version: `Chromium ${browser?.version() ?? ''}`.trim(),
     async visitor() {
-      return visitors.push(persistent ?? (await browser.newContext())) - 1
+      return visitors.push(persistent ?? (await browser.newContext({ javaScriptEnabled: !noScript }))) - 1
     },
     async tab(visitor) {
       return tabs.push(await visitors[visitor].newPage()) - 1

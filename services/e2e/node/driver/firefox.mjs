@@ -53,8 +53,8 @@ async function connect(url) {
     })
 }
 
-export async function launch({ executable, profile, noCookies = false, gpc = false }) {
-  const prefs = { ...PREFS, 'privacy.globalprivacycontrol.enabled': gpc, ...(noCookies ? { 'network.cookie.cookieBehavior': 2 } : {}) }
+export async function launch({ executable, profile, noCookies = false, noScript = false, gpc = false }) {
+  const prefs = { ...PREFS, 'privacy.globalprivacycontrol.enabled': gpc, 'javascript.enabled': !noScript, ...(noCookies ? { 'network.cookie.cookieBehavior': 2 } : {}) }
   writeFileSync(join(profile, 'user.js'), Object.entries(prefs).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`).join(''))
   const args = ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port=0', 'about:blank']
   const firefox = spawn(executable, args, { env: { ...process.env, HOME: profile, MOZ_CRASHREPORTER_DISABLE: '1' }, stdio: ['ignore', 'ignore', 'pipe'] })

@@ -1,6 +1,6 @@
 // Drives one browser for tests in Go. argv[2] is the engine, argv[3] its settings as JSON:
-// {executable, browser, profile, noCookies, gpc} (profile: an empty folder; noCookies: none may be
-// kept; gpc: Global Privacy Control, where the browser has it). A line of stdin is a
+// {executable, browser, profile, noCookies, noScript, gpc} (profile: an empty folder; noCookies:
+// none may be kept; noScript: pages' scripts don't run; gpc: Global Privacy Control, where the browser has it). A line of stdin is a
 // command, {id, op, …}; a line of stdout its answer, {id, value} or {id, error}. When stdin
 // ends the browser does too.
 //
