@@ -61,7 +61,7 @@ type WorkerConfig struct {
 	DeriveSmall int `env:"TOUCHLINE_DERIVE_SMALL" envDefault:"2000"`
 	// DeriveApart concludes from facts that bear on nothing yet without gathering their
 	// persons.
-	DeriveApart bool `env:"TOUCHLINE_DERIVE_APART" envDefault:"false"`
+	DeriveApart bool `env:"TOUCHLINE_DERIVE_APART" envDefault:"true"`
 	// DeriveParallel is how many workspaces are derived side by side.
 	DeriveParallel int `env:"TOUCHLINE_DERIVE_PARALLEL" envDefault:"4"`
 	// Failpoint ends the process at a named place; for tests.
