@@ -19,9 +19,9 @@ const heapPercent = 400
 const every = time.Second
 
 // Ease sets the garbage collector of this process up, until ctx ends: it collects less often
-// while the process uses fewer than soft bytes, without its binary. What is alive bounds
-// it from below, so that a large heap is collected as Go does by default, and no more
-// often. Of GOGC and GOMEMLIMIT whatever look finds in the environment stands as it is.
+// while the process uses fewer than soft bytes, without its binary. What is alive, and what
+// is no heap, bound that from below, so that a large heap, or one beside many stacks, is
+// collected as Go does by default, and no more often. Of GOGC and GOMEMLIMIT whatever look finds in the environment stands as it is.
 func Ease(ctx context.Context, soft int64, look func(name string) (string, bool)) {
 	if _, set := look("GOGC"); !set {
 		debug.SetGCPercent(heapPercent)
@@ -29,7 +29,7 @@ func Ease(ctx context.Context, soft int64, look func(name string) (string, bool)
 	if _, set := look("GOMEMLIMIT"); set {
 		return
 	}
-	debug.SetMemoryLimit(limit(soft, 0))
+	debug.SetMemoryLimit(limit(soft, 0, 0))
 	go func() {
 		tick := time.NewTicker(every)
 		defer tick.Stop()
@@ -38,24 +38,36 @@ func Ease(ctx context.Context, soft int64, look func(name string) (string, bool)
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				debug.SetMemoryLimit(limit(soft, aliveBytes()))
+				alive, beside := inUse()
+				debug.SetMemoryLimit(limit(soft, alive, beside))
 			}
 		}
 	}()
 }
 
 // limit is that of a process of which so many bytes were alive when the heap was last
-// collected.
-func limit(soft int64, alive uint64) int64 {
-	return max(soft, int64(2*alive)+soft/4)
+// collected, beside so many that are no heap.
+func limit(soft int64, alive, beside uint64) int64 {
+	return max(soft, int64(2*alive+beside)+soft/4)
 }
 
-// aliveBytes is how much of the heap the last collection left.
-func aliveBytes() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
+// inUse is how much of the heap the last collection left, and what else the limit counts: stacks
+// and the runtime's own.
+func inUse() (alive, beside uint64) {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
 	}
-	return sample[0].Value.Uint64()
+	metrics.Read(samples)
+	values := make([]uint64, len(samples))
+	for i, sample := range samples {
+		if sample.Value.Kind() == metrics.KindUint64 {
+			values[i] = sample.Value.Uint64()
+		}
+	}
+	total, others := values[1], values[2]+values[3]+values[4]
+	return values[0], total - min(total, others)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 )
 
@@ -41,13 +42,46 @@ func TestEase(t *testing.T) { //nolint:paralleltest // it is the whole process t
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	for _, mib := range []uint64{0, 10, 50, 96, 200, 1000, 10_000} {
-		alive := mib << 20
-		if got := limit(soft, alive); got < soft || uint64(got) < 2*alive+32<<20 {
-			t.Errorf("%d MiB alive: a limit of %d MiB", mib, got>>20)
+		for _, beside := range []uint64{0, 20 << 20, 200 << 20} {
+			alive := mib << 20
+			if got := limit(soft, alive, beside); got < soft || uint64(got) < 2*alive+beside+32<<20 {
+				t.Errorf("%d MiB alive, %d beside: a limit of %d MiB", mib, beside>>20, got>>20)
+			}
 		}
 	}
+}
+
+// Stacks are no heap, and the limit counts them.
+func TestInUse(t *testing.T) { //nolint:paralleltest // it is the whole process that is looked at
 	runtime.GC()
-	if alive := aliveBytes(); alive == 0 {
+	alive, before := inUse()
+	if alive == 0 {
 		t.Error("nothing is alive")
+	}
+	const stacks, size = 1000, 64 << 10
+	var deep, all sync.WaitGroup
+	release := make(chan struct{})
+	deep.Add(stacks)
+	for range stacks {
+		all.Go(func() {
+			var room [size / 2]byte
+			fill(&room)
+			deep.Done()
+			<-release
+			fill(&room)
+		})
+	}
+	deep.Wait()
+	if _, beside := inUse(); beside < before+stacks*size/2 {
+		t.Errorf("%d MiB are no heap with %d stacks of %d KiB, %d without", beside>>20, stacks, size>>10, before>>20)
+	}
+	close(release)
+	all.Wait()
+}
+
+//go:noinline
+func fill(room *[32 << 10]byte) {
+	for i := range room {
+		room[i]++
 	}
 }

@@ -6,7 +6,7 @@
 -- ARGV[1]  epoch of the writer
 -- ARGV[2]  number of the first entry; the others follow without gaps
 -- ARGV[3…] per entry: account (without an hour when an older release had spooled it;
---          empty: that of the entry before), payload
+--          empty, never of the first: that of the entry before), payload
 --
 -- Returns 1 when appended, 0 when an earlier attempt had been.
 --

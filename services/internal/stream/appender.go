@@ -13,7 +13,7 @@ import (
 // any method what was asked for may have been done or not, or be done later. Safe for
 // concurrent use.
 type Appender interface {
-	// Append stores a run of hits, each with its field "workspace/source" and payload,
+	// Append stores a run of hits, each with its account "workspace/source/hour" and payload,
 	// and counts them in the books, exactly once however often and however late it is
 	// asked: what is at or below the largest number of the run's epoch and shard is
 	// there already.

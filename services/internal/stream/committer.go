@@ -58,12 +58,7 @@ func (c *committer) enqueue(one *call) bool {
 	c.queue = append(c.queue, one)
 	c.queued += one.bytes
 	c.entries += len(one.payloads)
-	if c.entries >= c.cfg.MaxEntries || c.queued >= c.cfg.MaxBytes {
-		select {
-		case c.full <- struct{}{}:
-		default:
-		}
-	}
+	c.tell()
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -159,6 +154,17 @@ func (c *committer) empty() bool {
 	return len(c.queue) == 0
 }
 
+// tell says so when what is queued is as much as a flush may have. The lock is held.
+func (c *committer) tell() {
+	if c.entries < c.cfg.MaxEntries && c.queued < c.cfg.MaxBytes {
+		return
+	}
+	select {
+	case c.full <- struct{}{}:
+	default:
+	}
+}
+
 // take removes the calls of the next flush from the queue: at least one, if there
 // is any, and no more than fit.
 func (c *committer) take() []*call {
@@ -181,6 +187,7 @@ func (c *committer) take() []*call {
 	}
 	calls := slices.Clone(c.queue[:n])
 	c.queue = slices.Delete(c.queue, 0, n)
+	c.tell()
 	return calls
 }
 

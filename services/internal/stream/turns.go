@@ -19,7 +19,8 @@ const (
 // should. Calls are gathered by one shard until it is its turn, so that a flush takes what
 // has come since the one before it, which was another shard's. What a flush costs beside
 // its hits, in Redis and on its disk above all, is paid once for all of them. A shard that has
-// gathered as much as a flush may have needs no turn.
+// gathered as much as a flush may have needs no turn. In a cluster the shards may be on several
+// nodes and still take turns: one that answers slowly delays the others by up to its turn.
 type turns struct {
 	time      time.Duration // that a turn may take
 	free      chan former   // holds the turn when nobody has it

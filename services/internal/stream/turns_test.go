@@ -60,7 +60,7 @@ func queued(w *Writer) []int {
 func TestWriter_Gathers(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
-		s.cfg.turn, s.cfg.Timeout = time.Hour, time.Hour
+		s.cfg.turn, s.cfg.Timeout, s.cfg.attempt = time.Hour, time.Hour, time.Hour
 		w, g := gatedWriter(t, s)
 		const callers = 9
 		var wg sync.WaitGroup
@@ -102,7 +102,7 @@ func TestWriter_Gathers(t *testing.T) {
 func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
-		s.cfg.Timeout = time.Hour
+		s.cfg.Timeout, s.cfg.attempt = time.Hour, time.Hour
 		w, g := gatedWriter(t, s)
 		var wg sync.WaitGroup
 		wg.Go(func() { mustAppend(t, w, newHits(1)) })
@@ -126,7 +126,7 @@ func TestWriter_GoesOnWithoutAFlushThatIsHeldUp(t *testing.T) {
 func TestWriter_FullFlushesTakeNoTurns(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, s server) {
-		s.cfg.turn, s.cfg.Timeout, s.cfg.MaxEntries = time.Hour, time.Hour, 2
+		s.cfg.turn, s.cfg.Timeout, s.cfg.attempt, s.cfg.MaxEntries = time.Hour, time.Hour, time.Hour, 2
 		w, g := gatedWriter(t, s)
 		var wg sync.WaitGroup
 		shards := map[int]bool{}
@@ -142,6 +142,35 @@ func TestWriter_FullFlushesTakeNoTurns(t *testing.T) {
 		}
 		wg.Wait()
 		checkDense(t, stored(t, s, w.Epoch()))
+	})
+}
+
+// What is left behind a full flush needs no turn either when it is as much again.
+func TestWriter_FullFlushesLeaveFullOnes(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, s server) {
+		s.cfg.Shards, s.cfg.turn, s.cfg.Timeout, s.cfg.attempt, s.cfg.MaxEntries = 1, time.Hour, time.Hour, time.Hour, 2
+		w, g := gatedWriter(t, s)
+		end := w.turns.take(nil)
+		c := w.shards[0]
+		c.mu.Lock()
+		for range 2 { // both before the committer sees one
+			one, err := newCall(newHits(2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.queue, c.entries, c.queued = append(c.queue, one), c.entries+2, c.queued+one.bytes
+		}
+		c.tell()
+		c.mu.Unlock()
+		c.wake <- struct{}{}
+		for range 2 {
+			if f := <-g.begun; f.Len() != 2 {
+				t.Errorf("a flush has %d hits, want 2", f.Len())
+			}
+			g.pass <- struct{}{}
+		}
+		end(1)
 	})
 }
 
