@@ -87,6 +87,9 @@ func narrows() []narrow {
 		{"one behind a login on the device", someone(), []hit.Fact{at(views("x", "d", "?gclid=1"), 290), at(says("y", "identify", "d", user("u2")), 300)}, 0},
 		{"one before an order that comes with it", someone(), []hit.Fact{at(views("x", "d", "?gclid=1"), 290), at(buys("y", "Order Completed", user("u1")), 300)}, 1},
 
+		{"a status beside an earlier copy of another", someone(at(reports(hit.StatusDelivered, number("1")), 230)), []hit.Fact{
+			at(reports(hit.StatusDelivered, number("1")), 220), at(reports(hit.StatusRead, number("1")), 240),
+		}, 0},
 		{"a status", someone(), one(reports(hit.StatusDelivered, number("1")), 230), 1},
 		{"two statuses", someone(), []hit.Fact{at(reports(hit.StatusDelivered, number("1")), 230), at(reports(hit.StatusRead, number("1")), 240)}, 2},
 		{"one of a message that was answered", someone(wrote), one(reports(hit.StatusRead, number("1")), 230), 0},
