@@ -81,6 +81,17 @@ func narrows() []narrow {
 			of(at(views("x", "d", "?gclid=1"), 300), func(f *hit.Fact) { f.At += 500_000 }),
 		}, 0},
 		{"one after it", someone(at(buys("o1", "Order Completed", user("u1")), 290)), one(views("x", "d", "?gclid=1"), 300), 1},
+		{"two with a login between them", someone(at(says("y", "identify", "d", user("u2")), 300)), []hit.Fact{
+			at(views("x", "d", "?gclid=1"), 290), at(views("z", "d", "?gclid=1"), 310),
+		}, 0},
+		{
+			"one on a device that passed to who bought", someone(at(says("y", "identify", "d", user("u2")), 280), at(buys("o1", "Order Completed", user("u2")), 310)),
+			one(views("x", "d", "?gclid=1"), 300), 0,
+		},
+		{
+			"one on a device that passed from who bought", someone(at(says("y", "identify", "d", user("u2")), 280), at(buys("o1", "Order Completed", user("u1")), 310)),
+			one(views("x", "d", "?gclid=1"), 300), 1,
+		},
 		{"one with a click token", someone(), one(views("x", "d", "?mt=t1"), 300), 0},
 		{"one with a name", someone(), one(of(views("x", "d", ""), func(f *hit.Fact) { f.Identifiers = []hit.Identifier{user("u1")} }), 300), 0},
 		{"one beside a login on the device", someone(), []hit.Fact{at(views("x", "d", "?gclid=1"), 300), at(says("y", "identify", "d", user("u2")), 290)}, 1},
