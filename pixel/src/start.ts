@@ -131,7 +131,7 @@ export function start(options: Options, calls: Call[] | undefined = []): Touchli
     add('track', properties, { event: `${event}` });
   };
 
-  const address = () => location.href.replace(options.hash ? '' : /#.*/, '');
+  const address = () => (options.hash ? location.href : location.href.split('#')[0]);
 
   /** The address of the page that is viewed now, whose token leaves the address bar. */
   const arrive = () => {
