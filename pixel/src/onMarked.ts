@@ -44,9 +44,11 @@ export function onMarked(track: (name: string, properties: Properties) => void):
       }
     }
   };
-  new MutationObserver(() => (timer ||= setTimeout(search, PAUSE))).observe(document, {
-    childList: true,
-    subtree: true,
-  });
+  attempt(() =>
+    new MutationObserver(() => (timer ||= setTimeout(search, PAUSE))).observe(document, {
+      childList: true,
+      subtree: true,
+    }),
+  );
   return search;
 }

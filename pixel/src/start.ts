@@ -271,6 +271,8 @@ export function start(options: Options, calls: Call[] | undefined = []): Touchli
   let arrived = arrive();
   // Of the address being left, what the next page view calls its referrer.
   let left = location.href;
+  // Before what listens: whatever of that fails, the page is viewed.
+  setTimeout(() => attempt(begin));
   onNavigate((restored) => {
     const moved = address() !== current;
     begin();
@@ -293,6 +295,5 @@ export function start(options: Options, calls: Call[] | undefined = []): Touchli
     }
   });
   addEventListener('storage', (e) => /^_tl.?$/.test(e.key!) && load());
-  setTimeout(() => attempt(begin));
   return run;
 }

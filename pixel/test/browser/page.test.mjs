@@ -118,6 +118,8 @@ const HOSTILITIES = {
   },
   'fetch throws': () => (window.fetch = () => { throw new Error('no'); }),
   'fetch is gone, and Request': () => (window.fetch = window.Request = undefined),
+  'MutationObserver is gone': () => (window.MutationObserver = undefined),
+  'MutationObserver throws': () => (window.MutationObserver = function () { throw new Error('no'); }),
   'history is wrapped by who throws': () => (history.pushState = history.replaceState = () => { throw new Error('no'); }),
 };
 

@@ -20,6 +20,8 @@ var hostilities = map[string]string{
 	"fetch-throws":  `window.fetch = function () { throw new Error('no') }`,
 	"fetch-rejects": `window.fetch = function () { return Promise.reject(new Error('no')) }`,
 	"no-fetch":      `window.fetch = window.Request = undefined`,
+	"no-observer":   `window.MutationObserver = undefined`,
+	"observer":      `window.MutationObserver = function () { throw new Error('no') }`,
 	"history":       `history.pushState = history.replaceState = function () { throw new Error('no') }`,
 	"no-locks":      `Object.defineProperty(navigator, 'locks', {value: undefined})`,
 }
