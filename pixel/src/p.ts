@@ -36,7 +36,7 @@ attempt(() => {
       options.use = modules;
       const run: (...call: any) => void = options.disabled ? () => {} : start(options as Options, stub.q as any);
       // The stub stays, for who already holds it: its calls now arrive here.
-      stub.q = { push: (call) => run.apply(0, call as any[]) };
+      stub.q = { push: (call) => attempt(() => run.apply(0, call as any[])) };
     });
   };
   if (currentScript && options.use && !modules.length) {

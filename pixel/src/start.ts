@@ -229,23 +229,21 @@ export function start(options: Options, calls: Call[] | undefined = []): Touchli
     });
   };
 
-  /** The second half, once. */
+  /** The second half, once. It does not throw, and what fails of it takes nothing else along. */
   const begin = () => {
     const waiting = calls;
     if (!waiting) {
       return;
     }
     calls = undefined;
-    load();
-    if (decided) {
-      decide(decided);
-    }
+    attempt(load);
+    attempt(() => decided && decide(decided));
     attempt(view);
     for (let i = 0; i < waiting.length; i++) {
-      run.apply(0, waiting[i] as any);
+      attempt(() => run.apply(0, waiting[i] as any));
     }
-    queue.drain_();
-    search();
+    attempt(queue.drain_);
+    attempt(search);
   };
 
   const use = options.use || [];
@@ -272,7 +270,7 @@ export function start(options: Options, calls: Call[] | undefined = []): Touchli
   // Of the address being left, what the next page view calls its referrer.
   let left = location.href;
   // Before what listens: whatever of that fails, the page is viewed.
-  setTimeout(() => attempt(begin));
+  setTimeout(begin);
   onNavigate((restored) => {
     const moved = address() !== current;
     begin();

@@ -97,6 +97,14 @@ test('a page that goes in between has kept and sent its view before it is gone',
   await visitor.exactly(1);
 });
 
+test('a page that goes in between with what is no call in its queue has sent all the rest', async () => {
+  const head = `<script>window.touchline = function () { touchline.q.push(arguments) }; touchline.q = ['x', ['track', 'early']]</script>`;
+  world.behaviour.after = `dispatchEvent(new Event('pagehide')); window.first = Object.keys(localStorage).filter((name) => name.startsWith('_tlq')).map((name) => localStorage[name][0])`;
+  const visitor = await world.visit('/start', { head });
+  assert.deepEqual(await visitor.page.evaluate(() => window.first), [' ', ' '], 'kept, and free for the next page');
+  await visitor.exactly(2);
+});
+
 test('a navigation in between is one more view, and the first is of the first address', async () => {
   world.behaviour.after = `history.pushState({}, '', '/other?a=1'); touchline('track', 'x')`;
   const visitor = await world.visit('/start?mt=tk1');

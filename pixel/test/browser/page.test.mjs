@@ -158,6 +158,41 @@ test('a hostile page, after the script: who replaces everything neither stops it
   assert.ok(!(await visitor.page.title()).includes('s3cret'));
 });
 
+/** What is no call, before one that is. */
+const QUEUED = `<script>
+  window.touchline = function () { touchline.q.push(arguments) };
+  touchline.q = ['x', null, 7, undefined, ['nothing'], ['track', 'early']];
+</script>`;
+
+test('what is no call costs neither the calls after it nor the purchase of the page', async () => {
+  const visitor = await world.visit('/start', { head: QUEUED, body: '<i data-tl-purchase="o1"></i>' });
+  const events = await visitor.exactly(3);
+  assert.deepEqual(events.map((e) => e.event || e.type), ['page', 'early', 'Order Completed']);
+  await visitor.page.evaluate(() => ['x', null, 7, undefined].forEach((call) => window.touchline.q.push(call)));
+  await visitor.exactly(3);
+  assert.deepEqual(visitor.faults, []);
+});
+
+test('a decision that fails costs no view', async () => {
+  const visitor = await world.visit('/start', {
+    use: 'gcm',
+    before: () => {
+      window.dataLayer = [['consent', 'update', { analytics_storage: 'denied' }]];
+      const { getRandomValues } = crypto;
+      let asked = 0;
+      Crypto.prototype.getRandomValues = function (bytes) {
+        if (!asked++) {
+          throw new Error('no');
+        }
+        return getRandomValues.call(this, bytes);
+      };
+    },
+  });
+  const [view] = await visitor.exactly(1);
+  assert.equal(view.consent, 'denied');
+  assert.deepEqual(visitor.faults, []);
+});
+
 test('calls named as what every object has do no harm', async () => {
   const visitor = await world.visit('/start');
   await visitor.page.evaluate(() => {
