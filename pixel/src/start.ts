@@ -271,7 +271,7 @@ export function start(options: Options, calls: Call[] | undefined = []): Touchli
   let left = location.href;
   // Before what listens: whatever of that fails, the page is viewed.
   setTimeout(begin);
-  onNavigate((restored) => {
+  onNavigate(begin, (restored) => {
     const moved = address() !== current;
     begin();
     if (restored) {

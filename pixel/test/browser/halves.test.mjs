@@ -117,6 +117,27 @@ test('a navigation in between is one more view, and the first is of the first ad
   ]);
 });
 
+for (const name of ['pushState', 'replaceState']) {
+  test(`what waited for the second half is of the first address, when ${name} comes in between`, async () => {
+    const head = `<script>
+      window.touchline = function () { (touchline.q = touchline.q || []).push(arguments) };
+      touchline('track', 'early');
+      dataLayer = [{ event: 'add_to_cart', ecommerce: {} }];
+    </script>`;
+    world.behaviour.after = `history.${name}({}, '', '/home')`;
+    const visitor = await world.visit('/start', { head, use: 'ga4', body: '<i data-tl-purchase="o1"></i>' });
+    const events = await visitor.exactly(5);
+    const { shopURL } = world;
+    assert.deepEqual(events.map((e) => [e.event || e.type, e.properties.url]), [
+      ['page', `${shopURL}/start`],
+      ['early', `${shopURL}/start`],
+      ['Product Added', `${shopURL}/start`],
+      ['Order Completed', `${shopURL}/start`],
+      ['page', `${shopURL}/home`],
+    ]);
+  });
+}
+
 test('a router that writes the address again in between makes no second view, and brings no token back', async () => {
   world.behaviour.after = `history.replaceState({key: 1}, '', location.pathname + location.search + location.hash)`;
   const visitor = await world.visit('/start?a=1&mt=tk1');
