@@ -116,7 +116,7 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
   /** Sends again what failed, and what pages left that are gone. */
   const drain = () => {
     retry = clearTimeout(retry) as undefined;
-    withLock('_tll', (release) => {
+    const work = (release?: () => void) => {
       let young: unknown;
       for (const id in own) {
         if (own[id].kept_ && !readLocal(PREFIX + id)) {
@@ -139,14 +139,19 @@ export function createQueue(post: Post, mayKeep: () => boolean) {
       }
       const next = (settled: unknown) => {
         if (!settled || !send((state) => state === State.Failed, false, next)) {
-          release();
+          release?.();
           if (young) {
             later();
           }
         }
       };
       next(1);
-    }, later);
+    };
+    if (mayKeep()) {
+      withLock('_tll', work, later);
+    } else {
+      work(); // A lock may have to be kept, and nothing is shared that needs one.
+    }
   };
 
   addEventListener('online', () => {

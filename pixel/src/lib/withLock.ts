@@ -5,7 +5,7 @@ import { dropLocal, readLocal, writeLocal } from './local';
  * they are missing (plain http, Safari before 15.4) by a lease in localStorage, which
  * is read again after a moment because two tabs may have taken it at once.
  */
-export function withLock(name: string, work: (release: () => void) => void, busy: () => void): void {
+export function withLock(name: string, work: (release?: () => void) => void, busy: () => void): void {
   /** How long a lease holds, in milliseconds; longer than a request should take. */
   const LEASE = 30_000;
   const { locks } = navigator;
@@ -13,7 +13,7 @@ export function withLock(name: string, work: (release: () => void) => void, busy
     locks
       .request(name, { ifAvailable: true }, (lock) => (lock ? new Promise<void>(work) : busy()))
       // Refused to pages without an origin, which share no storage either.
-      .catch(() => work(() => {}));
+      .catch(() => work());
     return;
   }
   const left = +readLocal(name)! - Date.now();

@@ -28,6 +28,34 @@ test('before consent nothing is kept and no id is sent', async () => {
   assert.deepEqual(await keeps(visitor.page), []);
 });
 
+for (const [what, attributes, gpc] of [
+  ['consent is required', 'data-consent="required"'],
+  ['consent is denied', 'data-consent="denied"'],
+  ['nothing may be kept without consent', 'data-cookieless'],
+  ['the browser objects', '', true],
+]) {
+  test(`where ${what} and Web Locks are missing, nothing is written, not for a moment and not for another try`, async () => {
+    const before = (gpc) => {
+      Object.defineProperty(navigator, 'locks', { value: undefined });
+      Object.defineProperty(navigator, 'globalPrivacyControl', { value: gpc });
+      window.written = [];
+      const { setItem } = Storage.prototype;
+      Storage.prototype.setItem = function (name, value) {
+        window.written.push(name);
+        setItem.call(this, name, value);
+      };
+    };
+    let n = 0;
+    world.behaviour.status = () => (n++ ? 200 : 503);
+    const visitor = await world.visit('/start', { attributes, before: `(${before})(${!!gpc})` });
+    await visitor.until((list) => list.length === 1, 'another try');
+    assert.ok(n > 1, 'there was another try');
+    assert.deepEqual(await visitor.page.evaluate(() => window.written), []);
+    await visitor.page.evaluate(() => localStorage.setItem('x', '1'));
+    assert.deepEqual(await visitor.page.evaluate(() => window.written), ['x'], 'a write would be seen');
+  });
+}
+
 test('consent makes the visitor known, with how they came and who they said they were', async () => {
   const visitor = await world.visit('/start?mt=tk1', { attributes: 'data-consent="required"', referer: 'https://mail.example/' });
   await say(visitor.page, 'identify', 'u1', { plan: 'a' });

@@ -238,6 +238,24 @@ test('requests stay small enough to outlive the page', () => {
   assert.deepEqual(tab.sent(), Array.from({ length: 50 }, (_, i) => i + 1));
 });
 
+test('where nothing may be kept, what failed is tried again without a lease', () => {
+  const written = [];
+  browser.kept.set = (name) => written.push(name);
+  const tab = openTab({ mayKeep: () => false });
+  tab.answer = 0;
+  tab.drain();
+  tab.add();
+  browser.pass(3000);
+  tab.answer = 1;
+  browser.pass(10_000);
+  assert.ok(tab.requests.length >= 2);
+  assert.deepEqual(new Set(tab.sent()), new Set([1]));
+  const { length } = tab.requests;
+  browser.pass(60_000);
+  assert.equal(tab.requests.length, length, 'what arrived is not sent again');
+  assert.deepEqual(written, []);
+});
+
 test('a lease that a killed tab left does not hold for ever', () => {
   browser.kept.set('_tll', `${Date.now() + 30_000}.5`);
   const tab = openTab();
