@@ -145,7 +145,7 @@ test('a hostile page, after the script: who replaces everything neither stops it
   await visitor.page.evaluate(() => {
     document.title = '';
     const steal = (first, second) => {
-      document.title += ` stolen ${first} ${second && second.body}`;
+      document.title += ` stolen ${first} ${second && (second.body || second)}`;
       throw new Error('stolen');
     };
     window.fetch = window.XMLHttpRequest = navigator.sendBeacon = JSON.stringify = JSON.parse = steal;

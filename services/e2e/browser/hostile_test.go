@@ -63,7 +63,7 @@ func TestPixel_HostilePageLater(t *testing.T) {
 	in(t, both, func(t *testing.T, w *world) {
 		b := w.visit("/start", page{body: `<script>
 			addEventListener('load', function () {
-				var steal = function (first, second) { document.title += ' stolen ' + first + (second && second.body); throw new Error('stolen') };
+				var steal = function (first, second) { document.title += ' stolen ' + first + (second && (second.body || second)); throw new Error('stolen') };
 				window.fetch = window.XMLHttpRequest = navigator.sendBeacon = JSON.stringify = JSON.parse = steal;
 				Object.keys = Array.isArray = steal;
 				touchline('track', 'x', {order_id: 's3cret'});

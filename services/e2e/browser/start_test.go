@@ -18,7 +18,7 @@ var meanwhile = map[string]struct {
 	"clicks":  {does: `document.querySelector('button').click()`, want: []string{"page /clicks?mt=tk1", "tap7"}},
 	"moves":   {does: `history.pushState({}, '', '/moved')`, want: []string{"page /moves?mt=tk1", "page /moved"}},
 	"steals": {
-		does: `var steal = function (first, second) { localStorage.stolen = first + (second && second.body); throw new Error('stolen') };
+		does: `var steal = function (first, second) { localStorage.stolen = first + (second && (second.body || second)); throw new Error('stolen') };
 			window.fetch = window.XMLHttpRequest = navigator.sendBeacon = JSON.stringify = JSON.parse = steal;
 			Object.keys = Array.isArray = history.replaceState = window.addEventListener = steal;
 			touchline('track', 'stolen', {n: 2})`,
