@@ -121,7 +121,10 @@ const firstPart = 8
 
 // stretchFrom is what a step walks from there on, about most facts, not read yet.
 func (s *step) stretchFrom(from progress, with basis, most int) *stretch {
-	a := &stretch{with: with, fresh: s.plan.fresh.Rows}
+	a := &stretch{with: with}
+	if s.plan.fresh.Rows {
+		a.drafted = drafted
+	}
 	a.keys, a.components, a.to = s.plan.walk(from, most, s.concluded)
 	return a
 }

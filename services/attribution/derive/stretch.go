@@ -39,6 +39,9 @@ func (b basis) equal(o basis) bool {
 // loader is [Store.Load] of a workspace, or [Facts.Load].
 type loader func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error)
 
+// drafter makes a draft where the version holds no rows.
+type drafter func(timeline.Outcome) *draft
+
 // stretch is what one step of a planned build walks: whole components, read and derived.
 //
 // The stretch after the one that is being written is read ahead, on another connection. A
@@ -53,7 +56,7 @@ type stretch struct {
 	facts      []hit.Fact
 	parts      []part  // of facts
 	draft      *draft  // of all parts; nil: not made
-	fresh      bool    // the version holds no rows on them: a draft can be made
+	drafted    drafter // nil: the version holds rows on them
 	wanted     *wanted // what to take in stock first; nil: nothing
 	stock      *stock  // what is; nil: nothing. Valid after derived
 
@@ -76,9 +79,9 @@ func (a *stretch) start(ctx context.Context, read loader) {
 	go func() {
 		defer close(a.derived)
 		defer a.stop()
+		defer a.survive()
 		func() {
 			defer close(a.loaded)
-			defer a.survive()
 			a.err = a.load(ctx, read)
 		}()
 		if a.err == nil {
@@ -169,8 +172,8 @@ func (a *stretch) derive() error {
 	for i := range outcomes {
 		a.parts[i].outcome = outcomes[i]
 	}
-	if a.fresh {
-		a.draft = drafted(joined(outcomes))
+	if a.drafted != nil {
+		a.draft = a.drafted(joined(outcomes))
 	}
 	return nil
 }
