@@ -133,6 +133,37 @@ func TestStep_drawsWhileAllIsRead(t *testing.T) {
 	}
 }
 
+// cut is a shelf of which it cannot be read who carries what.
+type cut struct{ shelfTx }
+
+func (c cut) Carriers(context.Context, func(ref, fact uuid.UUID)) error { return errors.New("away") }
+
+// Who fails to draw a plan ends what was begun to be read for it, and nothing is begun for a
+// walk that is over.
+func TestStep_drawsInVain(t *testing.T) {
+	t.Parallel()
+	rules := policy.Default()
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
+	begun, ended := 0, make(chan struct{})
+	s := &step{tx: cut{shelfTx{facts: facts}}, cfg: Config{WalkRows: 1}.withDefaults()}
+	s.beside.stock = func(ctx context.Context, _ []uuid.UUID, _ int) (Stock, error) {
+		begun++
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	}
+	v := Version{Number: 2, Policy: &rules}
+	if p, err := s.draw(t.Context(), v); err == nil || p != nil {
+		t.Fatalf("a plan without carriers: %v", err)
+	}
+	<-ended
+	s.tx = shelfTx{facts: facts}
+	v.Cursor = uuid.Max
+	if p, err := s.draw(t.Context(), v); err != nil || p.supply != nil || begun != 1 {
+		t.Fatalf("read %d times, a supply for nothing: %t, %v", begun, p.supply != nil, err)
+	}
+}
+
 // A stock is read again only behind its end, smaller when there was no room for it, and not
 // at all where it is a small part of all there is.
 func TestStep_want(t *testing.T) {

@@ -116,6 +116,14 @@ func (a *stretch) abandon() {
 	}
 }
 
+// supplied is what its facts are taken of, being read since before it; nil: there is no such.
+func (a *stretch) supplied() *supply {
+	if a == nil || a.wanted == nil {
+		return nil
+	}
+	return a.wanted.supply
+}
+
 // ready waits for a stretch that was read ahead and reports whether it is what would be
 // read and derived now. What went wrong in the background is tried again.
 func (a *stretch) ready(with basis) bool {
