@@ -144,10 +144,15 @@ func (a *stretch) load(ctx context.Context, read loader) error {
 		return fmt.Errorf("load facts: %w", err)
 	}
 	if len(facts) != len(a.keys) {
-		return fmt.Errorf("%d of %d facts are gone", len(a.keys)-len(facts), len(a.keys))
+		return gone(len(facts), len(a.keys))
 	}
 	a.facts, a.parts = facts, partsOf(facts, a.components)
 	return nil
+}
+
+// gone is the error of so many facts where others were asked for too.
+func gone(there, asked int) error {
+	return fmt.Errorf("%d of %d facts are gone", asked-there, asked)
 }
 
 // partsOf cuts facts, component by component.
