@@ -175,6 +175,44 @@ func TestDeriveWrite_copies(t *testing.T) {
 	}
 }
 
+// What many changes write is sent by the piece, each row once.
+func TestDeriveWrite_copiesByThePiece(t *testing.T) {
+	t.Parallel()
+	pool, err := Open(t.Context(), sqltest.NewSchema(t, sql.Newest).URL, RoleWorker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	const conversions, credits = 60, 50
+	changes := make([]derive.ConversionChange, conversions)
+	messages := make([]touch.Message, conversions)
+	long := strings.Repeat("x", 2000)
+	for i := range changes {
+		c := &changes[i]
+		c.Definition, c.ID, c.Models, c.Revision, c.EventName = "d", fmt.Sprint(i), []string{"linear"}, 1, strings.Repeat(long, 50)
+		for range credits {
+			c.Credits = append(c.Credits, credit.Credit{Channel: "sms", TouchKey: "k", Campaign: long, Weights: []int64{1}})
+		}
+		messages[i] = touch.Message{Channel: "w", ID: c.ID, FailureReason: c.EventName}
+	}
+	err = pool.InTx(t.Context(), ReadCommitted, func(ctx context.Context, tx *Tx) error {
+		w := deriveWrite{deriveTx: deriveTx{workspace: uuid.New(), queries: tx.Queries, tx: tx.tx}, version: 3, at: time.Now()}
+		if err := errors.Join(w.copyConversions(ctx, changes), w.copyCredits(ctx, changes), w.copyMessages(ctx, messages)); err != nil {
+			return err
+		}
+		for table, want := range map[string]int{"conversion": conversions, "credit": conversions * credits, "message": conversions} {
+			var rows, pieces int // a row knows the command of its transaction that wrote it
+			if err := tx.tx.QueryRow(ctx, "select count(*), count(distinct cmin::text) from "+table).Scan(&rows, &pieces); err != nil || rows != want || pieces != 2 {
+				t.Errorf("%d rows of %s in %d pieces, want %d in 2: %v", rows, table, pieces, want, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 var copied = []string{
 	`{"hash": "00000000-0000-0000-0000-000000000000", "flags": [], "value": null, "anchor": "00000000-0000-0000-0000-000000000000", "models": [], "refund": false, "version": 3, "currency": null, "event_at": "2026-03-29T01:02:03.000004+00:00", "event_id": "", "order_id": null, "revision": 1, "in_thread": false, "person_id": null, "definition": "b", "event_name": "", "identified": false, "computed_at": "2026-03-29T01:02:03.000004+00:00", "workspace_id": "10000000-0000-0000-0000-000000000001", "conversion_id": "1", "superseded_at": null}`,
 	`{"hash": "10000000-0000-0000-0000-000000000001", "flags": ["x", "y"], "value": -12345.600, "anchor": "10000000-0000-0000-0000-000000000001", "models": ["linear", "last_touch"], "refund": true, "version": 3, "currency": "NOK", "event_at": "2026-03-29T01:02:03.000004+00:00", "event_id": "e", "order_id": "o", "revision": 4, "in_thread": true, "person_id": "10000000-0000-0000-0000-000000000001", "definition": "b", "event_name": "n", "identified": true, "computed_at": "2026-03-29T01:02:03.000004+00:00", "workspace_id": "10000000-0000-0000-0000-000000000001", "conversion_id": "2", "superseded_at": null}`,
