@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,26 +146,32 @@ func (c cut) Carriers(context.Context, func(ref, fact uuid.UUID)) error { return
 // walk that is over.
 func TestStep_drawsInVain(t *testing.T) {
 	t.Parallel()
-	rules := policy.Default()
-	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
-	begun, ended := 0, make(chan struct{})
-	s := &step{tx: cut{shelfTx{facts: facts}}, cfg: Config{WalkRows: 1}.withDefaults()}
-	s.beside.stock = func(ctx context.Context, _ []uuid.UUID, _ int) (Stock, error) {
-		begun++
-		<-ctx.Done()
-		close(ended)
-		return nil, ctx.Err()
-	}
-	v := Version{Number: 2, Policy: &rules}
-	if p, err := s.draw(t.Context(), v); err == nil || p != nil {
-		t.Fatalf("a plan without carriers: %v", err)
-	}
-	<-ended
-	s.tx = shelfTx{facts: facts}
-	v.Cursor = uuid.Max
-	if p, err := s.draw(t.Context(), v); err != nil || p.supply != nil || begun != 1 {
-		t.Fatalf("read %d times, a supply for nothing: %t, %v", begun, p.supply != nil, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		rules := policy.Default()
+		facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
+		begun, ended := 0, 0
+		s := &step{tx: cut{shelfTx{facts: facts}}, cfg: Config{WalkRows: 1}.withDefaults()}
+		s.beside.stock = func(ctx context.Context, _ []uuid.UUID, _ int) (Stock, error) {
+			begun++
+			<-ctx.Done()
+			ended++
+			return nil, ctx.Err()
+		}
+		v := Version{Number: 2, Policy: &rules}
+		if p, err := s.draw(t.Context(), v); err == nil || p != nil {
+			t.Errorf("a plan without carriers: %v", err)
+		}
+		if synctest.Wait(); begun != 1 || ended != 1 {
+			t.Errorf("begun %d times, ended %d times", begun, ended)
+		}
+		s.tx, v.Cursor = shelfTx{facts: facts}, uuid.Max
+		if p, err := s.draw(t.Context(), v); err != nil || p.supply != nil {
+			t.Errorf("a supply for nothing: %v", err)
+		}
+		if synctest.Wait(); begun != 1 {
+			t.Error("all was read for nothing")
+		}
+	})
 }
 
 // What stretches are taken of goes on from one to the next, and nobody else keeps it; where it
