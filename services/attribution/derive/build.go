@@ -39,6 +39,12 @@ func (s *step) after() *plan {
 		s.plan.done[first] = true
 	}
 	s.plan.next, s.plan.cursor, s.plan.ahead = s.walked.next, s.walked.cursor, s.ahead
+	switch taken := s.ahead.supplied(); {
+	case taken != nil && taken == s.plan.supply:
+		s.plan.supply = nil // it goes with the stretch
+	case s.plan.next == len(s.plan.order):
+		s.plan.forgetSupply()
+	}
 	return s.plan
 }
 
@@ -107,12 +113,14 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 // readAhead has the stretch behind that one read and derived in the background.
 func (s *step) readAhead(ctx context.Context, behind *stretch, with basis) {
 	s.ahead = nil
+	held := behind.stock
+	behind.stock, behind.wanted = nil, nil // else it would keep what the next one gives up
 	if behind.to.next == len(s.plan.order) || s.beside.load == nil {
 		return
 	}
-	next := s.stretchFrom(behind.to, with, s.cfg.WalkRows)
-	next.stock, next.wanted = behind.stock, s.want(behind.to, next.to, behind.stock)
-	next.start(ctx, func(ctx context.Context, _ []uuid.UUID) ([]hit.Fact, error) { return next.read(ctx, s.beside) })
+	next, from := s.stretchFrom(behind.to, with, s.cfg.WalkRows), s.beside
+	next.stock, next.wanted = held, s.want(behind.to, next.to, held)
+	next.start(ctx, func(ctx context.Context, _ []uuid.UUID) ([]hit.Fact, error) { return next.read(ctx, from) })
 	s.ahead = next
 }
 
@@ -121,7 +129,10 @@ const firstPart = 8
 
 // stretchFrom is what a step walks from there on, about most facts, not read yet.
 func (s *step) stretchFrom(from progress, with basis, most int) *stretch {
-	a := &stretch{with: with, fresh: s.plan.fresh.Rows}
+	a := &stretch{with: with}
+	if s.plan.fresh.Rows {
+		a.drafted = drafted
+	}
 	a.keys, a.components, a.to = s.plan.walk(from, most, s.concluded)
 	return a
 }

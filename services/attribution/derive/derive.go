@@ -284,7 +284,12 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
 		return false, err
 	}
-	d.keep(workspace, work.after())
+	left := work.after()
+	if left == nil {
+		work.ahead.abandon()
+		work.plan.abandon() // also one that was drawn just now
+	}
+	d.keep(workspace, left)
 	d.cfg.Point("after_derived")
 	if done.Swap != nil {
 		d.cfg.Point("after_swap")
@@ -333,7 +338,7 @@ func (d *Deriver) keep(workspace uuid.UUID, p *plan) {
 	}
 	d.plans[workspace] = p
 	delete(d.reading, workspace)
-	if p.ahead == nil {
+	if p.ahead == nil && p.supply == nil {
 		return
 	}
 	if len(d.reading) >= d.cfg.Parallel { // what is read ahead stays in memory while it waits for its turn

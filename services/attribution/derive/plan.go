@@ -35,13 +35,14 @@ type plan struct {
 	done    []bool      // by place of a first fact: the component has been concluded from since
 	fresh   Fresh       // what the version held when the plan was drawn
 	ahead   *stretch    // from next on, being read; nil: nothing is
-	supply  *supply     // all facts, being read since the plan was begun; nil: they are not
+	supply  *supply     // all facts, being read since the plan was begun; nil: they are not, or a stretch has taken them
 }
 
 // abandon ends what is going on in the background. It may be nil.
 func (p *plan) abandon() {
 	if p != nil {
 		p.ahead.abandon()
+		p.ahead.supplied().abandon()
 		p.supply.abandon()
 	}
 }
@@ -53,10 +54,10 @@ type progress struct {
 }
 
 // draw makes a plan of all facts that there are, unless they are too many.
-func (s *step) draw(ctx context.Context, v Version) (p *plan, err error) {
-	p = &plan{version: v.Number, cursor: v.Cursor}
+func (s *step) draw(ctx context.Context, v Version) (drawn *plan, err error) {
+	p := &plan{version: v.Number, cursor: v.Cursor}
 	defer func() {
-		if err != nil {
+		if drawn != p {
 			p.abandon()
 		}
 	}()
@@ -73,15 +74,35 @@ func (s *step) draw(ctx context.Context, v Version) (p *plan, err error) {
 			break
 		}
 	}
-	if len(p.keys) > s.cfg.WalkRows && len(p.keys) <= s.cfg.StockFacts && s.beside.stock != nil {
+	if p.behind() > s.cfg.WalkRows && len(p.keys) <= s.cfg.StockFacts && s.beside.stock != nil {
 		p.supply = supplied(ctx, s.beside)
 	}
 	if err := p.join(ctx, s.tx, v.Blocked); err != nil {
 		return nil, fmt.Errorf("find what facts have in common: %w", err)
 	}
 	p.arrange()
-	p.fresh, err = s.tx.Fresh(ctx, v)
-	return p, err
+	if p.next == len(p.order) {
+		p.forgetSupply()
+	}
+	if p.fresh, err = s.tx.Fresh(ctx, v); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// behind is how many facts lie behind the cursor.
+func (p *plan) behind() int {
+	at, there := slices.BinarySearchFunc(p.keys, p.cursor, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	if there {
+		at++
+	}
+	return len(p.keys) - at
+}
+
+// forgetSupply ends it: nothing will be taken of it.
+func (p *plan) forgetSupply() {
+	p.supply.abandon()
+	p.supply = nil
 }
 
 // join unites facts that share a reference.

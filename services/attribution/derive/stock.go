@@ -118,7 +118,9 @@ func (a *stretch) read(ctx context.Context, from reader) ([]hit.Fact, error) {
 		fresh := a.wanted.stock
 		a.stock = &fresh // what was in stock goes, to make room
 		if facts, err := a.wanted.read(ctx, from); err == nil {
-			fresh.facts = facts // else by their keys
+			fresh.facts = facts
+		} else { // by their keys; the next stretch asks again, for less
+			fresh.until, fresh.most = a.to.next, fresh.most/2
 		}
 	}
 	if a.stock == nil || a.stock.facts == nil {
@@ -134,8 +136,11 @@ func (a *stretch) read(ctx context.Context, from reader) ([]hit.Fact, error) {
 		keys[i] = a.keys[place]
 	}
 	others, err := from.load(ctx, keys)
-	if err != nil || len(others) < len(missing) {
-		return others, err // fewer than were asked for: some are gone
+	if err == nil && len(others) < len(keys) {
+		err = gone(len(others), len(keys))
+	}
+	if err != nil {
+		return nil, err
 	}
 	for i, place := range missing {
 		list[place] = others[i]

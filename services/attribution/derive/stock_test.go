@@ -3,7 +3,11 @@ package derive
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -130,6 +134,169 @@ func TestStep_drawsWhileAllIsRead(t *testing.T) {
 	u = draw(1, 2, func(context.Context) (Stock, error) { panic("broken") })
 	if <-u.done; u.err == nil {
 		t.Error("what broke is no error")
+	}
+}
+
+// cut is a shelf of which it cannot be read who carries what.
+type cut struct{ shelfTx }
+
+func (c cut) Carriers(context.Context, func(ref, fact uuid.UUID)) error { return errors.New("away") }
+
+// Who fails to draw a plan ends what was begun to be read for it, and nothing is begun for a
+// walk that is over.
+func TestStep_drawsInVain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rules := policy.Default()
+		facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
+		begun, ended := 0, 0
+		s := &step{tx: cut{shelfTx{facts: facts}}, cfg: Config{WalkRows: 1}.withDefaults()}
+		s.beside.stock = func(ctx context.Context, _ []uuid.UUID, _ int) (Stock, error) {
+			begun++
+			<-ctx.Done()
+			ended++
+			return nil, ctx.Err()
+		}
+		v := Version{Number: 2, Policy: &rules}
+		if p, err := s.draw(t.Context(), v); err == nil || p != nil {
+			t.Errorf("a plan without carriers: %v", err)
+		}
+		if synctest.Wait(); begun != 1 || ended != 1 {
+			t.Errorf("begun %d times, ended %d times", begun, ended)
+		}
+		s.tx, v.Cursor = shelfTx{facts: facts}, uuid.Max
+		if p, err := s.draw(t.Context(), v); err != nil || p.supply != nil {
+			t.Errorf("a supply for nothing: %v", err)
+		}
+		if synctest.Wait(); begun != 1 {
+			t.Error("all was read for nothing")
+		}
+	})
+}
+
+// What stretches are taken of goes on from one to the next, and nobody else keeps it; where it
+// could not be read each one asks again, for less, until that does not pay.
+func TestStep_handsItsStockOn(t *testing.T) {
+	t.Parallel()
+	rules := policy.Default()
+	var facts shelf
+	for i := range 64 {
+		facts = append(facts, hit.Fact{Kind: hit.KindPage, ID: fmt.Sprint(i), Page: &hit.Page{}})
+	}
+	walk := func(away bool) (asked []int) {
+		s := &step{tx: shelfTx{facts: facts}, cfg: Config{WalkRows: 4, StockFacts: 64}.withDefaults(), concluded: make(map[int32]bool)}
+		s.beside = reader{load: facts.Load, stock: func(ctx context.Context, keys []uuid.UUID, _ int) (Stock, error) {
+			if keys == nil {
+				keys = keysOf(facts)
+			}
+			if asked = append(asked, len(keys)); away {
+				return nil, errors.New("away")
+			}
+			held := shelfStock{facts: make(map[uuid.UUID]hit.Fact)}
+			list, err := facts.Load(ctx, keys)
+			for _, f := range list {
+				held.facts[f.Key()] = f
+			}
+			return held, err
+		}}
+		var err error
+		if s.plan, err = s.draw(t.Context(), Version{Number: 2, Policy: &rules}); err != nil {
+			t.Fatal(err)
+		}
+		with := basis{version: Version{Number: 2, Policy: &rules}, currency: "NOK", parts: 1}
+		for now := (&stretch{}); ; now = s.ahead {
+			s.walked = now.to
+			s.readAhead(t.Context(), now, with)
+			if s.after(); now.stock != nil || now.supplied() != nil || s.plan.supply != nil {
+				t.Fatal("the stretch before, or the plan, keeps what was in stock")
+			}
+			if s.ahead == nil {
+				return asked
+			}
+			if !s.ahead.ready(with) {
+				t.Fatal(s.ahead.err)
+			}
+		}
+	}
+	if asked := walk(false); !slices.Equal(asked, []int{64}) {
+		t.Errorf("asked for %v facts, want all once", asked)
+	}
+	if asked := walk(true); !slices.Equal(asked, []int{64, 32, 16, 8}) {
+		t.Errorf("asked for %v facts while they could not be read", asked)
+	}
+}
+
+// ending is a transaction in which a build begins and ends.
+type ending struct {
+	shelfTx
+	version Version
+}
+
+func (e ending) Workspace(context.Context) (Workspace, error) {
+	return Workspace{Currency: "NOK", Versions: []Version{e.version}}, nil
+}
+func (ending) Touched(context.Context, int) ([]Touched, error) { return nil, nil }
+func (ending) Fresh(context.Context, Version) (Fresh, error) {
+	return Fresh{Rows: true, Persons: true}, nil
+}
+func (ending) Apply(context.Context, Version, Changes, time.Time) error { return nil }
+func (e ending) Advance(context.Context, Build) (*Swap, error) {
+	return &Swap{Version: e.version.Number}, nil
+}
+func (e ending) Snapshot(_ context.Context, fn func(Tx) error) error { return fn(e) }
+
+// begun is a store that reads until it is told to end.
+type begun struct {
+	Store
+	ended chan struct{}
+}
+
+func (b begun) Stock(ctx context.Context, _ uuid.UUID, _ []uuid.UUID, _ int) (Stock, error) {
+	<-ctx.Done()
+	close(b.ended)
+	return nil, ctx.Err()
+}
+
+// A build that ends in the step that drew its plan leaves nothing behind that is read.
+func TestDeriver_endsWhatTheLastStepBegan(t *testing.T) {
+	t.Parallel()
+	rules := policy.Default()
+	device := &hit.Identifier{Kind: hit.Device, Value: "d"}
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}, Device: device}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}, Device: device}}
+	store := begun{ended: make(chan struct{})}
+	d := New(store, Config{WalkRows: 1})
+	tx := ending{shelfTx{facts: facts}, Version{Number: 2, Policy: &rules, Building: true, Started: true}}
+	if _, err := d.pass(t.Context(), uuid.New(), tx); err != nil {
+		t.Fatal(err)
+	}
+	<-store.ended
+}
+
+// A supply that no stretch has taken yet has a place among what is read ahead, or is ended.
+func TestDeriver_boundsSupplies(t *testing.T) {
+	t.Parallel()
+	d := New(nil, Config{Parallel: 1})
+	reading := func() (*plan, context.Context) {
+		ctx, stop := context.WithCancel(t.Context())
+		return &plan{supply: &supply{stop: stop}}, ctx
+	}
+	first, of := reading()
+	d.keep(uuid.New(), first)
+	second, refused := reading()
+	d.keep(uuid.New(), second)
+	if first.supply == nil || of.Err() != nil || second.supply != nil || refused.Err() == nil {
+		t.Error("two supplies where one has room")
+	}
+}
+
+// What is gone is told of those that were asked for.
+func TestStretch_tellsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
+	keys := keysOf(facts)
+	a := &stretch{keys: append(keys, uuid.New(), uuid.New()), stock: &stock{facts: shelfStock{facts: map[uuid.UUID]hit.Fact{keys[0]: facts[0]}}}}
+	if _, err := a.read(t.Context(), reader{load: facts.Load}); err == nil || err.Error() != "2 of 3 facts are gone" {
+		t.Errorf("gone: %v", err)
 	}
 }
 

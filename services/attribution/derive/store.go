@@ -34,7 +34,7 @@ type Store interface {
 	Stock(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID, most int) (Stock, error)
 }
 
-// Stock is facts that were read together. Safe for use by one goroutine at a time.
+// Stock is facts that were read together. Safe for concurrent use.
 type Stock interface {
 	// Take puts the facts with these keys where into has place for them, which is as long as
 	// keys, and returns the places of those that it does not have, ascending.

@@ -39,6 +39,9 @@ func (b basis) equal(o basis) bool {
 // loader is [Store.Load] of a workspace, or [Facts.Load].
 type loader func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error)
 
+// drafter makes a draft where the version holds no rows.
+type drafter func(timeline.Outcome) *draft
+
 // stretch is what one step of a planned build walks: whole components, read and derived.
 //
 // The stretch after the one that is being written is read ahead, on another connection. A
@@ -53,7 +56,7 @@ type stretch struct {
 	facts      []hit.Fact
 	parts      []part  // of facts
 	draft      *draft  // of all parts; nil: not made
-	fresh      bool    // the version holds no rows on them: a draft can be made
+	drafted    drafter // nil: the version holds rows on them
 	wanted     *wanted // what to take in stock first; nil: nothing
 	stock      *stock  // what is; nil: nothing. Valid after derived
 
@@ -76,9 +79,9 @@ func (a *stretch) start(ctx context.Context, read loader) {
 	go func() {
 		defer close(a.derived)
 		defer a.stop()
+		defer a.survive()
 		func() {
 			defer close(a.loaded)
-			defer a.survive()
 			a.err = a.load(ctx, read)
 		}()
 		if a.err == nil {
@@ -113,6 +116,14 @@ func (a *stretch) abandon() {
 	}
 }
 
+// supplied is what its facts are taken of, being read since before it; nil: there is no such.
+func (a *stretch) supplied() *supply {
+	if a == nil || a.wanted == nil {
+		return nil
+	}
+	return a.wanted.supply
+}
+
 // ready waits for a stretch that was read ahead and reports whether it is what would be
 // read and derived now. What went wrong in the background is tried again.
 func (a *stretch) ready(with basis) bool {
@@ -133,10 +144,15 @@ func (a *stretch) load(ctx context.Context, read loader) error {
 		return fmt.Errorf("load facts: %w", err)
 	}
 	if len(facts) != len(a.keys) {
-		return fmt.Errorf("%d of %d facts are gone", len(a.keys)-len(facts), len(a.keys))
+		return gone(len(facts), len(a.keys))
 	}
 	a.facts, a.parts = facts, partsOf(facts, a.components)
 	return nil
+}
+
+// gone is the error of so many facts where others were asked for too.
+func gone(there, asked int) error {
+	return fmt.Errorf("%d of %d facts are gone", asked-there, asked)
 }
 
 // partsOf cuts facts, component by component.
@@ -169,8 +185,8 @@ func (a *stretch) derive() error {
 	for i := range outcomes {
 		a.parts[i].outcome = outcomes[i]
 	}
-	if a.fresh {
-		a.draft = drafted(joined(outcomes))
+	if a.drafted != nil {
+		a.draft = a.drafted(joined(outcomes))
 	}
 	return nil
 }

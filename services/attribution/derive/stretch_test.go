@@ -15,6 +15,7 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/policy"
+	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -121,6 +122,12 @@ func TestStretch_survivesWhatBreaks(t *testing.T) {
 	a.settle()
 	if a.ready(basis{}) || a.err == nil {
 		t.Errorf("ready after %v", a.err)
+	}
+	a = &stretch{drafted: func(timeline.Outcome) *draft { panic("broken") }}
+	a.start(t.Context(), shelf{}.Load)
+	a.settle()
+	if a.ready(basis{}) || a.err == nil {
+		t.Errorf("ready after a draft that broke: %v", a.err)
 	}
 }
 

@@ -43,7 +43,7 @@ type comparer struct {
 }
 
 // comparePatience is well below [idleInTransaction]: who waits does not ask anything of his
-// own transaction.
+// own transaction. Where the server or the URL allows less, it is half of that.
 const comparePatience = 20 * time.Second
 
 // snapshot reads what a transaction sees, on another connection.

@@ -70,7 +70,7 @@ func (t *Tx) reachable(ctx context.Context, c Component, blocked map[uuid.UUID]b
 		if len(keys) > c.Most {
 			return nil, ErrTooLarge
 		}
-		next, err := t.DeriveRefsByFact(ctx, c.Workspace, found)
+		next, err := t.DeriveRefsByFact(ctx, found, c.Workspace)
 		if err != nil {
 			return nil, err
 		}

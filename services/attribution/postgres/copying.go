@@ -22,10 +22,26 @@ type copying struct {
 	fault   error // the first
 }
 
+// copyPiece is about how many bytes are sent by one COPY where rows may be any number: what
+// one change of a large person writes may be a gigabyte.
+const copyPiece = 4 << 20
+
+// Of the format: what is before the first row and behind the last.
+const copyHeader, copyTrailer = 19, 2
+
 // newCopy makes room for so many bytes of values in so many rows.
 func newCopy(columns, size, rows int) *copying {
-	const header, trailer = 19, 2
-	c := &copying{columns: uint16(columns), buf: make([]byte, 0, header+size+rows*(2+4*columns)+trailer)}
+	return newCopyOf(columns, size+rows*(2+4*columns))
+}
+
+// newCopyPiece is newCopy of rows that are sent by the piece.
+func newCopyPiece(columns, size, rows int) *copying {
+	const over = copyPiece / 64 // of the row that makes it full
+	return newCopyOf(columns, min(size+rows*(2+4*columns), copyPiece+over))
+}
+
+func newCopyOf(columns, size int) *copying {
+	c := &copying{columns: uint16(columns), buf: make([]byte, 0, copyHeader+size+copyTrailer)}
 	c.buf = append(c.buf, "PGCOPY\n\377\r\n\000"...)
 	c.buf = append(c.buf, make([]byte, 8)...) // no flags, no more header
 	return c
@@ -184,6 +200,12 @@ func (c *copying) sized(add func()) {
 	add()
 	binary.BigEndian.PutUint32(c.buf[begin-4:], uint32(len(c.buf)-begin))
 }
+
+// full says that there is enough for a piece.
+func (c *copying) full() bool { return len(c.buf) >= copyPiece }
+
+// reset makes it one without rows.
+func (c *copying) reset() { c.buf, c.rows = c.buf[:copyHeader], 0 }
 
 // send ends the rows and writes them.
 func (c *copying) send(ctx context.Context, t *Tx, statement string) (int64, error) {

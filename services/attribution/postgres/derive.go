@@ -141,7 +141,7 @@ func (t deriveTx) version(ctx context.Context, row dbsqlc.DerivePoliciesRow) (de
 	if len(folded) == 0 {
 		return v, nil
 	}
-	digests, err := t.queries.DeriveBlocked(ctx, t.workspace, folded)
+	digests, err := t.queries.DeriveBlocked(ctx, folded, t.workspace)
 	for _, digest := range digests {
 		v.Blocked[digest] = true
 	}
@@ -310,13 +310,13 @@ func (t deriveTx) Advance(ctx context.Context, b derive.Build) (*derive.Swap, er
 
 // ByRef implements [derive.Facts].
 func (t deriveTx) ByRef(ctx context.Context, refs []uuid.UUID) ([]uuid.UUID, error) {
-	keys, err := t.queries.DeriveFactsByRef(ctx, t.workspace, refs)
+	keys, err := t.queries.DeriveFactsByRef(ctx, refs, t.workspace)
 	return keys, interpret(err)
 }
 
 // Refs implements [derive.Facts].
 func (t deriveTx) Refs(ctx context.Context, facts []uuid.UUID) ([]uuid.UUID, error) {
-	refs, err := t.queries.DeriveRefsByFact(ctx, t.workspace, facts)
+	refs, err := t.queries.DeriveRefsByFact(ctx, facts, t.workspace)
 	return refs, interpret(err)
 }
 

@@ -27,9 +27,14 @@ func byKey(list []derive.ConversionChange) []*derive.ConversionChange {
 
 // copyConversions writes conversions: a revision is always a new row.
 func (w deriveWrite) copyConversions(ctx context.Context, list []derive.ConversionChange) error {
+	const statement = `copy conversion (workspace_id, version, definition, conversion_id, revision, anchor, event_id, event_name, in_thread,
+		event_at, order_id, refund, value, currency, person_id, identified, flags, models, hash, computed_at) from stdin (format binary)`
 	const columns, usual = 20, 320
-	out := newCopy(columns, usual*len(list), len(list))
+	out := newCopyPiece(columns, usual*len(list), len(list))
 	for _, c := range byKey(list) {
+		if err := w.sendFull(ctx, out, statement); err != nil {
+			return err
+		}
 		out.row()
 		out.uuid(w.workspace)
 		out.int4(w.version)
@@ -53,26 +58,29 @@ func (w deriveWrite) copyConversions(ctx context.Context, list []derive.Conversi
 		out.value(8)
 		out.buf = appendTime(out.buf, w.at)
 	}
-	return w.send(ctx, out, `copy conversion (workspace_id, version, definition, conversion_id, revision, anchor, event_id, event_name, in_thread,
-		event_at, order_id, refund, value, currency, person_id, identified, flags, models, hash, computed_at) from stdin (format binary)`)
+	return w.send(ctx, out, statement)
 }
 
 // copyCredits writes the credits of new conversions.
 func (w deriveWrite) copyCredits(ctx context.Context, list []derive.ConversionChange) error {
+	const statement = `copy credit (workspace_id, version, definition, conversion_id, revision, rank, channel, touch_key, tier, touch_at,
+		window_seconds, lag_us, message_channel, message_id, template_name, template_language, campaign, variant, weights, credited)
+		from stdin (format binary)`
 	const columns, usual = 20, 320
 	rows := 0
 	for i := range list {
 		rows += len(list[i].Credits)
 	}
-	out := newCopy(columns, usual*rows, rows)
+	out := newCopyPiece(columns, usual*rows, rows)
 	for _, c := range byKey(list) {
 		for rank := range c.Credits {
 			w.credit(out, c, rank)
+			if err := w.sendFull(ctx, out, statement); err != nil {
+				return err
+			}
 		}
 	}
-	return w.send(ctx, out, `copy credit (workspace_id, version, definition, conversion_id, revision, rank, channel, touch_key, tier, touch_at,
-		window_seconds, lag_us, message_channel, message_id, template_name, template_language, campaign, variant, weights, credited)
-		from stdin (format binary)`)
+	return w.send(ctx, out, statement)
 }
 
 func (w deriveWrite) credit(out *copying, c *derive.ConversionChange, rank int) {
@@ -107,6 +115,9 @@ func (w deriveWrite) credit(out *copying, c *derive.ConversionChange, rank int) 
 
 // copyMessages writes messages of which the version has no rows.
 func (w deriveWrite) copyMessages(ctx context.Context, list []touch.Message) error {
+	const statement = `copy message (workspace_id, version, channel, message_id, anchor, sender, registered, session, template_name,
+		template_language, campaign, variant, person_id, category, cost_amount, cost_currency, sent_at, delivered_at, read_at, clicked_at,
+		replied_at, failed_at, failure_reason, engaged_from, engaged_to, computed_at) from stdin (format binary)`
 	const columns, usual = 26, 320
 	sorted := make([]*touch.Message, len(list))
 	for i := range list {
@@ -115,8 +126,11 @@ func (w deriveWrite) copyMessages(ctx context.Context, list []touch.Message) err
 	slices.SortFunc(sorted, func(a, b *touch.Message) int {
 		return cmp.Or(cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.ID, b.ID))
 	})
-	out := newCopy(columns, usual*len(list), len(list))
+	out := newCopyPiece(columns, usual*len(list), len(list))
 	for _, m := range sorted {
+		if err := w.sendFull(ctx, out, statement); err != nil {
+			return err
+		}
 		template, cost := orZero(m.Template), orZero(m.Cost)
 		out.row()
 		out.uuid(w.workspace)
@@ -147,12 +161,25 @@ func (w deriveWrite) copyMessages(ctx context.Context, list []touch.Message) err
 		out.value(8)
 		out.buf = appendTime(out.buf, w.at)
 	}
-	return w.send(ctx, out, `copy message (workspace_id, version, channel, message_id, anchor, sender, registered, session, template_name,
-		template_language, campaign, variant, person_id, category, cost_amount, cost_currency, sent_at, delivered_at, read_at, clicked_at,
-		replied_at, failed_at, failure_reason, engaged_from, engaged_to, computed_at) from stdin (format binary)`)
+	return w.send(ctx, out, statement)
 }
 
+// sendFull sends the rows that there are once they are enough.
+func (w deriveWrite) sendFull(ctx context.Context, out *copying, statement string) error {
+	if !out.full() {
+		return nil
+	}
+	return w.send(ctx, out, statement)
+}
+
+// send sends the rows that there are, if any; others may follow.
 func (w deriveWrite) send(ctx context.Context, out *copying, statement string) error {
-	_, err := out.send(ctx, &Tx{tx: w.tx}, statement)
-	return err
+	if out.rows == 0 {
+		return nil
+	}
+	if _, err := out.send(ctx, &Tx{tx: w.tx}, statement); err != nil {
+		return err
+	}
+	out.reset()
+	return nil
 }

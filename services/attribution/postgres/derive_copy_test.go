@@ -2,12 +2,16 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/touchline/touchline/services/attribution/credit"
@@ -21,33 +25,72 @@ import (
 // A decimal reaches the server as by way of pgx.
 func TestAppendNumeric_asPgx(t *testing.T) {
 	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), sqltest.NewSchema(t, sql.Newest).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	pgxTypes := pgtype.NewMap()
 	for _, text := range []string{
 		"0", "-0", "0.00", "1", "-1", "9999", "10000", "12345", "100.00", "100", "0.1", "0.0001", "0.00001", "-12345678.90123", "123456789012345678901234567890.5",
-		"00012.50", "+5", ".5", "5.", "1234567890123456789012345678901234567890123456789012345678901234567890",
+		"00012.50", "+5", ".5", "-.5", "5.", "1234567890123456789012345678901234567890123456789012345678901234567890", "-0.000", "20000.00020",
+		strings.Repeat("123456789", 300) + "." + strings.Repeat("987654321", 300),
 	} {
-		var want, got pgtype.Numeric
-		for _, side := range []struct {
-			into   *pgtype.Numeric
-			append func([]byte, string) ([]byte, error)
-		}{{&want, appendAnyNumeric}, {&got, appendNumeric}} {
-			raw, err := side.append(nil, text)
-			if err != nil {
-				t.Fatalf("%s: %v", text, err)
-			}
-			if err := texts.Scan(pgtype.NumericOID, pgtype.BinaryFormatCode, raw, side.into); err != nil {
-				t.Fatalf("%s: %v: %x", text, err, raw)
-			}
+		raw, err := appendNumeric(nil, text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		var got, want pgtype.Numeric
+		if err := errors.Join(want.Scan(text), pgxTypes.Scan(pgtype.NumericOID, pgtype.BinaryFormatCode, raw, &got)); err != nil {
+			t.Fatalf("%s: %v: %x", text, err, raw)
+		}
+		viaPgx, err := pgxTypes.Encode(pgtype.NumericOID, pgtype.BinaryFormatCode, want, nil)
+		if err == nil {
+			err = pgxTypes.Scan(pgtype.NumericOID, pgtype.BinaryFormatCode, viaPgx, &want)
 		}
 		wanted, _ := want.Value()
-		if value, _ := got.Value(); value != wanted {
-			t.Errorf("%s became %v, by way of pgx %v", text, value, wanted)
+		if value, _ := got.Value(); err != nil || value != wanted {
+			t.Errorf("%s became %v, by way of pgx %v: %v", text, value, wanted, err)
+		}
+		var sent, read string // as the server takes it, and as it reads the text
+		answer := conn.PgConn().ExecParams(t.Context(), "select $1::text, $2::text::numeric::text", [][]byte{raw, []byte(text)},
+			[]uint32{pgtype.NumericOID, pgtype.TextOID}, []int16{pgtype.BinaryFormatCode, pgtype.TextFormatCode}, nil).Read()
+		if answer.Err == nil && len(answer.Rows) == 1 {
+			sent, read = string(answer.Rows[0][0]), string(answer.Rows[0][1])
+		}
+		if answer.Err != nil || sent != read {
+			t.Errorf("%s became %s in the table, want %s: %v", text, sent, read, answer.Err)
 		}
 	}
-	for _, text := range []string{"", "-", ".", "x", "1e3", "1.2.3", "1 2", "--1", "1.-2"} {
-		if raw, err := appendNumeric(nil, text); err == nil {
-			t.Errorf("%q became %x", text, raw)
+	for _, text := range []string{
+		"", "-", "+", ".", "x", "1e3", "1.2.3", "1 2", "--1", "+-1", "-+1", "1.-2", "NaN", "Infinity", strings.Repeat("9", mostWhole+1), "." + strings.Repeat("9", mostPart+1),
+	} {
+		if raw, err := appendNumeric([]byte("before"), text); err == nil || string(raw) != "before" {
+			t.Errorf("%.20q became %x: %v", text, raw, err)
 		}
 	}
+}
+
+// Decimals are written by several goroutines at once, and one that is none is an error when the
+// rows are sent.
+func TestCopying_numeric(t *testing.T) {
+	t.Parallel()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			c := newCopy(3, 0, 0)
+			for range 100 {
+				c.row()
+				c.numeric("1234567890123456789012345678901234567890123456789012345678901234567890")
+				c.numeric("x")
+				c.numericsOrNone([]string{"1", "+5", "1e3"})
+			}
+			if _, err := c.send(t.Context(), nil, ""); err == nil {
+				t.Error("what is no decimal was sent")
+			}
+		})
+	}
+	all.Wait()
 }
 
 // What is copied reads as it was given, absent values are null, numbers keep their decimals,
@@ -129,6 +172,44 @@ func TestDeriveWrite_copies(t *testing.T) {
 	}
 	if diff := cmp.Diff(copied, rows); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What many changes write is sent by the piece, each row once.
+func TestDeriveWrite_copiesByThePiece(t *testing.T) {
+	t.Parallel()
+	pool, err := Open(t.Context(), sqltest.NewSchema(t, sql.Newest).URL, RoleWorker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	const conversions, credits = 60, 50
+	changes := make([]derive.ConversionChange, conversions)
+	messages := make([]touch.Message, conversions)
+	long := strings.Repeat("x", 2000)
+	for i := range changes {
+		c := &changes[i]
+		c.Definition, c.ID, c.Models, c.Revision, c.EventName = "d", fmt.Sprint(i), []string{"linear"}, 1, strings.Repeat(long, 50)
+		for range credits {
+			c.Credits = append(c.Credits, credit.Credit{Channel: "sms", TouchKey: "k", Campaign: long, Weights: []int64{1}})
+		}
+		messages[i] = touch.Message{Channel: "w", ID: c.ID, FailureReason: c.EventName}
+	}
+	err = pool.InTx(t.Context(), ReadCommitted, func(ctx context.Context, tx *Tx) error {
+		w := deriveWrite{deriveTx: deriveTx{workspace: uuid.New(), queries: tx.Queries, tx: tx.tx}, version: 3, at: time.Now()}
+		if err := errors.Join(w.copyConversions(ctx, changes), w.copyCredits(ctx, changes), w.copyMessages(ctx, messages)); err != nil {
+			return err
+		}
+		for table, want := range map[string]int{"conversion": conversions, "credit": conversions * credits, "message": conversions} {
+			var rows, pieces int // a row knows the command of its transaction that wrote it
+			if err := tx.tx.QueryRow(ctx, "select count(*), count(distinct cmin::text) from "+table).Scan(&rows, &pieces); err != nil || rows != want || pieces != 2 {
+				t.Errorf("%d rows of %s in %d pieces, want %d in 2: %v", rows, table, pieces, want, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

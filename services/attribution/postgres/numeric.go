@@ -4,21 +4,21 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// plainDigits is how many digits and a point a decimal has at most that is encoded here;
-// longer ones are left to pgx. Any amount of money is shorter.
-const plainDigits = 60
+// The most digits that a decimal of the server has before the point, and behind.
+const mostWhole, mostPart = 131_072, 16_383
 
 // appendNumeric appends a decimal as the server takes it: digits to the base of 10,000, so
-// that a group of them ends at the point.
+// that a group of them ends at the point. A text that is none appends nothing.
 func appendNumeric(buf []byte, text string) ([]byte, error) {
 	digits, negative := strings.CutPrefix(text, "-")
+	if !negative {
+		digits = strings.TrimPrefix(text, "+")
+	}
 	whole, part, _ := strings.Cut(digits, ".")
-	if whole == "" || len(digits) > plainDigits || !isDigits(whole) || !isDigits(part) || strings.HasSuffix(digits, ".") {
-		return appendAnyNumeric(buf, text)
+	if whole == "" && part == "" || len(whole) > mostWhole || len(part) > mostPart || !isDigits(whole) || !isDigits(part) {
+		return buf, fmt.Errorf("%.80q is no decimal", text)
 	}
 	whole = strings.TrimLeft(whole, "0")
 	sign := uint16(0)
@@ -58,13 +58,4 @@ func appendGroup(buf []byte, digits string, zeros int) []byte {
 		n *= 10
 	}
 	return binary.BigEndian.AppendUint16(buf, n)
-}
-
-// appendAnyNumeric is by way of pgx.
-func appendAnyNumeric(buf []byte, text string) ([]byte, error) {
-	var n pgtype.Numeric
-	if err := n.Scan(text); err != nil {
-		return buf, fmt.Errorf("%q is no decimal: %w", text, err)
-	}
-	return texts.Encode(pgtype.NumericOID, pgtype.BinaryFormatCode, n, buf)
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -27,7 +28,11 @@ func (t deriveTx) swap(ctx context.Context, b derive.Build) (*derive.Swap, error
 	if err != nil {
 		return nil, err
 	}
-	found, err := comparer{queries: t.queries, built: built, before: live, beside: beside, patience: comparePatience}.compare(ctx)
+	patience, err := t.patience(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := comparer{queries: t.queries, built: built, before: live, beside: beside, patience: patience}.compare(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +54,19 @@ func (t deriveTx) swap(ctx context.Context, b derive.Build) (*derive.Swap, error
 	}
 	bring := dbsqlc.PolicyBringParams{At: &b.At, WorkspaceID: t.workspace, Version: built.Version}
 	return done, interpret(t.queries.PolicyBring(ctx, bring))
+}
+
+// patience is how long the transaction may wait for another connection: the server ends one
+// that is asked nothing.
+func (t deriveTx) patience(ctx context.Context) (time.Duration, error) {
+	var bound int64 // 0: none
+	if err := t.tx.QueryRow(ctx, `select (extract(epoch from current_setting('idle_in_transaction_session_timeout')::interval) * 1000)::bigint`).Scan(&bound); err != nil {
+		return 0, fmt.Errorf("read how long a transaction may wait: %w", interpret(err))
+	}
+	if half := time.Duration(bound) * time.Millisecond / 2; half > 0 {
+		return min(comparePatience, half), nil
+	}
+	return comparePatience, nil
 }
 
 // beside is another connection that sees what this transaction does, nil when there is none:

@@ -102,3 +102,29 @@ func TestComparer_beside(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Nobody waits in a transaction until the server ends it, whatever the server or the URL says.
+func TestDeriveTx_patience(t *testing.T) {
+	t.Parallel()
+	pool, err := Open(t.Context(), sqltest.NewSchema(t, sql.Newest).URL, RoleWorker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	err = pool.InTx(t.Context(), ReadCommitted, func(ctx context.Context, tx *Tx) error {
+		for set, want := range map[string]time.Duration{
+			"0": comparePatience, "60s": comparePatience, "2h": comparePatience, "10s": 5 * time.Second, "1min": comparePatience, "500": 250 * time.Millisecond,
+		} {
+			if _, err := tx.tx.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", set); err != nil {
+				return err
+			}
+			if got, err := (deriveTx{tx: tx.tx}).patience(ctx); err != nil || got != want {
+				t.Errorf("%s: %v, want %v: %v", set, got, want, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

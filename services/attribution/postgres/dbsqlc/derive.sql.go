@@ -14,12 +14,18 @@ import (
 )
 
 const deriveBlocked = `-- name: DeriveBlocked :many
-select digest from identifier where workspace_id = $1 and folded = any($2::uuid[])
+select r.digest
+from (select unnest($1::uuid[]) as folded) as w
+cross join lateral (
+  select i.digest from identifier i
+  where i.workspace_id = $2 and i.folded between w.folded and w.folded
+  order by i.folded
+) as r
 `
 
 // Identifiers that the block lists name: nothing is found through them.
-func (q *Queries) DeriveBlocked(ctx context.Context, workspaceID uuid.UUID, folded []uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, deriveBlocked, workspaceID, folded)
+func (q *Queries) DeriveBlocked(ctx context.Context, folded []uuid.UUID, workspaceID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, deriveBlocked, folded, workspaceID)
 	if err != nil {
 		return nil, err
 	}
@@ -132,11 +138,18 @@ func (q *Queries) DeriveFactWalk(ctx context.Context, arg DeriveFactWalkParams) 
 }
 
 const deriveFactsByRef = `-- name: DeriveFactsByRef :many
-select distinct fact_id from fact_ref where workspace_id = $1 and value = any($2::uuid[])
+select distinct r.fact_id
+from (select unnest($1::uuid[]) as value) as w
+cross join lateral (
+  select f.fact_id from fact_ref f
+  where f.workspace_id = $2 and f.value between w.value and w.value
+  order by f.value
+) as r
 `
 
-func (q *Queries) DeriveFactsByRef(ctx context.Context, workspaceID uuid.UUID, refs []uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, deriveFactsByRef, workspaceID, refs)
+// One after the other, whatever the planner believes of the array: see queries/reach.sql.
+func (q *Queries) DeriveFactsByRef(ctx context.Context, refs []uuid.UUID, workspaceID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, deriveFactsByRef, refs, workspaceID)
 	if err != nil {
 		return nil, err
 	}
@@ -263,11 +276,17 @@ func (q *Queries) DerivePolicies(ctx context.Context, workspaceID uuid.UUID) ([]
 }
 
 const deriveRefsByFact = `-- name: DeriveRefsByFact :many
-select distinct value from fact_ref where workspace_id = $1 and fact_id = any($2::uuid[])
+select distinct r.value
+from (select unnest($1::uuid[]) as fact_id) as w
+cross join lateral (
+  select f.value from fact_ref f
+  where f.workspace_id = $2 and f.fact_id between w.fact_id and w.fact_id
+  order by f.fact_id
+) as r
 `
 
-func (q *Queries) DeriveRefsByFact(ctx context.Context, workspaceID uuid.UUID, factIds []uuid.UUID) ([]uuid.UUID, error) {
-	rows, err := q.db.Query(ctx, deriveRefsByFact, workspaceID, factIds)
+func (q *Queries) DeriveRefsByFact(ctx context.Context, factIds []uuid.UUID, workspaceID uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := q.db.Query(ctx, deriveRefsByFact, factIds, workspaceID)
 	if err != nil {
 		return nil, err
 	}

@@ -72,11 +72,24 @@ set stored = ledger_batch.stored + excluded.stored,
     duplicate = ledger_batch.duplicate + excluded.duplicate,
     conflict = ledger_batch.conflict + excluded.conflict;
 
+-- One after the other, whatever the planner believes of the array: see queries/reach.sql.
 -- name: DeriveFactsByRef :many
-select distinct fact_id from fact_ref where workspace_id = @workspace_id and value = any(@refs::uuid[]);
+select distinct r.fact_id
+from (select unnest(@refs::uuid[]) as value) as w
+cross join lateral (
+  select f.fact_id from fact_ref f
+  where f.workspace_id = @workspace_id and f.value between w.value and w.value
+  order by f.value
+) as r;
 
 -- name: DeriveRefsByFact :many
-select distinct value from fact_ref where workspace_id = @workspace_id and fact_id = any(@fact_ids::uuid[]);
+select distinct r.value
+from (select unnest(@fact_ids::uuid[]) as fact_id) as w
+cross join lateral (
+  select f.value from fact_ref f
+  where f.workspace_id = @workspace_id and f.fact_id between w.fact_id and w.fact_id
+  order by f.fact_id
+) as r;
 
 -- name: DeriveFactWalk :many
 select fact_id from fact where workspace_id = @workspace_id and fact_id > @after order by fact_id limit @most;
@@ -115,4 +128,10 @@ where workspace_id = @workspace_id and version = @version;
 
 -- Identifiers that the block lists name: nothing is found through them.
 -- name: DeriveBlocked :many
-select digest from identifier where workspace_id = @workspace_id and folded = any(@folded::uuid[]);
+select r.digest
+from (select unnest(@folded::uuid[]) as folded) as w
+cross join lateral (
+  select i.digest from identifier i
+  where i.workspace_id = @workspace_id and i.folded between w.folded and w.folded
+  order by i.folded
+) as r;

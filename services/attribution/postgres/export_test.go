@@ -1,0 +1,4 @@
+package postgres
+
+// FactsQuery is not among the generated queries.
+const FactsQuery = factsQuery
