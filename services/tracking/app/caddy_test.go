@@ -1,8 +1,6 @@
 package app
 
 import (
-	"bytes"
-	"context"
 	"net"
 	"net/http"
 	"os"
@@ -10,15 +8,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/redistest"
-	"github.com/touchline/touchline/services/internal/registry"
 )
 
 func findCaddy(t *testing.T) string {
@@ -63,38 +55,11 @@ func startCaddy(t *testing.T, edge string) string {
 	if err := os.WriteFile(file, []byte("{\n\tadmin off\n}\n"+text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	run := exec.CommandContext(ctx, program, "run", "--config", file, "--adapter", "caddyfile")
-	run.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
-	var said bytes.Buffer
-	run.Stderr = &said
-	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
-	run.WaitDelay = 5 * time.Second
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- run.Wait() }()
-	t.Cleanup(func() {
-		cancel()
-		t.Logf("caddy, told to end: %v", <-ended)
-	})
 	address := net.JoinHostPort("127.0.0.1", port)
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-			_ = c.Close()
-			return address
-		}
-		select {
-		case err := <-ended:
-			ended <- err // for the cleanup
-			t.Fatalf("caddy ended: %v\n%s", err, said.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("caddy does not listen after 20 s")
-		}
-	}
+	run := exec.Command(program, "run", "--config", file, "--adapter", "caddyfile")
+	run.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	listening(t, run, address)
+	return address
 }
 
 // The Caddyfile of the pixel's docs before a real edge: script, events, cookie, handover,
@@ -102,11 +67,7 @@ func startCaddy(t *testing.T, edge string) string {
 func TestCaddy(t *testing.T) {
 	t.Parallel()
 	findCaddy(t)
-	client, prefix := redistest.New(t)
-	source := registry.Source{ID: uuid.New(), Workspace: uuid.New(), Kind: registry.KindPixel, WriteKey: "key"}
-	if err := registry.NewPublisher(client, prefix, bytes.Repeat([]byte{7}, 32)).Replace(t.Context(), []registry.Source{source}); err != nil {
-		t.Fatal(err)
-	}
+	prefix := newSite(t)
 	p := start(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix, "TOUCHLINE_TRUSTED_PROXIES", "127.0.0.1/32"))
 	caddy := startCaddy(t, p.public)
 	const visitor, device = "127.0.0.2", "0198f3a2-0000-7c2e-8a54-2f6b1f0c9d11"
@@ -115,10 +76,7 @@ func TestCaddy(t *testing.T) {
 	if script.status != http.StatusOK || !strings.HasPrefix(script.body, "/* Touchline: there is no module nothing.") {
 		t.Errorf("script: %d %.100q", script.status, script.body)
 	}
-	event := func(id, more string) string {
-		return `{"writeKey":"key","batch":[{"type":"page","messageId":"` + id + `","properties":{"url":"https://www.shop.example/"},"consent":"granted"` + more + `}]}`
-	}
-	set := from(t, visitor, http.MethodPost, caddy, "/s/in", event("first", `,"anonymousId":"`+device+`","device":"new"`))
+	set := from(t, visitor, http.MethodPost, caddy, "/s/in", pageView("first", `,"anonymousId":"`+device+`","device":"new"`))
 	if set.status != http.StatusOK || !strings.HasPrefix(set.header.Get("Set-Cookie"), "_tls="+device+";") {
 		t.Errorf("event: %d %s %v", set.status, set.body, set.header)
 	}
@@ -136,18 +94,11 @@ func TestCaddy(t *testing.T) {
 		{"one, who says to be another", visitor, "203.0.113.9"},
 		{"two", "127.0.0.3", ""},
 	} {
-		if got := from(t, c.local, http.MethodPost, caddy, "/s/in", event(c.id, daily), "X-Forwarded-For", c.forwarded); got.status != http.StatusOK {
+		if got := from(t, c.local, http.MethodPost, caddy, "/s/in", pageView(c.id, daily), "X-Forwarded-For", c.forwarded); got.status != http.StatusOK {
 			t.Errorf("%s: %d %s", c.id, got.status, got.body)
 		}
 	}
-	devices := map[string]string{}
-	for _, entry := range readAll(t, newReader(t, prefix), 5) {
-		h, err := hit.Decode(entry.Payload)
-		if err != nil || h.Rejection != nil || h.Fact.Device == nil {
-			t.Fatalf("%+v, %v", h, err)
-		}
-		devices[h.Fact.ID] = h.Fact.Device.Value
-	}
+	devices := devicesOf(t, prefix, 5)
 	if devices["first"] != device || devices["image"] != device {
 		t.Errorf("devices %v", devices)
 	}

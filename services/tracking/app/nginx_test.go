@@ -1,26 +1,15 @@
 package app
 
 import (
-	"bytes"
-	"context"
-	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/redistest"
-	"github.com/touchline/touchline/services/internal/registry"
 )
 
 // findNginx returns the program; it is not always in the path of who is not root.
@@ -35,21 +24,6 @@ func findNginx(t *testing.T) string {
 		}
 	}
 	t.Skip("skipped: the example of docs/nginx.conf is not tested, because nginx is not installed; install it or name it in TOUCHLINE_NGINX")
-	return ""
-}
-
-// freePort lies below those of outgoing connections, any of which could take it before
-// nginx does.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(20000 + rand.IntN(12000))
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("none of 100 ports is free")
 	return ""
 }
 
@@ -78,64 +52,8 @@ func startNginx(t *testing.T, edge string) string {
 	if err := os.WriteFile(file, []byte(whole+"access_log off;\n"+text+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	run := exec.CommandContext(ctx, program, "-p", dir, "-e", "stderr", "-c", file)
-	var said bytes.Buffer
-	run.Stderr = &said
-	run.Cancel = func() error { return run.Process.Signal(syscall.SIGTERM) }
-	run.WaitDelay = 5 * time.Second
-	if err := run.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- run.Wait() }()
-	t.Cleanup(func() {
-		cancel()
-		t.Logf("nginx, told to end: %v", <-ended)
-	})
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-			_ = c.Close()
-			return address
-		}
-		select {
-		case err := <-ended:
-			ended <- err // for the cleanup
-			t.Fatalf("nginx ended: %v\n%s", err, said.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nginx does not listen after 10 s")
-		}
-	}
-}
-
-// from sends a request of a page of www.shop.example out of a loopback address; headers
-// come in pairs.
-func from(t *testing.T, local, method, address, path, body string, headers ...string) answer {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Host = "www.shop.example"
-	r.Header.Set("User-Agent", "a browser")
-	r.Header.Set("Origin", "https://www.shop.example")
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}).DialContext}
-	defer transport.CloseIdleConnections()
-	response, err := transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	listening(t, exec.Command(program, "-p", dir, "-e", "stderr", "-c", file), address)
+	return address
 }
 
 // The example of the docs before a real edge: script, events, image, cookie, handover,
@@ -143,11 +61,7 @@ func from(t *testing.T, local, method, address, path, body string, headers ...st
 func TestNginx(t *testing.T) {
 	t.Parallel()
 	findNginx(t)
-	client, prefix := redistest.New(t)
-	source := registry.Source{ID: uuid.New(), Workspace: uuid.New(), Kind: registry.KindPixel, WriteKey: "key"}
-	if err := registry.NewPublisher(client, prefix, bytes.Repeat([]byte{7}, 32)).Replace(t.Context(), []registry.Source{source}); err != nil {
-		t.Fatal(err)
-	}
+	prefix := newSite(t)
 	p := start(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix,
 		"TOUCHLINE_PIXEL_SCRIPT_PATH", "/m/s.js", "TOUCHLINE_PIXEL_EVENT_PATH", "/m/v", "TOUCHLINE_PIXEL_GIF_PATH", "/m/v.gif",
 		"TOUCHLINE_TRUSTED_PROXIES", "127.0.0.1/32"))
@@ -164,10 +78,7 @@ func TestNginx(t *testing.T) {
 	}
 
 	const device, kept = "0198f3a2-0000-7c2e-8a54-2f6b1f0c9d11", "0198f3a2-1111-7c2e-8a54-2f6b1f0c9d11"
-	event := func(id, more string) string {
-		return `{"writeKey":"key","batch":[{"type":"page","messageId":"` + id + `","properties":{"url":"https://www.shop.example/"},"consent":"granted"` + more + `}]}`
-	}
-	set := from(t, visitor, http.MethodPost, nginx, "/m/v", event("first", `,"anonymousId":"`+device+`","device":"new"`), "Cookie", "session=secret; _tls="+kept+"; x=y")
+	set := from(t, visitor, http.MethodPost, nginx, "/m/v", pageView("first", `,"anonymousId":"`+device+`","device":"new"`), "Cookie", "session=secret; _tls="+kept+"; x=y")
 	if want := "_tls=" + kept + "; Path=/; Max-Age=34128000; HttpOnly; Secure; SameSite=Lax"; set.status != http.StatusOK ||
 		set.header.Get("Set-Cookie") != want || !strings.Contains(set.body, `"anonymousId":"`+kept+`"`) || set.header.Get("Receipt") == "" {
 		t.Errorf("event: %d %s %v", set.status, set.body, set.header)
@@ -188,18 +99,11 @@ func TestNginx(t *testing.T) {
 		{"one, past nginx, who says to be another", visitor, edge, "203.0.113.9"},
 		{"two", "127.0.0.3", nginx, ""},
 	} {
-		if got := from(t, c.local, http.MethodPost, c.to, "/m/v", event(c.id, daily), "X-Forwarded-For", c.forwarded); got.status != http.StatusOK || got.header.Get("Set-Cookie") != "" {
+		if got := from(t, c.local, http.MethodPost, c.to, "/m/v", pageView(c.id, daily), "X-Forwarded-For", c.forwarded); got.status != http.StatusOK || got.header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: %d %v", c.id, got.status, got.header)
 		}
 	}
-	devices := map[string]string{}
-	for _, entry := range readAll(t, newReader(t, prefix), 7) {
-		h, err := hit.Decode(entry.Payload)
-		if err != nil || h.Rejection != nil || h.Fact.Device == nil {
-			t.Fatalf("%+v, %v", h, err)
-		}
-		devices[h.Fact.ID] = h.Fact.Device.Value
-	}
+	devices := devicesOf(t, prefix, 7)
 	if devices["first"] != kept || devices["image"] != device {
 		t.Errorf("devices %v", devices)
 	}

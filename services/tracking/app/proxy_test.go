@@ -1,0 +1,134 @@
+package app
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/touchline/touchline/services/internal/hit"
+	"github.com/touchline/touchline/services/internal/redistest"
+	"github.com/touchline/touchline/services/internal/registry"
+)
+
+// What the tests of the servers share that stand before an edge.
+
+// freePort lies below those of outgoing connections, any of which could take it before
+// nginx does.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("none of 100 ports is free")
+	return ""
+}
+
+// listening runs a server until the test ends, and returns when it takes connections.
+func listening(t *testing.T, run *exec.Cmd, address string) {
+	t.Helper()
+	var said bytes.Buffer
+	run.Stderr = &said
+	run.WaitDelay = 5 * time.Second
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- run.Wait() }()
+	t.Cleanup(func() {
+		_ = run.Process.Signal(syscall.SIGTERM)
+		select {
+		case err := <-ended:
+			t.Logf("%s, told to end: %v", run.Path, err)
+		case <-time.After(run.WaitDelay):
+			_ = run.Process.Kill()
+			t.Errorf("%s, told to end, has not after %v: %v", run.Path, run.WaitDelay, <-ended)
+		}
+	})
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+			_ = c.Close()
+			return
+		}
+		select {
+		case err := <-ended:
+			ended <- err // for the cleanup
+			t.Fatalf("%s ended: %v\n%s", run.Path, err, said.String())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not listen after 20 s", run.Path)
+		}
+	}
+}
+
+// newSite registers a pixel with the write key "key", and returns the prefix of its streams.
+func newSite(t *testing.T) (prefix string) {
+	t.Helper()
+	client, prefix := redistest.New(t)
+	source := registry.Source{ID: uuid.New(), Workspace: uuid.New(), Kind: registry.KindPixel, WriteKey: "key"}
+	if err := registry.NewPublisher(client, prefix, bytes.Repeat([]byte{7}, 32)).Replace(t.Context(), []registry.Source{source}); err != nil {
+		t.Fatal(err)
+	}
+	return prefix
+}
+
+// pageView is what the pixel of that site sends of one, with more members.
+func pageView(id, more string) string {
+	return `{"writeKey":"key","batch":[{"type":"page","messageId":"` + id + `","properties":{"url":"https://www.shop.example/"},"consent":"granted"` + more + `}]}`
+}
+
+// from sends a request of a page of www.shop.example out of a loopback address; headers
+// come in pairs.
+func from(t *testing.T, local, method, address, path, body string, headers ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = "www.shop.example"
+	r.Header.Set("User-Agent", "a browser")
+	r.Header.Set("Origin", "https://www.shop.example")
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}).DialContext}
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+// devicesOf are the devices of so many hits, by their ids.
+func devicesOf(t *testing.T, prefix string, hits int) map[string]string {
+	t.Helper()
+	devices := map[string]string{}
+	for _, entry := range readAll(t, newReader(t, prefix), hits) {
+		h, err := hit.Decode(entry.Payload)
+		if err != nil || h.Rejection != nil || h.Fact.Device == nil {
+			t.Fatalf("%+v, %v", h, err)
+		}
+		devices[h.Fact.ID] = h.Fact.Device.Value
+	}
+	return devices
+}
