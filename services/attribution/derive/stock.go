@@ -102,8 +102,11 @@ func (s *step) want(from, to progress, old *stock) *wanted {
 			most /= 2
 		}
 	}
+	if most*stockShare < len(s.plan.keys) { // known before anything is walked
+		return nil
+	}
 	keys, _, after := s.plan.walk(from, most, s.concluded)
-	if len(keys)*stockShare < len(s.plan.keys) {
+	if len(keys)*stockShare < len(s.plan.keys) { // near the end
 		return nil
 	}
 	if 4*len(keys) > 3*len(s.plan.keys) { // then it is cheaper not to choose
