@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
 	"github.com/touchline/touchline/sql"
@@ -48,15 +49,8 @@ func TestTx_copiesAsPgx(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			defer got.Close()
-			for got.Next() {
-				var row string
-				if err := got.Scan(&row); err != nil {
-					return err
-				}
-				rows = append(rows, row)
-			}
-			return got.Err()
+			rows, err = pgx.CollectRows(got, pgx.RowTo[string])
+			return err
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -157,15 +157,8 @@ func TestDeriveWrite_copies(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer got.Close()
-		for got.Next() {
-			var row string
-			if err := got.Scan(&row); err != nil {
-				return err
-			}
-			rows = append(rows, row)
-		}
-		return got.Err()
+		rows, err = pgx.CollectRows(got, pgx.RowTo[string])
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
