@@ -21,7 +21,8 @@ const every = time.Second
 // Ease sets the garbage collector of this process up, until ctx ends: it collects less often
 // while the process uses fewer than soft bytes, without its binary. What is alive, and what
 // is no heap, bound that from below, so that a large heap, or one beside many stacks, is
-// collected as Go does by default, and no more often. Of GOGC and GOMEMLIMIT whatever look finds in the environment stands as it is.
+// collected as Go does by default, and no more often. Of GOGC and GOMEMLIMIT whatever look
+// finds in the environment stands as it is.
 func Ease(ctx context.Context, soft int64, look func(name string) (string, bool)) {
 	if _, set := look("GOGC"); !set {
 		debug.SetGCPercent(heapPercent)
