@@ -2,7 +2,7 @@ package redistest
 
 import (
 	"context"
-	"math/rand/v2"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/touchline/touchline/services/internal/freeport"
 )
 
 // Server is a redis-server of a test's own, which it may kill. It writes every command
@@ -19,10 +21,11 @@ import (
 type Server struct {
 	URL string // redis://…, also while it is down
 
-	t    testing.TB
-	dir  string
-	port string
-	cmd  *exec.Cmd
+	t     testing.TB
+	dir   string
+	port  string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when cmd has ended
 }
 
 // Own starts a server that ends with the test. Without a redis-server on the PATH the
@@ -32,7 +35,11 @@ func Own(t testing.TB) *Server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("skipped: there is no redis-server on the PATH, and this test kills one of its own")
 	}
-	s := &Server{t: t, dir: t.TempDir(), port: freePort(t)}
+	port, err := freeport.Port() // nobody takes it while the server is down
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, dir: t.TempDir(), port: strconv.Itoa(port)}
 	s.URL = "redis://" + net.JoinHostPort("127.0.0.1", s.port)
 	t.Cleanup(s.Kill)
 	s.Start()
@@ -42,30 +49,55 @@ func Own(t testing.TB) *Server {
 // Start starts the server, with what it had on disk, and waits until it answers.
 func (s *Server) Start() {
 	s.t.Helper()
-	s.cmd = exec.CommandContext(context.Background(), "redis-server", "--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "")
-	if err := s.cmd.Start(); err != nil {
+	if err := s.start(); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+func (s *Server) start() error {
+	s.cmd = exec.CommandContext(context.Background(), "redis-server", "--bind", "127.0.0.1", "--port", s.port, "--dir", s.dir,
+		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--logfile", "redis.log")
+	if err := s.cmd.Start(); err != nil {
+		s.cmd = nil
+		return err
+	}
+	s.ended = make(chan struct{})
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait() // how it ended is in its log
+		close(ended)
+	}(s.cmd, s.ended)
 	opts, err := redis.ParseURL(s.URL)
 	if err != nil {
-		s.t.Fatal(err)
+		return err
 	}
 	client := redis.NewClient(opts)
 	defer func() { _ = client.Close() }()
-	for deadline := time.Now().Add(30 * time.Second); client.Ping(context.Background()).Err() != nil; {
-		if time.Now().After(deadline) {
-			s.t.Fatal("the redis-server of this test does not answer")
+	for deadline := time.After(30 * time.Second); client.Ping(context.Background()).Err() != nil; {
+		select {
+		case <-s.ended:
+			return fmt.Errorf("the redis-server of this test ended by itself:\n%s", s.said())
+		case <-deadline:
+			return fmt.Errorf("the redis-server of this test does not answer after 30 s:\n%s", s.said())
+		case <-time.After(5 * time.Millisecond):
 		}
-		<-time.After(5 * time.Millisecond)
 	}
+	return nil
+}
+
+// said is what the server wrote to its log.
+func (s *Server) said() string {
+	text, err := os.ReadFile(filepath.Join(s.dir, "redis.log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // Kill ends the server as a power cut does.
 func (s *Server) Kill() {
 	if s.cmd != nil {
 		_ = s.cmd.Process.Kill()
-		_, _ = s.cmd.Process.Wait()
+		<-s.ended
 		s.cmd = nil
 	}
 }
@@ -96,19 +128,4 @@ func (s *Server) log() string {
 		s.t.Fatalf("%d logs of redis: %v", len(files), err)
 	}
 	return files[0]
-}
-
-// freePort lies below those of outgoing connections, any of which could take it while
-// Redis is down.
-func freePort(t testing.TB) string {
-	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(20000 + rand.IntN(12000))
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatal("none of 100 ports is free")
-	return ""
 }
