@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/internal/freeport"
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/redistest"
 	"github.com/touchline/touchline/services/internal/registry"
@@ -22,19 +22,13 @@ import (
 
 // What the tests of the servers share that stand before an edge.
 
-// freePort lies below those of outgoing connections, any of which could take it before
-// nginx does.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		port := strconv.Itoa(20000 + rand.IntN(12000))
-		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
-			_ = l.Close()
-			return port
-		}
+	port, err := freeport.Port()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("none of 100 ports is free")
-	return ""
+	return strconv.Itoa(port)
 }
 
 // listening runs a server until the test ends, and returns when it takes connections.
