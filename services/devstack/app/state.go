@@ -8,12 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"time"
 
 	"github.com/touchline/touchline/services/devstack/demo"
-	"github.com/touchline/touchline/services/devstack/server"
+	"github.com/touchline/touchline/services/internal/freeport"
 )
 
 // secrets are made once. Losing them makes stored identifiers unreadable.
@@ -114,22 +113,22 @@ func (p *ports) choose(workers int) error {
 	for i := range p.Workers {
 		all = append(all, &p.Workers[i])
 	}
+	for _, port := range all { // before any is looked for: what is kept is not found
+		if *port != 0 && !freeport.Keep(*port) {
+			*port = 0
+		}
+	}
 	for _, port := range all {
-		if *port != 0 && listenable(*port) {
+		if *port != 0 {
 			continue
 		}
-		free, err := server.FreePort()
+		free, err := freeport.Port()
 		if err != nil {
 			return err
 		}
 		*port = free
 	}
 	return nil
-}
-
-func listenable(port int) bool {
-	l, err := net.Listen("tcp", address(port))
-	return err == nil && l.Close() == nil
 }
 
 func address(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }

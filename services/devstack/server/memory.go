@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	mathrand "math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/touchline/touchline/services/internal/freeport"
 )
 
 // memory is what must be the same at the next start: ports, the password of the
@@ -58,10 +58,10 @@ func (m *memory) save() error {
 // port returns the remembered port when it is free, else a free one, and
 // remembers it.
 func (m *memory) port(remembered *int) (int, error) {
-	if *remembered != 0 && free(*remembered) {
+	if *remembered != 0 && freeport.Keep(*remembered) {
 		return *remembered, nil
 	}
-	port, err := FreePort()
+	port, err := freeport.Port()
 	if err != nil {
 		return 0, err
 	}
@@ -88,26 +88,6 @@ func (m *memory) elsewhere() (string, error) {
 	}
 	m.Elsewhere = dir
 	return dir, m.save()
-}
-
-// FreePort is a loopback TCP port that nobody listens on at this moment. It lies below
-// those that systems give to outgoing connections (from 32768 on Linux): one of these
-// could take it before it is listened on.
-func FreePort() (int, error) {
-	for range 100 {
-		if port := 20000 + mathrand.IntN(12000); free(port) {
-			return port, nil
-		}
-	}
-	return 0, errors.New("find a free port: none of 100 between 20000 and 32000 is")
-}
-
-func free(port int) bool {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
 }
 
 // folder makes a folder below the place for the servers' account alone.
