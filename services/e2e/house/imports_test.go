@@ -105,6 +105,13 @@ var rules = []rule{
 		tests:   true,
 	},
 	{
+		name:    "freeport",
+		reason:  "a service is told its ports; what was found is held until the process ends",
+		imports: []string{"services/internal/freeport"},
+		except:  append([]string{"services/devstack", "services/e2e"}, testSupport...),
+		used:    true,
+	},
+	{
 		name:    "test support",
 		reason:  "helpers of tests would bring their dependencies, and their short cuts, into the binaries",
 		imports: testSupport,
