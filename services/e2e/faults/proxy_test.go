@@ -16,6 +16,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
+
+	"github.com/touchline/touchline/services/internal/freeport"
 )
 
 // proxy is toxiproxy between a service and a server, in this process.
@@ -28,7 +30,7 @@ type proxy struct {
 func newProxy(t testing.TB, name, upstream string) *proxy {
 	t.Helper()
 	registerToxics()
-	port, err := freePort()
+	port, err := freeport.Port()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/touchline/touchline/services/internal/freeport"
 )
 
 // options say how a world differs from the usual one.
@@ -93,7 +95,7 @@ func newWorld(t testing.TB, opts options) *world {
 
 func (w *world) port() int {
 	w.t.Helper()
-	port, err := freePort()
+	port, err := freeport.Port()
 	if err != nil {
 		w.t.Fatal(err)
 	}
