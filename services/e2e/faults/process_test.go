@@ -79,20 +79,33 @@ func (p *process) again(ended *exec.Cmd) {
 	}
 }
 
-// await waits until the program says that it is ready.
+// await waits until the program says that it is ready. It fails at once when the program
+// has ended by itself and nobody starts it again.
 func (p *process) await(ctx context.Context) error {
 	if p.ready == nil {
 		return nil
 	}
 	var last error
+	gone := false
 	err := until(ctx, func() bool {
+		gone = p.gone() // asked first: what is ready now may end after
 		last = p.ready(ctx)
-		return last == nil
+		return last == nil || gone
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("%s is not ready: %w\n%s", p.name, last, p.tail())
+	case last != nil:
+		return fmt.Errorf("%s ended by itself: %w\n%s", p.name, last, p.tail())
 	}
 	return nil
+}
+
+// gone tells whether the program ended by itself and is not started again.
+func (p *process) gone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd != nil && isClosed(p.ended) && !p.asked && !p.keep
 }
 
 // end sends a signal and waits until the program is gone.
@@ -217,3 +230,44 @@ func eventually(t testing.TB, what string, holds func() bool) {
 
 // pause waits a little where a fault needs time to take hold. No outcome hangs on it.
 func pause(milliseconds int) { time.Sleep(time.Duration(milliseconds) * time.Millisecond) }
+
+// script is a program of the shell, which is up when it has made the file "up".
+func script(t *testing.T, text string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &process{
+		name: "script", path: "/bin/sh", args: []string{"-c", text}, dir: dir, log: filepath.Join(dir, "script.log"),
+		ready: func(context.Context) error {
+			_, err := os.Stat(filepath.Join(dir, "up"))
+			return err
+		},
+	}
+	t.Cleanup(func() { p.end(syscall.SIGKILL) })
+	return p
+}
+
+// Nobody waits for a program that ended by itself.
+func TestProcess_awaitEnded(t *testing.T) {
+	t.Parallel()
+	p := script(t, "echo the port is taken; exit 1")
+	if err := p.start(); err != nil {
+		t.Fatal(err)
+	}
+	err := p.await(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "ended by itself") || !strings.Contains(err.Error(), "the port is taken") {
+		t.Errorf("await says %v", err)
+	}
+}
+
+// A program that is started again is waited for.
+func TestProcess_awaitKept(t *testing.T) {
+	t.Parallel()
+	p := script(t, "if [ -e tried ]; then touch up; exec sleep 600; fi; touch tried")
+	p.keep = true
+	if err := p.start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.await(t.Context()); err != nil || p.deaths() != 1 {
+		t.Errorf("after %d deaths: %v", p.deaths(), err)
+	}
+}
