@@ -153,6 +153,12 @@ func busyWeek(t *testing.T, random *rand.Rand) []stream.Entry {
 		facts = append(facts, visitFacts(random, n)...)
 		facts = append(facts, orderFacts(random, n)...)
 	}
+	return reported(t, random, facts)
+}
+
+// reported are facts that happened some time of five days, as the shop's sources tell them.
+func reported(t *testing.T, random *rand.Rand, facts []hit.Fact) []stream.Entry {
+	t.Helper()
 	epoch := uuid.New()
 	entries := make([]stream.Entry, len(facts))
 	for n, f := range facts {

@@ -96,16 +96,19 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 		return err
 	}
 	s.readAhead(ctx, now, with)
-	found.fresh = s.plan.fresh
-	if err := s.rewrite(ctx, v, found); err != nil {
-		return err
-	}
 	advance.Walked, advance.Cursor = now.to.next-s.plan.next, now.to.cursor
 	// A large one is compared in a transaction of its own: when that has written nothing
 	// either, others can see what it sees. It publishes all the same when facts have arrived.
 	ended := s.plan.next == len(s.plan.order)
 	advance.Publish = ended || now.to.next == len(s.plan.order) && len(s.plan.order) <= s.cfg.WalkRows
 	advance.Unchanged = ended && advance.Alone
+	found.fresh = s.plan.fresh
+	// What was concluded from touched rows may add to the same sums, which would wait for each
+	// other; and what is compared in this transaction has to be written in it.
+	found.split = advance.Alone && !advance.Publish
+	if err := s.rewrite(ctx, v, found); err != nil {
+		return err
+	}
 	s.walked = now.to
 	return nil
 }
@@ -118,10 +121,22 @@ func (s *step) readAhead(ctx context.Context, behind *stretch, with basis) {
 	if behind.to.next == len(s.plan.order) || s.beside.load == nil {
 		return
 	}
-	next, from := s.stretchFrom(behind.to, with, s.cfg.WalkRows), s.beside
+	next, from := s.stretchFrom(behind.to, with, s.stride()), s.beside
 	next.stock, next.wanted = held, s.want(behind.to, next.to, held)
 	next.start(ctx, func(ctx context.Context, _ []uuid.UUID) ([]hit.Fact, error) { return next.read(ctx, from) })
 	s.ahead = next
+}
+
+// The steps of a large build are longer: keys are hashes, so that what a step writes lies all
+// over the indexes, and less far apart the more of it there is.
+const (
+	longest = 4 // times Config.WalkRows
+	strides = 8 // of which a build has at least so many
+)
+
+// stride is about how many facts a step of the plan walks.
+func (s *step) stride() int {
+	return min(max(s.cfg.WalkRows, len(s.plan.order)/strides), longest*s.cfg.WalkRows)
 }
 
 // firstPart says how much less than others a stretch has that was not read ahead.

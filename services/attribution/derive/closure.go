@@ -49,6 +49,7 @@ type gathered struct {
 	outcome *timeline.Outcome // of facts, not changed; nil: not derived yet
 	draft   *draft            // of outcome; nil: none was made
 	fresh   Fresh
+	split   bool // messages may be written in a transaction of their own
 }
 
 // held lists references by what a version may hold on them.

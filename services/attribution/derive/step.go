@@ -27,6 +27,7 @@ type step struct {
 	concluded map[int32]bool          // of plan: components concluded from in this transaction
 	walked    progress                // in this transaction
 	read      map[uuid.UUID]*hit.Fact // in this transaction, of those that may be asked for again
+	split     bool                    // messages may have been written, whatever becomes of this transaction
 	done      Pass
 }
 
@@ -267,6 +268,8 @@ func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
 	}
 	s.done.Facts += len(found.facts)
 	s.done.Changed += len(changes.Insert)
+	changes.Split = found.split && current.Fresh.Rows
+	s.split = s.split || changes.Split
 	if err := s.tx.Apply(ctx, v, changes, s.cfg.Now()); err != nil {
 		return fmt.Errorf("write version %d: %w", v.Number, err)
 	}

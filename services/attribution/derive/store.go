@@ -225,6 +225,11 @@ type Changes struct {
 	Messages []MessageSum
 
 	Fresh Fresh // what there was nothing of: nothing that is written is there
+
+	// Split says that messages and their sums may be written in a transaction of their own,
+	// which commits first: it may have taken place when this one does not. Whatever else this
+	// one writes must not touch the same rows.
+	Split bool
 }
 
 // ConversionChange is a conversion to write, with its credits.

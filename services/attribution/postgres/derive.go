@@ -84,7 +84,9 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 		if err := tx.DerivePlan(ctx); err != nil {
 			return err
 		}
-		return fn(deriveTx{workspace: s.workspace, queries: tx.Queries, tx: tx.tx, store: s.store, folder: s.store.folder, policies: &s.store.policies})
+		return fn(deriveTx{
+			workspace: s.workspace, queries: tx.Queries, tx: tx.tx, store: s.store, lock: s.lock, folder: s.store.folder, policies: &s.store.policies,
+		})
 	})
 }
 
@@ -92,8 +94,9 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 type deriveTx struct {
 	workspace uuid.UUID
 	queries   *dbsqlc.Queries
-	tx        pgx.Tx       // for what package dbsqlc has no query for
-	store     *DeriveStore // nil: it only reads
+	tx        pgx.Tx         // for what package dbsqlc has no query for
+	store     *DeriveStore   // nil: it only reads
+	lock      *WorkspaceLock // nil: it only reads
 	folder    Folder
 	policies  *policies // nil: none are remembered
 }

@@ -123,12 +123,21 @@ func (s *DeriveStore) besideOthers(ctx context.Context, read func(ctx context.Co
 
 // spareConn lends a connection, if there is one to spare.
 func (s *DeriveStore) spareConn(ctx context.Context, use func(conn *pgxpool.Conn) error) error {
+	conn, err := s.acquireSpare(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return use(conn)
+}
+
+// acquireSpare gives a connection, if there is one to spare.
+func (s *DeriveStore) acquireSpare(ctx context.Context) (*pgxpool.Conn, error) {
 	waiting, cancel := context.WithTimeout(ctx, spare)
 	defer cancel()
 	conn, err := s.pool.pool.Acquire(waiting)
 	if err != nil {
-		return fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: no connection to spare: %w", ErrUnavailable, err)
 	}
-	defer conn.Release()
-	return use(conn)
+	return conn, nil
 }

@@ -1,4 +1,30 @@
 package postgres
 
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
 // FactsQuery is not among the generated queries.
 const FactsQuery = factsQuery
+
+// Beside has a lock take another connection of a pool, during a transaction of its own.
+func (l *WorkspaceLock) Beside(ctx context.Context, tx *Tx, pool *Pool) error {
+	_, err := l.beside(ctx, tx.tx, pool.pool.Acquire)
+	return err
+}
+
+// Session is the server's process for a transaction.
+func (t *Tx) Session(ctx context.Context) (pid int32, err error) {
+	err = t.tx.QueryRow(ctx, "select pg_backend_pid()").Scan(&pid)
+	return pid, err
+}
+
+// WaitedFor says whether somebody waits for what is written beside a workspace's lock.
+func (p *Pool) WaitedFor(ctx context.Context, workspace uuid.UUID) (waits bool, err error) {
+	lock := WorkspaceLock{workspace: workspace}
+	err = p.pool.QueryRow(ctx, `select exists (select from pg_locks where locktype = 'advisory' and not granted and objsubid = 1
+		and (classid::bigint << 32) | objid::bigint = $1)`, lock.besideKey()).Scan(&waits)
+	return waits, err
+}
