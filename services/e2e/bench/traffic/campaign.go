@@ -21,9 +21,10 @@ type Campaign struct {
 
 // Sent is one message, as SQL gets to know it.
 type Sent struct {
-	ID, Phone             string
-	Template, Campaign    string
-	SentAt, Read, Replied time.Time // Replied is zero when nobody did
+	ID, Phone, Sender            string
+	Template, Language, Campaign string
+	SentAt, Delivered            time.Time
+	Read, Replied                time.Time // Replied is zero when nobody did
 }
 
 // Order is one conversion.
@@ -41,8 +42,8 @@ func (c *Campaign) Facts(buyer int) ([2]Sent, Order) {
 	for i := range sent {
 		sentAt := at.Add(time.Duration(i) * 10 * time.Hour)
 		sent[i] = Sent{
-			ID: fmt.Sprintf("wamid.c%d.%d", buyer, i), Phone: number, Template: fmt.Sprint("template", buyer%7),
-			Campaign: fmt.Sprint("campaign", i), SentAt: sentAt, Read: sentAt.Add(time.Hour),
+			ID: fmt.Sprintf("wamid.c%d.%d", buyer, i), Phone: number, Sender: sender, Template: fmt.Sprint("template", buyer%7), Language: language,
+			Campaign: fmt.Sprint("campaign", i), SentAt: sentAt, Delivered: sentAt, Read: sentAt.Add(time.Hour),
 		}
 	}
 	sent[1].Replied = at.Add(12 * time.Hour)
@@ -65,7 +66,7 @@ func (c *Campaign) Requests() []load.Request {
 			sent, order := c.Facts(buyer)
 			for i := range sent {
 				registered = append(registered, sent[i].registration())
-				statuses = append(statuses, sent[i].status("delivered", sent[i].SentAt), sent[i].status("read", sent[i].Read))
+				statuses = append(statuses, sent[i].status("delivered", sent[i].Delivered), sent[i].status("read", sent[i].Read))
 			}
 			inbound = append(inbound, sent[1].answer())
 			orders = append(orders, order.call())
@@ -77,8 +78,8 @@ func (c *Campaign) Requests() []load.Request {
 
 func (s *Sent) registration() object {
 	return object{
-		"channel": "whatsapp", "message_id": s.ID, "to": object{"phone": s.Phone}, "template": object{"name": s.Template, "language": "nb"},
-		"campaign": s.Campaign, "sender": sender, "sent_at": stamp(s.SentAt),
+		"channel": "whatsapp", "message_id": s.ID, "to": object{"phone": s.Phone}, "template": object{"name": s.Template, "language": s.Language},
+		"campaign": s.Campaign, "sender": s.Sender, "sent_at": stamp(s.SentAt),
 	}
 }
 
@@ -127,7 +128,9 @@ func (r *Regular) Requests() []load.Request {
 			for i := range 5 {
 				views = append(views, r.view(fmt.Sprintf("%d-%d", group, i), at.Add(time.Duration(i)*time.Minute)))
 			}
-			sent := Sent{ID: fmt.Sprint("wamid.r", group), Phone: "+" + phone(0), Template: "hello", Campaign: "c", SentAt: at}
+			sent := Sent{
+				ID: fmt.Sprint("wamid.r", group), Phone: "+" + phone(0), Sender: sender, Template: "hello", Language: language, Campaign: "c", SentAt: at,
+			}
 			registered = append(registered, sent.registration())
 			for i, state := range []string{"sent", "delivered", "read"} {
 				statuses = append(statuses, sent.status(state, at.Add(time.Duration(i)*time.Minute)))

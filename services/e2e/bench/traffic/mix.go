@@ -122,7 +122,7 @@ func device(person int) string { return fmt.Sprint("device-", person) }
 func (c cycle) registration(n int) object {
 	return object{
 		"channel": "whatsapp", "message_id": c.messageID(n), "to": object{"phone": "+" + phone(c.person(ofMessages, n))},
-		"template": object{"name": fmt.Sprint("template", n%7), "language": "nb"}, "campaign": fmt.Sprint("campaign", c.number%20),
+		"template": object{"name": fmt.Sprint("template", n%7), "language": language}, "campaign": fmt.Sprint("campaign", c.number%20),
 		"click_token": fmt.Sprintf("t%d-%d", c.number, n), "sender": sender, "sent_at": stamp(c.later(n)),
 	}
 }

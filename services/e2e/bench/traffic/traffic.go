@@ -25,6 +25,7 @@ const (
 	site     = "https://shop.example"
 	sender   = "1001" // as the Cloud API names the shop's number
 	currency = "NOK"
+	language = "nb"
 )
 
 // encode cannot fail: objects here hold texts and numbers.
