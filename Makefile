@@ -51,11 +51,12 @@ generate: ## Make every generated file anew
 
 # What services/attribution/README.md tells operators to set.
 BENCH_POSTGRES = --postgres shared_buffers=1GB --postgres max_wal_size=8GB --postgres checkpoint_timeout=15min --postgres wal_compression=lz4
+BENCH_REDIS = --redis auto-aof-rewrite-min-size=1gb
 
 .PHONY: bench
 bench: build ## Measure every path beside its reference and write services/docs/performance.md; ARGS="-run edge -scale 0.1" measures less
 	@go build -o $(BIN)/bench ./services/e2e/bench
-	@$(DEVSTACK) servers --dir .local/bench $(BENCH_POSTGRES) -- $(BIN)/bench -out services/docs/performance.md $(ARGS)
+	@$(DEVSTACK) servers --dir .local/bench $(BENCH_POSTGRES) $(BENCH_REDIS) -- $(BIN)/bench -out services/docs/performance.md $(ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: build ## See in a minute that every row of the benchmark comes to a number

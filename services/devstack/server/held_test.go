@@ -107,7 +107,14 @@ func (h *held) redisUntil(t *testing.T, command, want string) {
 	t.Errorf("%s answers %q after 5 s, want %q", command, got, want)
 }
 
+// ask returns the first line of the answer.
 func (h *held) ask(t *testing.T, command string) string {
+	t.Helper()
+	return h.answer(t, command, 1)[0]
+}
+
+// answer returns so many lines of it.
+func (h *held) answer(t *testing.T, command string, lines int) []string {
 	t.Helper()
 	u, err := url.Parse(h.cache)
 	if err != nil {
@@ -135,11 +142,15 @@ func (h *held) ask(t *testing.T, command string) string {
 	if line, err := in.ReadString('\n'); err != nil || line != "+OK\r\n" {
 		t.Fatalf("AUTH answered %q, %v", line, err)
 	}
-	line, err := in.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
+	answer := make([]string, lines)
+	for i := range answer {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatalf("line %d of the answer to %s: %v", i+1, command, err)
+		}
+		answer[i] = strings.TrimSpace(line)
 	}
-	return strings.TrimSpace(line)
+	return answer
 }
 
 // removeElsewhere removes the folder that the servers of dir had to move to.

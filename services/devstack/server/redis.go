@@ -18,6 +18,9 @@ import (
 func (s *Stack) startRedis(ctx context.Context, at place, opts Options) error {
 	path, ok := redisProgram()
 	if opts.Embedded || !ok {
+		if len(opts.Redis) > 0 {
+			opts.Say("Redis: its settings are left out, miniredis has none")
+		}
 		return s.startMiniredis(at)
 	}
 	opts.Say("Redis: " + filepath.Base(path) + " of this machine, private (" + path + ")")
@@ -33,8 +36,12 @@ func (s *Stack) startRedis(ctx context.Context, at place, opts Options) error {
 	if err != nil {
 		return err
 	}
+	settings, err := redisSettings(opts.Redis)
+	if err != nil {
+		return err
+	}
 	config := filepath.Join(data, "redis.conf")
-	if err := os.WriteFile(config, []byte(redisConfig(data, pidFile, port, at.memory.Password)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(redisConfig(data, pidFile, port, at.memory.Password)+settings), 0o600); err != nil {
 		return err
 	}
 	if err := at.account.Own(config); err != nil {
@@ -77,6 +84,20 @@ func redisConfig(data, pidFile string, port int, password string) string {
 		fmt.Sprintf("dir %q", data), fmt.Sprintf("pidfile %q", pidFile), "requirepass " + password,
 		"appendonly yes", "appendfsync always", "maxmemory-policy noeviction", `save ""`, "",
 	}, "\n")
+}
+
+// redisSettings are those of the caller, NAME=VALUE, as a file has them. Behind the others
+// they win: Redis takes the last of a name.
+func redisSettings(settings []string) (string, error) {
+	var text strings.Builder
+	for _, setting := range settings {
+		name, value, found := strings.Cut(setting, "=")
+		if !found || name == "" {
+			return "", fmt.Errorf("setting of Redis %q: want NAME=VALUE", setting)
+		}
+		fmt.Fprintf(&text, "%s %s\n", name, value)
+	}
+	return text.String(), nil
 }
 
 func redisURL(address, password string) string {

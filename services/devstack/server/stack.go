@@ -24,6 +24,8 @@ type Options struct {
 	Embedded bool
 	// Postgres are settings of a private PostgreSQL, "name=value".
 	Postgres []string
+	// Redis are the same of a private Redis; an imitation of one has none.
+	Redis []string
 	// Say is told what happens, one line at a time. Never nil.
 	Say func(line string)
 }

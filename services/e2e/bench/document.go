@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -49,6 +50,25 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 		Scan(&postgres, &settings); err != nil {
 		return "", err
 	}
+	queue, err := b.queue(ctx)
+	if err != nil {
+		return "", err
+	}
+	return report.Facts([][2]string{
+		{"cores", fmt.Sprint(runtime.NumCPU())},
+		{"memory", memory()},
+		{"processor", processor()},
+		{"PostgreSQL", strings.Fields(postgres)[0] + ", " + settings},
+		{"Redis", queue},
+		{"Go", runtime.Version()},
+		{"commit", commit(ctx)},
+		{"run", fmt.Sprintf("%d rounds at scale %g", b.rounds, b.scale)},
+		{"others on the machine", busy()},
+	}), nil
+}
+
+// queue is the version of Redis and the settings that matter. Redis tells sizes in bytes.
+func (b *bench) queue(ctx context.Context) (string, error) {
 	options, err := redis.ParseURL(b.redis)
 	if err != nil {
 		return "", err
@@ -59,21 +79,31 @@ func (b *bench) machine(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sync, err := client.ConfigGet(ctx, "appendfsync").Result()
-	if err != nil {
-		return "", err
+	told := []string{info["Server"]["redis_version"]}
+	for _, name := range []string{"appendonly", "appendfsync", "auto-aof-rewrite-min-size", "auto-aof-rewrite-percentage"} {
+		setting, err := client.ConfigGet(ctx, name).Result()
+		if err != nil {
+			return "", err
+		}
+		told = append(told, name+" "+sizeInWords(name, setting[name]))
 	}
-	return report.Facts([][2]string{
-		{"cores", fmt.Sprint(runtime.NumCPU())},
-		{"memory", memory()},
-		{"processor", processor()},
-		{"PostgreSQL", strings.Fields(postgres)[0] + ", " + settings},
-		{"Redis", info["Server"]["redis_version"] + ", appendfsync " + sync["appendfsync"]},
-		{"Go", runtime.Version()},
-		{"commit", commit(ctx)},
-		{"run", fmt.Sprintf("%d rounds at scale %g", b.rounds, b.scale)},
-		{"others on the machine", busy()},
-	}), nil
+	return strings.Join(told, ", "), nil
+}
+
+// sizeInWords writes the value of a setting that is a size as people set it, others as they are.
+func sizeInWords(name, value string) string {
+	bytes, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || !strings.HasSuffix(name, "-size") || bytes == 0 {
+		return value
+	}
+	unit := ""
+	for _, larger := range []string{"kb", "mb", "gb"} {
+		if bytes%1024 != 0 {
+			break
+		}
+		bytes, unit = bytes/1024, larger
+	}
+	return strconv.FormatInt(bytes, 10) + unit
 }
 
 func memory() string {

@@ -34,6 +34,22 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
+func TestSizeInWords(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][3]string{
+		{"auto-aof-rewrite-min-size", "67108864", "64mb"},
+		{"auto-aof-rewrite-min-size", "1073741824", "1gb"},
+		{"auto-aof-rewrite-min-size", "1500", "1500"},
+		{"auto-aof-rewrite-min-size", "0", "0"},
+		{"auto-aof-rewrite-percentage", "1024", "1024"},
+		{"appendfsync", "always", "always"},
+	} {
+		if got := sizeInWords(c[0], c[1]); got != c[2] {
+			t.Errorf("%s %s is written %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}
+
 // Each row is of one group, so that -run finds it.
 func TestGroups(t *testing.T) {
 	t.Parallel()

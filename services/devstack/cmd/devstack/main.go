@@ -15,7 +15,7 @@ const usage = `devstack runs Touchline on one machine.
         servers, services, a demo workspace, a made-up week, a shop and live traffic,
         until Ctrl-C. The same again goes on where it was; .local keeps everything.
 
-  devstack servers [--dir DIR] [--postgres NAME=VALUE] -- CMD ARG…
+  devstack servers [--dir DIR] [--postgres NAME=VALUE] [--redis NAME=VALUE] -- CMD ARG…
         finds or starts PostgreSQL and Redis, runs CMD with DATABASE_URL, REDIS_URL,
         TOUCHLINE_TEST_DATABASE_URL and TOUCHLINE_TEST_REDIS_URL, stops what it
         started and ends with CMD's exit code. Without --dir the servers are empty

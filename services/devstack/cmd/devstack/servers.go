@@ -19,9 +19,13 @@ func servers(args []string) int {
 	flags := flag.NewFlagSet("devstack servers", flag.ContinueOnError)
 	dir := flags.String("dir", "", "folder that keeps the servers' data; empty: a new one, removed at the end")
 	cache := flags.String("cache", ".local/cache", "folder that keeps downloads")
-	var settings []string
+	var postgres, redis []string
 	flags.Func("postgres", "setting of the private PostgreSQL, name=value; as often as wanted", func(setting string) error {
-		settings = append(settings, setting)
+		postgres = append(postgres, setting)
+		return nil
+	})
+	flags.Func("redis", "setting of the private Redis, name=value; as often as wanted", func(setting string) error {
+		redis = append(redis, setting)
 		return nil
 	})
 	if err := flags.Parse(args); err != nil {
@@ -40,7 +44,8 @@ func servers(args []string) int {
 		DatabaseURL: firstOf("TOUCHLINE_TEST_DATABASE_URL", "DATABASE_URL"),
 		RedisURL:    firstOf("TOUCHLINE_TEST_REDIS_URL", "REDIS_URL"),
 		Embedded:    os.Getenv("TOUCHLINE_DEVSTACK") == "embedded",
-		Postgres:    settings,
+		Postgres:    postgres,
+		Redis:       redis,
 		Say:         func(line string) { fmt.Fprintln(os.Stderr, "devstack: "+line) },
 	})
 	if err != nil {
