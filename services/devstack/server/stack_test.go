@@ -151,7 +151,7 @@ func TestStart_SettingsOfRedis(t *testing.T) {
 	needPrograms(t)
 	opts := options(enterable(t))
 	opts.DatabaseURL = "postgres://there" // only Redis is started
-	opts.Redis = []string{"auto-aof-rewrite-min-size=1gb", "maxmemory=64mb"}
+	opts.Redis = []string{"auto-aof-rewrite-min-size=1gb", "maxmemory-policy=volatile-lru"}
 	stack, err := server.Start(testContext(), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -161,12 +161,12 @@ func TestStart_SettingsOfRedis(t *testing.T) {
 		t.Skip("the embedded Redis has no settings")
 	}
 	running := &held{cache: stack.RedisURL}
-	for name, want := range map[string]string{"auto-aof-rewrite-min-size": "1073741824", "maxmemory": "67108864", "appendfsync": "always"} {
+	for name, want := range map[string]string{"auto-aof-rewrite-min-size": "1073741824", "maxmemory-policy": "volatile-lru", "appendfsync": "always"} {
 		if answer := running.answer(t, "CONFIG GET "+name, 5); answer[4] != want {
 			t.Errorf("%s is %s, want %s", name, answer[4], want)
 		}
 	}
-	opts.Dir, opts.Redis = enterable(t), []string{"maxmemory"}
+	opts.Dir, opts.Redis = enterable(t), []string{"maxmemory-policy"}
 	if stack, err := server.Start(testContext(), opts); err == nil || !strings.Contains(err.Error(), "NAME=VALUE") {
 		t.Errorf("a setting without a value: %v", err)
 		if stack != nil {
