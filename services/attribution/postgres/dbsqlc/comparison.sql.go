@@ -78,57 +78,75 @@ func (q *Queries) ComparisonClaims(ctx context.Context, arg ComparisonClaimsPara
 
 const comparisonConversions = `-- name: ComparisonConversions :one
 with pair as materialized (
-  select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id,
+  select coalesce(o.place, n.place) as id, coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id,
          o.revision as old_revision, n.revision as new_revision, o.models as old_models, n.models as new_models,
          coalesce(o.currency, '') as old_currency, coalesce(n.currency, '') as new_currency,
-         (o.anchor, o.event_id, o.event_name, o.in_thread, o.event_at, o.order_id, o.refund, o.value, o.currency, o.person_id,
-          o.identified, o.flags, o.models, o.hash)
+         (o.hash, o.anchor, o.event_id, o.event_name, o.in_thread, o.event_at, o.order_id, o.refund, o.value, o.currency, o.person_id,
+          o.identified, o.flags, o.models)
       is distinct from
-         (n.anchor, n.event_id, n.event_name, n.in_thread, n.event_at, n.order_id, n.refund, n.value, n.currency, n.person_id,
-          n.identified, n.flags, n.models, n.hash) as changed
-  from (select c.workspace_id, c.version, c.definition, c.conversion_id, c.revision, c.anchor, c.event_id, c.event_name, c.in_thread, c.event_at, c.order_id, c.refund, c.value, c.currency, c.person_id, c.identified, c.flags, c.models, c.hash, c.computed_at, c.superseded_at from conversion c where c.workspace_id = $1 and c.version = $2 and c.superseded_at is null) o
-  full join (select c.workspace_id, c.version, c.definition, c.conversion_id, c.revision, c.anchor, c.event_id, c.event_name, c.in_thread, c.event_at, c.order_id, c.refund, c.value, c.currency, c.person_id, c.identified, c.flags, c.models, c.hash, c.computed_at, c.superseded_at from conversion c where c.workspace_id = $1 and c.version = $3 and c.superseded_at is null) n
+         (n.hash, n.anchor, n.event_id, n.event_name, n.in_thread, n.event_at, n.order_id, n.refund, n.value, n.currency, n.person_id,
+          n.identified, n.flags, n.models) as changed,
+         (o.models, o.currency) is distinct from (n.models, n.currency) as recounted
+  from (select c.workspace_id, c.version, c.definition, c.conversion_id, c.revision, c.anchor, c.event_id, c.event_name, c.in_thread, c.event_at, c.order_id, c.refund, c.value, c.currency, c.person_id, c.identified, c.flags, c.models, c.hash, c.computed_at, c.superseded_at, c.ctid::tid as place from conversion c where c.workspace_id = $1 and c.version = $2 and c.superseded_at is null) o
+  full join (select c.workspace_id, c.version, c.definition, c.conversion_id, c.revision, c.anchor, c.event_id, c.event_name, c.in_thread, c.event_at, c.order_id, c.refund, c.value, c.currency, c.person_id, c.identified, c.flags, c.models, c.hash, c.computed_at, c.superseded_at, c.ctid::tid as place from conversion c where c.workspace_id = $1 and c.version = $3 and c.superseded_at is null) n
     on o.definition = n.definition and o.conversion_id = n.conversion_id
 ),
-recredited as materialized (
-  select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id
+revised as materialized (
+  select p.definition, p.conversion_id, p.old_revision, p.new_revision from pair p where p.old_revision > 1 or p.new_revision > 1
+),
+recredited as (
+  select coalesce(o.definition, n.definition) as definition, coalesce(o.conversion_id, n.conversion_id) as conversion_id,
+         o.channel as old_channel, o.weights as old_weights, o.credited as old_credited,
+         n.channel as new_channel, n.weights as new_weights, n.credited as new_credited
   from (
-    select k.workspace_id, k.version, k.definition, k.conversion_id, k.revision, k.rank, k.channel, k.touch_key, k.tier, k.touch_at, k.window_seconds, k.lag_us, k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant, k.weights, k.credited from pair p join credit k on k.definition = p.definition and k.conversion_id = p.conversion_id and k.revision = p.old_revision
-    where k.workspace_id = $1 and k.version = $2 and not p.changed
+    select k.workspace_id, k.version, k.definition, k.conversion_id, k.revision, k.rank, k.channel, k.touch_key, k.tier, k.touch_at, k.window_seconds, k.lag_us, k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant, k.weights, k.credited from credit k
+    where k.workspace_id = $1 and k.version = $2 and (
+      k.revision = 1 and ((k.definition, k.conversion_id) in (select r.definition, r.conversion_id from revised r where r.old_revision > 1)) is not true
+      or (k.definition, k.conversion_id, k.revision) in (select r.definition, r.conversion_id, r.old_revision from revised r where r.old_revision > 1))
   ) o
   full join (
-    select k.workspace_id, k.version, k.definition, k.conversion_id, k.revision, k.rank, k.channel, k.touch_key, k.tier, k.touch_at, k.window_seconds, k.lag_us, k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant, k.weights, k.credited from pair p join credit k on k.definition = p.definition and k.conversion_id = p.conversion_id and k.revision = p.new_revision
-    where k.workspace_id = $1 and k.version = $3 and not p.changed
+    select k.workspace_id, k.version, k.definition, k.conversion_id, k.revision, k.rank, k.channel, k.touch_key, k.tier, k.touch_at, k.window_seconds, k.lag_us, k.message_channel, k.message_id, k.template_name, k.template_language, k.campaign, k.variant, k.weights, k.credited from credit k
+    where k.workspace_id = $1 and k.version = $3 and (
+      k.revision = 1 and ((k.definition, k.conversion_id) in (select r.definition, r.conversion_id from revised r where r.new_revision > 1)) is not true
+      or (k.definition, k.conversion_id, k.revision) in (select r.definition, r.conversion_id, r.new_revision from revised r where r.new_revision > 1))
   ) n on o.definition = n.definition and o.conversion_id = n.conversion_id and o.rank = n.rank
   where (o.channel, o.touch_key, o.tier, o.touch_at, o.window_seconds, o.lag_us, o.message_channel, o.message_id, o.template_name,
          o.template_language, o.campaign, o.variant, o.weights, o.credited)
      is distinct from
         (n.channel, n.touch_key, n.tier, n.touch_at, n.window_seconds, n.lag_us, n.message_channel, n.message_id, n.template_name,
          n.template_language, n.campaign, n.variant, n.weights, n.credited)
+     or (coalesce(o.definition, n.definition), coalesce(o.conversion_id, n.conversion_id)) in (select p.definition, p.conversion_id from pair p where p.recounted)
 ),
-differing as materialized (
-  select p.definition, p.conversion_id, p.old_revision, p.new_revision, p.old_models, p.new_models, p.old_currency, p.new_currency, p.changed from pair p
-  where p.changed or (p.definition, p.conversion_id) in (select r.definition, r.conversion_id from recredited r)
+altered as materialized (
+  select p.id, p.changed, p.old_models, p.old_currency, p.new_models, p.new_currency,
+         p.recounted or (a.old_channel, a.old_weights, a.old_credited) is distinct from (a.new_channel, a.new_weights, a.new_credited) as moved,
+         a.old_channel, a.old_weights, a.old_credited,
+         a.new_channel, a.new_weights, a.new_credited
+  from recredited a join pair p on p.definition = a.definition and p.conversion_id = a.conversion_id
 ),
+judged as materialized (
+  select p.definition, p.conversion_id, p.old_revision, p.new_revision, p.changed or p.id in (select a.id from altered a where not a.changed) as differs
+  from pair p
+),
+differing as (select j.definition, j.conversion_id, j.old_revision, j.new_revision, j.differs from judged j where j.differs),
 share as (
-  select d.definition, d.conversion_id, m.model, k.channel, d.old_currency as currency,
-         -k.weights[m.ordinal] as weight, -coalesce(k.credited[m.ordinal], 0) as credited
-  from differing d
-  join credit k on k.definition = d.definition and k.conversion_id = d.conversion_id and k.revision = d.old_revision
-  cross join lateral unnest(d.old_models) with ordinality as m (model, ordinal)
-  where k.workspace_id = $1 and k.version = $2 and (k.weights[m.ordinal] <> 0 or k.credited[m.ordinal] <> 0)
-  union all
-  select d.definition, d.conversion_id, m.model, k.channel, d.new_currency,
-         k.weights[m.ordinal], coalesce(k.credited[m.ordinal], 0)
-  from differing d
-  join credit k on k.definition = d.definition and k.conversion_id = d.conversion_id and k.revision = d.new_revision
-  cross join lateral unnest(d.new_models) with ordinality as m (model, ordinal)
-  where k.workspace_id = $1 and k.version = $3 and (k.weights[m.ordinal] <> 0 or k.credited[m.ordinal] <> 0)
+  select s.id, s.model, s.channel, s.currency, s.weight, coalesce(s.credited, 0) as credited
+  from (
+    select a.id, a.old_channel as channel, a.old_currency as currency,
+           unnest(a.old_models) as model, -unnest(a.old_weights) as weight, -unnest(a.old_credited) as credited
+    from altered a
+    where a.moved
+    union all
+    select a.id, a.new_channel, a.new_currency, unnest(a.new_models), unnest(a.new_weights), unnest(a.new_credited)
+    from altered a
+    where a.moved
+  ) s
+  where s.model is not null and (s.weight <> 0 or s.credited <> 0)
 ),
 shift as materialized (
-  select s.definition, s.conversion_id, s.model, s.channel, s.currency, sum(s.weight) as weight, sum(s.credited) as credited
+  select s.id, s.model, s.channel, s.currency, sum(s.weight) as weight, sum(s.credited) as credited
   from share s
-  group by s.definition, s.conversion_id, s.model, s.channel, s.currency
+  group by s.id, s.model, s.channel, s.currency
   having sum(s.weight) <> 0 or sum(s.credited) <> 0
 ),
 channel_shift as (
@@ -143,7 +161,7 @@ conversion_move as (
          least(sum(greatest(s.weight, 0)), sum(greatest(-s.weight, 0))) as weight,
          least(sum(greatest(s.credited, 0)), sum(greatest(-s.credited, 0))) as credited
   from shift s
-  group by s.definition, s.conversion_id, s.model, s.currency
+  group by s.id, s.model, s.currency
 ),
 move as (
   select m.model, m.currency, sum(m.weight) as weight, sum(m.credited) as credited
@@ -158,11 +176,7 @@ shown as (
   limit $4
 )
 select
-  (select count(*) from pair p where p.old_revision is not null) as before,
-  (select count(*) from pair p where p.new_revision is not null) as after,
-  (select count(*) from differing d where d.new_revision is null) as only_before,
-  (select count(*) from differing d where d.old_revision is null) as only_after,
-  (select count(*) from differing d where d.old_revision is not null and d.new_revision is not null) as changed,
+  total.before, total.after, total.only_before, total.only_after, total.changed,
   (select coalesce(jsonb_agg(jsonb_build_object(
       'before', (
         select to_jsonb(c.*) || jsonb_build_object('credits', (
@@ -190,6 +204,12 @@ select
   (select coalesce(jsonb_agg(jsonb_build_object(
       'model', x.model, 'currency', x.currency, 'weight', x.weight::text, 'credited', x.credited::text)
       order by x.model, x.currency), '[]') from move x)::jsonb as moved
+from (
+  select count(p.old_revision) as before, count(p.new_revision) as after,
+         count(*) filter (where p.new_revision is null) as only_before, count(*) filter (where p.old_revision is null) as only_after,
+         count(*) filter (where p.differs and p.old_revision is not null and p.new_revision is not null) as changed
+  from judged p
+) total
 `
 
 type ComparisonConversionsParams struct {
@@ -214,8 +234,13 @@ type ComparisonConversionsRow struct {
 // place leaves the hash as it was. Whatever the credits of differing conversions
 // add up to in one version and not in the other was gained or lost; moved is what one
 // conversion lost on some channels and gained on others.
-// Each table is read as it stands where it is joined: what is kept in between is narrow, as
-// whole rows kept for several joins cost more than reading them again.
+// Each table is read once for each version, and what is kept in between is narrow: whole rows
+// kept for several joins cost more than the joins. So credits are joined with each other, not
+// each version's with its conversions first. Those of the current revision are meant: the first
+// one, unless another is current (revised). Those of conversions that have no current revision
+// are left: they find no pair, or one that counts the other version's alone, having no models.
+// Credits that are the same in both versions add nothing, unless their models or their
+// currency are not (recounted). A pair's id is where one of its rows lies.
 func (q *Queries) ComparisonConversions(ctx context.Context, arg ComparisonConversionsParams) (ComparisonConversionsRow, error) {
 	row := q.db.QueryRow(ctx, comparisonConversions,
 		arg.WorkspaceID,
@@ -599,16 +624,17 @@ func (q *Queries) ComparisonPersons(ctx context.Context, arg ComparisonPersonsPa
 
 const comparisonPlan = `-- name: ComparisonPlan :exec
 
-select set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true), set_config('work_mem', '64MB', true),
-  set_config('plan_cache_mode', 'auto', true)
+select set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_indexscan', 'off', true),
+  set_config('jit', 'off', true), set_config('work_mem', '64MB', true), set_config('plan_cache_mode', 'auto', true)
 `
 
 // What the version built says otherwise than the one in force (against). Each query
 // joins the two in full, on their keys, and so works on sets whatever their size;
 // rows are shown of the first few differing keys alone.
 // Nothing is known of how many rows a fresh version has: a plan for one row would
-// loop over a million. Where a loop is needed all the same its price looks enormous,
-// which would have the query compiled. Sorting and hashing may use more than usual.
+// loop over a million, or fetch each of them by an index, or sort what is better hashed.
+// An index says which pages to read. Where a loop is needed all the same its price looks
+// enormous, which would have the query compiled. Sorting and hashing may use more than usual.
 func (q *Queries) ComparisonPlan(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, comparisonPlan)
 	return err
