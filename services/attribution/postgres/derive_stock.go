@@ -24,8 +24,10 @@ select f.fact_id, f.source_id, f.trust, f.occurred_at, f.whole_second, f.receive
 from fact f
 where f.workspace_id = $1`
 
-// Hashed: see ReachPending.
-const stockSomeQuery = stockQuery + ` and (f.fact_id in (select unnest($2::uuid[]))) is true`
+// Hashed, as what is asked for is known when it is planned: by a constant array a quarter less
+// than by a subquery. In a case, so that planning does not weigh every key, which took a
+// fifth of it all, and uses no index for each.
+const stockSomeQuery = stockQuery + ` and case when f.fact_id = any($2::uuid[]) then true end`
 
 // Stock implements [derive.Store].
 func (s *DeriveStore) Stock(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID, most int) (derive.Stock, error) {
