@@ -14,9 +14,9 @@ const (
 	// stockBytes bounds what a build has in stock; see also [Config.StockFacts].
 	stockBytes = 32 << 20
 	// stockShare is of how many of a workspace's facts one has to be taken in stock for
-	// that to pay: all are looked at. Measured, a fact that is looked at costs a tenth of one
-	// that is read by its key.
-	stockShare = 8
+	// that to pay: all are looked at. Measured with a million, a fact that is looked at costs a
+	// thirtieth of one that is read by its key.
+	stockShare = 20
 )
 
 // stock is facts that a walk comes to, read together in whatever order they lie in, as a
