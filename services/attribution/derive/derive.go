@@ -264,7 +264,14 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 	}
 	var done Pass
 	var work step
-	begin := known
+	begin, kept := known, false
+	defer func() { // also after a panic
+		if !kept {
+			work.ahead.abandon()
+			work.plan.abandon()
+			d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
+		}
+	}()
 	err = s.Snapshot(ctx, func(tx Tx) error {
 		work.abandon(begin) // a transaction before did not take place
 		if work.split {
@@ -283,9 +290,6 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		return err
 	})
 	if err != nil {
-		work.ahead.abandon()
-		work.plan.abandon()
-		d.keep(workspace, nil) // the transaction may have taken place: then it does not say what did
 		return false, err
 	}
 	left := work.after()
@@ -294,6 +298,7 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		work.plan.abandon() // also one that was drawn just now
 	}
 	d.keep(workspace, left)
+	kept = true
 	d.cfg.Point("after_derived")
 	if done.Swap != nil {
 		d.cfg.Point("after_swap")

@@ -85,7 +85,7 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 			return err
 		}
 		return fn(deriveTx{
-			workspace: s.workspace, queries: tx.Queries, tx: tx.tx, store: s.store, lock: s.lock, folder: s.store.folder, policies: &s.store.policies,
+			workspace: s.workspace, queries: tx.Queries, tx: tx.tx, store: s.store, keys: s.lock.keys, folder: s.store.folder, policies: &s.store.policies,
 		})
 	})
 }
@@ -94,9 +94,9 @@ func (s deriveSession) Snapshot(ctx context.Context, fn func(derive.Tx) error) e
 type deriveTx struct {
 	workspace uuid.UUID
 	queries   *dbsqlc.Queries
-	tx        pgx.Tx         // for what package dbsqlc has no query for
-	store     *DeriveStore   // nil: it only reads
-	lock      *WorkspaceLock // nil: it only reads
+	tx        pgx.Tx       // for what package dbsqlc has no query for
+	store     *DeriveStore // nil: it only reads
+	keys      lockKeys     // of the workspace's locks
 	folder    Folder
 	policies  *policies // nil: none are remembered
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/fact"
@@ -25,50 +22,16 @@ func (t deriveTx) Apply(ctx context.Context, v derive.Version, c derive.Changes,
 	if !c.Split || len(c.MessageUpsert) == 0 {
 		return w.write(ctx, &c)
 	}
-	conn, err := t.lock.beside(ctx, t.tx, t.store.acquireSpare)
-	if err != nil && !errors.Is(err, ErrUnavailable) {
-		return err
-	}
-	if err != nil { // there is no connection to spare; if the first one is gone too, what follows says so
+	beside, err := w.beside(ctx)
+	if errors.Is(err, ErrUnavailable) { // should the connection of the transaction be gone, what follows says so
 		return w.write(ctx, &c)
 	}
-	return w.writeSplit(ctx, conn, c)
-}
-
-// writeSplit writes messages on another connection and all else on that of the transaction.
-// It has committed the messages when it returns nil.
-func (w deriveWrite) writeSplit(ctx context.Context, conn *pgxpool.Conn, c derive.Changes) error {
+	if err != nil {
+		return err
+	}
 	messages := derive.Changes{MessageUpsert: c.MessageUpsert, Messages: c.Messages, Fresh: c.Fresh}
 	c.MessageUpsert, c.Messages = nil, nil
-	written := make(chan error, 1)
-	// Until it has ended nobody may go on, so that it has what it needs in any case.
-	aside, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() { written <- w.writeBeside(aside, conn, &messages) }()
-	err := w.write(ctx, &c)
-	if err != nil {
-		stop()
-	}
-	return errors.Join(err, <-written)
-}
-
-// writeBeside writes changes in a transaction of their own.
-func (w deriveWrite) writeBeside(ctx context.Context, conn *pgxpool.Conn, c *derive.Changes) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil { // in a goroutine of its own it would end the process
-			err = fmt.Errorf("writing messages broke: %v\n%s", fault, debug.Stack())
-		}
-	}()
-	return runTx(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(ctx context.Context, tx *Tx) error {
-		// It need not outlive the server before the other transaction does, which commits later. The
-		// bound is for what must not be: a wait for that one, which waits for this one.
-		if _, err := tx.tx.Exec(ctx, "select set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '10s', true)"); err != nil {
-			return err
-		}
-		beside := w
-		beside.queries, beside.tx, beside.lock = tx.Queries, tx.tx, nil
-		return beside.write(ctx, c)
-	})
+	return w.writeSplit(ctx, &c, beside, &messages)
 }
 
 // write writes all changes on the connection of the transaction.

@@ -77,6 +77,9 @@ func interpret(err error) error {
 	case "08", "53", "57":
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	if pg.Code == "55P03" { // waited for a lock for too long
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	if pg.Code == "25006" { // read-only: a standby that is yet to be promoted
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

@@ -9,10 +9,10 @@ import (
 // FactsQuery is not among the generated queries.
 const FactsQuery = factsQuery
 
-// Beside has a lock take another connection of a pool, during a transaction of its own.
-func (l *WorkspaceLock) Beside(ctx context.Context, tx *Tx, pool *Pool) error {
-	_, err := l.beside(ctx, tx.tx, pool.pool.Acquire)
-	return err
+// Beside begins a transaction that writes beside one under a lock, and ends it without a trace.
+func (l *WorkspaceLock) Beside(ctx context.Context, tx *Tx, pool *Pool) (end func(), err error) {
+	b, err := deriveWrite{deriveTx: deriveTx{tx: tx.tx, store: &DeriveStore{pool: pool}, keys: l.keys}}.beside(ctx)
+	return func() { b.end(ctx) }, err
 }
 
 // Session is the server's process for a transaction.
@@ -23,8 +23,7 @@ func (t *Tx) Session(ctx context.Context) (pid int32, err error) {
 
 // WaitedFor says whether somebody waits for what is written beside a workspace's lock.
 func (p *Pool) WaitedFor(ctx context.Context, workspace uuid.UUID) (waits bool, err error) {
-	lock := WorkspaceLock{workspace: workspace}
 	err = p.pool.QueryRow(ctx, `select exists (select from pg_locks where locktype = 'advisory' and not granted and objsubid = 1
-		and (classid::bigint << 32) | objid::bigint = $1)`, lock.besideKey()).Scan(&waits)
+		and (classid::bigint << 32) | objid::bigint = $1)`, workspaceKeys(workspace).beside).Scan(&waits)
 	return waits, err
 }

@@ -13,22 +13,24 @@ import (
 )
 
 // WorkspaceLock says that its holder is the only writer of a workspace. It keeps
-// one connection of the pool until it is released, two once something
-// is written beside it; when the first breaks the lock is lost and every further call on it
-// fails. Not safe for concurrent use.
+// one connection of the pool until it is released; when that connection breaks
+// the lock is lost and every further call on it fails. Not safe for concurrent use.
 //
-// There are two locks behind it. Who takes the first and finds the second free may write.
-// The second is held by the other connection for as long as something may be written
-// there: a process that lost its first connection, and with it the first lock, may still
-// commit on the other one, and until that one has ended too nobody else begins.
+// There are two locks behind it. Who takes the first and finds the second free may write. The
+// second is that of a transaction on another connection that writes for the same holder
+// ([besideTx]): it may still commit when the first connection, and with it the first lock, is
+// lost, and until it has ended nobody else begins.
 type WorkspaceLock struct {
-	conn      *pgxpool.Conn
-	workspace uuid.UUID
-	other     *pgxpool.Conn // nil: none is needed so far, or there is none to spare
+	conn *pgxpool.Conn
+	keys lockKeys
 }
 
-func (l *WorkspaceLock) key() int64       { return lockKey("workspace", l.workspace[:]) }
-func (l *WorkspaceLock) besideKey() int64 { return lockKey("workspace, beside", l.workspace[:]) }
+// lockKeys are those of the two locks.
+type lockKeys struct{ first, beside int64 }
+
+func workspaceKeys(workspace uuid.UUID) lockKeys {
+	return lockKeys{lockKey("workspace", workspace[:]), lockKey("workspace, beside", workspace[:])}
+}
 
 // LockWorkspace tries to become the writer of workspace and does not wait: ok is
 // false when another process is. The lock is the session's, taken outside any
@@ -39,10 +41,10 @@ func (p *Pool) LockWorkspace(ctx context.Context, workspace uuid.UUID) (lock *Wo
 	if err != nil {
 		return nil, false, fmt.Errorf("lock workspace %s: %w", workspace, interpret(err))
 	}
-	lock = &WorkspaceLock{conn: conn, workspace: workspace}
+	lock = &WorkspaceLock{conn: conn, keys: workspaceKeys(workspace)}
 	var locked bool // the first one
 	err = conn.QueryRow(ctx, `select locked, case when locked and pg_try_advisory_lock($2) then pg_advisory_unlock($2) else false end
-		from (select pg_try_advisory_lock($1) as locked offset 0) as first`, lock.key(), lock.besideKey()).Scan(&locked, &ok)
+		from (select pg_try_advisory_lock($1) as locked offset 0) as first`, lock.keys.first, lock.keys.beside).Scan(&locked, &ok)
 	switch {
 	case err != nil:
 		discard(conn) // it may hold a lock
@@ -57,35 +59,6 @@ func (p *Pool) LockWorkspace(ctx context.Context, workspace uuid.UUID) (lock *Wo
 	return nil, false, nil
 }
 
-// beside returns a second connection on which nothing is committed either once another
-// process has the lock. The transaction is one of [WorkspaceLock.InTx] that is under way;
-// acquire gives a connection, if there is one to spare. The lock keeps it.
-func (l *WorkspaceLock) beside(ctx context.Context, tx pgx.Tx, acquire func(context.Context) (*pgxpool.Conn, error)) (*pgxpool.Conn, error) {
-	if l.other != nil {
-		return l.other, nil
-	}
-	other, err := acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var held bool
-	if err := other.QueryRow(ctx, "select pg_try_advisory_lock($1)", l.besideKey()).Scan(&held); err != nil {
-		discard(other) // it may hold the lock
-		return nil, fmt.Errorf("lock workspace %s beside: %w", l.workspace, interpret(err))
-	}
-	if !held {
-		other.Release()
-		return nil, fmt.Errorf("lock workspace %s beside: %w: another process has it", l.workspace, ErrUnavailable)
-	}
-	l.other = other
-	// Whoever comes from now on finds the second lock taken. Nobody came before: the session of
-	// the first one, if it is still there, has held that all along.
-	if _, err := tx.Exec(ctx, "select"); err != nil {
-		return nil, fmt.Errorf("lock workspace %s beside: %w", l.workspace, interpret(err))
-	}
-	return other, nil
-}
-
 // InTx is [Pool.InTx] on the connection that holds the lock.
 func (l *WorkspaceLock) InTx(ctx context.Context, level Isolation, work func(ctx context.Context, tx *Tx) error) error {
 	return retry(ctx, func() error {
@@ -97,29 +70,21 @@ func (l *WorkspaceLock) InTx(ctx context.Context, level Isolation, work func(ctx
 func (l *WorkspaceLock) Release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if l.other != nil {
-		unlock(ctx, l.other, l.besideKey())
-		l.other = nil
-	}
-	unlock(ctx, l.conn, l.key())
-}
-
-func unlock(ctx context.Context, conn *pgxpool.Conn, key int64) {
 	var held bool
-	err := conn.QueryRow(ctx, "select pg_advisory_unlock($1)", key).Scan(&held)
+	err := l.conn.QueryRow(ctx, "select pg_advisory_unlock($1)", l.keys.first).Scan(&held)
 	if err != nil || !held {
-		discard(conn)
+		discard(l.conn)
 		return
 	}
-	conn.Release()
+	l.conn.Release()
 }
 
 // LockWorkspace waits until no session holds the workspace's lock and keeps it to
 // the end of the transaction: for what must not meet a derivation, like publishing
 // a policy. Take it first, in a read committed transaction.
 func (t *Tx) LockWorkspace(ctx context.Context, workspace uuid.UUID) error {
-	l := WorkspaceLock{workspace: workspace}
-	for _, key := range []int64{l.key(), l.besideKey()} {
+	keys := workspaceKeys(workspace)
+	for _, key := range []int64{keys.first, keys.beside} {
 		if err := t.LockWait(ctx, key); err != nil {
 			return fmt.Errorf("lock workspace %s: %w", workspace, err)
 		}

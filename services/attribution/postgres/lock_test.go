@@ -2,8 +2,9 @@ package postgres_test
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -12,78 +13,126 @@ import (
 	"github.com/touchline/touchline/sql/sqltest"
 )
 
-// cut ends a session, as a connection that breaks does.
-func cut(t *testing.T, schema *sqltest.Schema, pid int32) {
+// cut ends the session of a transaction, as a connection that breaks does.
+func cut(ctx context.Context, t *testing.T, schema *sqltest.Schema, tx *postgres.Tx) error {
 	t.Helper()
-	var ended bool
-	if err := schema.Pool(t, "").QueryRow(t.Context(), "select pg_terminate_backend($1, 10000)", pid).Scan(&ended); err != nil || !ended {
-		t.Fatal(ended, err)
+	pid, err := tx.Session(ctx)
+	if err != nil {
+		return err
 	}
+	var ended bool
+	if err := schema.Pool(t, "").QueryRow(ctx, "select pg_terminate_backend($1, 10000)", pid).Scan(&ended); err != nil || !ended {
+		return errors.Join(errors.New("the session does not end"), err)
+	}
+	return nil
+}
+
+// ready has a pool open two connections: a spare one is not waited for while it is opened.
+func ready(t *testing.T, pool *postgres.Pool) *postgres.Pool {
+	t.Helper()
+	err := pool.InTx(t.Context(), postgres.ReadCommitted, func(ctx context.Context, _ *postgres.Tx) error { return pool.Ping(ctx) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pool
 }
 
 // Who has lost the first of its connections may still commit on the other one: until that has
 // ended too nobody else gets the lock, neither for a derivation nor to publish a policy.
 func TestWorkspaceLock_beside(t *testing.T) {
 	t.Parallel()
-	for _, late := range []bool{false, true} {
-		t.Run(fmt.Sprintf("the first is lost before the other is asked for: %t", late), func(t *testing.T) {
-			t.Parallel()
-			schema := sqltest.NewSchema(t, sql.Newest)
-			one, two := open(t, schema, postgres.RoleWorker), open(t, schema, postgres.RoleWorker)
-			workspace := uuid.New()
-			lock, ok, err := one.LockWorkspace(t.Context(), workspace)
-			if err != nil || !ok {
-				t.Fatal(ok, err)
-			}
-			var beside error
-			err = lock.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) error {
-				pid, err := tx.Session(ctx)
-				if err != nil {
-					return err
-				}
-				if late {
-					cut(t, schema, pid)
-				}
-				if beside = lock.Beside(ctx, tx, one); beside != nil {
-					return beside
-				}
-				if err := lock.Beside(ctx, tx, one); err != nil { // it has it
-					return err
-				}
-				cut(t, schema, pid)
-				return nil
-			})
-			if err == nil || (beside != nil) != late {
-				t.Errorf("beside: %v; transaction: %v", beside, err)
-			}
-			if _, ok, err := two.LockWorkspace(t.Context(), workspace); ok || err != nil {
-				t.Errorf("another holder beside what may yet be committed: %t, %v", ok, err)
-			}
-			published := make(chan error, 1)
-			go func() {
-				published <- two.InTx(context.Background(), postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
-					return tx.LockWorkspace(ctx, workspace)
-				})
-			}()
-			for waits := false; !waits; {
-				select {
-				case err := <-published:
-					t.Fatalf("the publisher did not wait: %v", err)
-				default:
-				}
-				if waits, err = one.WaitedFor(t.Context(), workspace); err != nil {
-					t.Fatal(err)
-				}
-			}
-			lock.Release(t.Context())
-			if err := <-published; err != nil {
-				t.Error(err)
-			}
-			again, ok, err := two.LockWorkspace(t.Context(), workspace)
-			if !ok || err != nil {
-				t.Fatalf("after the release: %t, %v", ok, err)
-			}
-			again.Release(t.Context())
-		})
+	schema := sqltest.NewSchema(t, sql.Newest)
+	one, two := ready(t, open(t, schema, postgres.RoleWorker)), ready(t, open(t, schema, postgres.RoleWorker))
+	workspace := uuid.New()
+	lock, ok, err := one.LockWorkspace(t.Context(), workspace)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
 	}
+	end := func() {}
+	err = lock.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		if end, err = lock.Beside(ctx, tx, one); err != nil {
+			t.Errorf("beside: %v", err)
+			return err
+		}
+		return cut(ctx, t, schema, tx)
+	})
+	if err == nil || t.Failed() {
+		t.Fatalf("a transaction whose connection was cut: %v", err)
+	}
+	if lock, ok, err := two.LockWorkspace(t.Context(), workspace); ok || err != nil {
+		t.Errorf("another holder beside what may yet be committed: %t, %v", ok, err)
+		lock.Release(t.Context())
+	}
+	published := make(chan error, 1)
+	go func() {
+		published <- two.InTx(context.Background(), postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+			return tx.LockWorkspace(ctx, workspace)
+		})
+	}()
+	waits := false
+	for deadline := time.Now().Add(20 * time.Second); !waits && time.Now().Before(deadline); {
+		select {
+		case err := <-published:
+			t.Fatalf("the publisher did not wait: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+		if waits, err = two.WaitedFor(t.Context(), workspace); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !waits {
+		t.Error("the publisher does not wait for what is written beside")
+	}
+	end()
+	if err := <-published; err != nil {
+		t.Error(err)
+	}
+	again, ok, err := two.LockWorkspace(t.Context(), workspace)
+	if !ok || err != nil {
+		t.Fatalf("when both have ended: %t, %v", ok, err)
+	}
+	again.Release(t.Context())
+	lock.Release(t.Context())
+}
+
+// Nothing is written beside a lock that is lost, whether another has it or nobody; what failed
+// leaves no lock behind.
+func TestWorkspaceLock_besideNothing(t *testing.T) {
+	t.Parallel()
+	schema := sqltest.NewSchema(t, sql.Newest)
+	one, two := ready(t, open(t, schema, postgres.RoleWorker)), ready(t, open(t, schema, postgres.RoleWorker))
+	workspace := uuid.New()
+	lock, ok, err := one.LockWorkspace(t.Context(), workspace)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	_ = lock.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) error {
+		if err := cut(ctx, t, schema, tx); err != nil {
+			t.Error(err)
+		}
+		if _, err := lock.Beside(ctx, tx, one); err == nil {
+			t.Error("something may be written beside a lock that is lost")
+		}
+		return nil
+	})
+	other, ok, err := two.LockWorkspace(t.Context(), workspace)
+	if !ok || err != nil {
+		t.Fatalf("another holder: %t, %v", ok, err)
+	}
+	err = other.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) error {
+		end, err := other.Beside(ctx, tx, two)
+		if err != nil {
+			return err
+		}
+		defer end()
+		if _, err := other.Beside(ctx, tx, one); !errors.Is(err, postgres.ErrUnavailable) {
+			t.Errorf("two write beside one lock: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	other.Release(t.Context())
+	lock.Release(t.Context())
 }
