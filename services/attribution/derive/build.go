@@ -84,14 +84,11 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 	if !now.ready(with) {
 		// A short one: nothing goes on beside it.
 		now = s.stretchFrom(progress{next: s.plan.next, cursor: s.plan.cursor}, with, max(1, s.cfg.WalkRows/firstPart))
-		if err := now.load(ctx, s.tx.Load); err != nil {
-			return err
-		}
-		if err := now.derive(); err != nil {
+		if err := now.conclude(ctx, s.tx.Load); err != nil {
 			return err
 		}
 	}
-	found, err := now.rest(func(first int32) bool { return s.plan.done[first] || s.concluded[first] })
+	found, err := now.rest(ctx, s.tx.Load, func(first int32) bool { return s.plan.done[first] || s.concluded[first] })
 	if err != nil {
 		return err
 	}
@@ -102,7 +99,6 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 	ended := s.plan.next == len(s.plan.order)
 	advance.Publish = ended || now.to.next == len(s.plan.order) && len(s.plan.order) <= s.cfg.WalkRows
 	advance.Unchanged = ended && advance.Alone
-	found.fresh = s.plan.fresh
 	// What was concluded from touched rows may add to the same sums, which would wait for each
 	// other; and what is compared in this transaction has to be written in it.
 	found.split = advance.Alone && !advance.Publish
@@ -123,14 +119,14 @@ func (s *step) readAhead(ctx context.Context, behind *stretch, with basis) {
 	}
 	next, from := s.stretchFrom(behind.to, with, s.stride()), s.beside
 	next.stock, next.wanted = held, s.want(behind.to, next.to, held)
-	next.start(ctx, func(ctx context.Context, _ []uuid.UUID) ([]hit.Fact, error) { return next.read(ctx, from) })
+	next.start(ctx, next.loader(from))
 	s.ahead = next
 }
 
 // The steps of a large build are longer: keys are hashes, so that what a step writes lies all
 // over the indexes, and less far apart the more of it there is.
 const (
-	longest = 4 // times Config.WalkRows
+	longest = 2 // times Config.WalkRows
 	strides = 8 // of which a build has at least so many
 )
 
@@ -144,7 +140,7 @@ const firstPart = 8
 
 // stretchFrom is what a step walks from there on, about most facts, not read yet.
 func (s *step) stretchFrom(from progress, with basis, most int) *stretch {
-	a := &stretch{with: with}
+	a := &stretch{with: with, fresh: s.plan.fresh}
 	if s.plan.fresh.Rows {
 		a.drafted = drafted
 	}

@@ -48,6 +48,8 @@ type gathered struct {
 	parts   [][]hit.Fact      // of facts, sharing nothing, to be derived side by side; nil: not known
 	outcome *timeline.Outcome // of facts, not changed; nil: not derived yet
 	draft   *draft            // of outcome; nil: none was made
+	size    int               // how many facts there are when they are not kept
+	on      *held             // what held says when they are not kept
 	fresh   Fresh
 	split   bool // messages may be written in a transaction of their own
 }
@@ -58,13 +60,17 @@ type held struct {
 	strong, devices       []uuid.UUID // digests of identifiers
 }
 
+func (h *held) lists() [4]*[]uuid.UUID {
+	return [...]*[]uuid.UUID{&h.conversions, &h.messages, &h.strong, &h.devices}
+}
+
 // held returns where a version may hold something: conversions on references of facts that
 // make events, messages on those of what is said of them, and what it holds of identifiers
 // on those that are stated. On references of unknown kind, which copies carried that are
 // not there any more, it may hold anything.
 func (g *gathered) held() held {
 	var h held
-	lists := [...]*[]uuid.UUID{&h.conversions, &h.messages, &h.strong, &h.devices}
+	lists := h.lists()
 	listed := make(map[uuid.UUID]uint8, len(g.facts)) // bits: in which of lists
 	add := func(list int, ref uuid.UUID) {
 		if bit := uint8(1) << list; listed[ref]&bit == 0 {

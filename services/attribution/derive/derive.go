@@ -30,7 +30,7 @@ type Config struct {
 	Small      int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
 	Reach      int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
 	Device     int              // facts of a device of which a change reads all; 200, a guess
-	WalkRows   int              // facts that a build walks in one transaction, up to four times as many of a large workspace; 10,000, a guess: rows of rollups are written once in each
+	WalkRows   int              // facts that a build walks in one transaction, up to twice as many of a large workspace; 10,000, a guess: rows of rollups are written once in each
 	Apart      bool             // conclude from facts that bear on nothing yet without gathering their persons
 	PlanFacts  int              // facts of all builds at hand up to which they are planned, 27 bytes each; 4,000,000: larger workspaces are walked with less knowledge
 	StockFacts int              // facts that a build reads together before it walks them, unless they take over 32 MB; 100,000, a guess

@@ -246,7 +246,8 @@ func (g *gathered) lacking(replaced []Touched) []uuid.UUID {
 // rewrite makes a version hold on found's references exactly what follows from
 // found's facts.
 func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
-	if len(found.facts) == 0 && len(found.refs) == 0 {
+	size := max(found.size, len(found.facts))
+	if size == 0 && len(found.refs) == 0 {
 		return nil
 	}
 	if found.outcome == nil {
@@ -266,7 +267,7 @@ func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
 	} else if changes, err = s.changes(ctx, v, current, *found.outcome); err != nil {
 		return err
 	}
-	s.done.Facts += len(found.facts)
+	s.done.Facts += size
 	s.done.Changed += len(changes.Insert)
 	changes.Split = found.split && current.Fresh.Rows
 	s.split = s.split || changes.Split
@@ -283,7 +284,11 @@ func (s *step) current(ctx context.Context, v Version, found *gathered) (c Curre
 	if c.Fresh.Rows && c.Fresh.Persons {
 		return c, nil
 	}
-	h := found.held()
+	h := found.on
+	if h == nil {
+		all := found.held()
+		h = &all
+	}
 	var faults [5]error
 	if !c.Fresh.Rows {
 		c.Conversions, faults[0] = s.tx.Conversions(ctx, v, h.conversions)

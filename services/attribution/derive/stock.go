@@ -115,28 +115,45 @@ func (s *step) want(from, to progress, old *stock) *wanted {
 	return &wanted{keys: keys, stock: stock{until: after.next, most: most}}
 }
 
-// read reads the stretch's facts from stock, and those that are not there by their keys.
-func (a *stretch) read(ctx context.Context, from reader) ([]hit.Fact, error) {
-	if a.wanted != nil {
-		fresh := a.wanted.stock
-		a.stock = &fresh // what was in stock goes, to make room
-		if facts, err := a.wanted.read(ctx, from); err == nil {
-			fresh.facts = facts
-		} else { // by their keys; the next stretch asks again, for less
-			fresh.until, fresh.most = a.to.next, fresh.most/2
+// loader reads the stretch's facts: it takes in stock what is wanted first.
+func (a *stretch) loader(from reader) loader {
+	opened := false
+	return func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+		if !opened {
+			opened = true
+			a.open(ctx, from)
 		}
+		return a.read(ctx, from, keys)
 	}
+}
+
+// open takes in stock what is wanted.
+func (a *stretch) open(ctx context.Context, from reader) {
+	if a.wanted == nil {
+		return
+	}
+	fresh := a.wanted.stock
+	a.stock = &fresh // what was in stock goes, to make room
+	if facts, err := a.wanted.read(ctx, from); err == nil {
+		fresh.facts = facts
+	} else { // by their keys; the next stretch asks again, for less
+		fresh.until, fresh.most = a.to.next, fresh.most/2
+	}
+}
+
+// read reads facts from stock, and those that are not there by their keys.
+func (a *stretch) read(ctx context.Context, from reader, wanted []uuid.UUID) ([]hit.Fact, error) {
 	if a.stock == nil || a.stock.facts == nil {
-		return from.load(ctx, a.keys)
+		return from.load(ctx, wanted)
 	}
-	list := make([]hit.Fact, len(a.keys))
-	missing, err := a.stock.facts.Take(a.keys, list)
+	list := make([]hit.Fact, len(wanted))
+	missing, err := a.stock.facts.Take(wanted, list)
 	if err != nil || len(missing) == 0 {
 		return list, err
 	}
 	keys := make([]uuid.UUID, len(missing))
 	for i, place := range missing {
-		keys[i] = a.keys[place]
+		keys[i] = wanted[place]
 	}
 	others, err := from.load(ctx, keys)
 	if err == nil && len(others) < len(keys) {

@@ -87,8 +87,9 @@ func TestStretch_readsFromStock(t *testing.T) {
 				t.Fatal(now.err)
 			}
 			want, _ := facts.Load(t.Context(), now.keys)
-			if diff := cmp.Diff(want, now.facts); diff != "" {
-				t.Fatalf("(-want +got):\n%s", diff)
+			got, err := now.read(t.Context(), s.beside, now.keys)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Fatalf("%v (-want +got):\n%s", err, diff)
 			}
 			for _, key := range now.keys {
 				asked[key]++
@@ -295,7 +296,7 @@ func TestStretch_tellsWhatIsGone(t *testing.T) {
 	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
 	keys := keysOf(facts)
 	a := &stretch{keys: append(keys, uuid.New(), uuid.New()), stock: &stock{facts: shelfStock{facts: map[uuid.UUID]hit.Fact{keys[0]: facts[0]}}}}
-	if _, err := a.read(t.Context(), reader{load: facts.Load}); err == nil || err.Error() != "2 of 3 facts are gone" {
+	if _, err := a.read(t.Context(), reader{load: facts.Load}, a.keys); err == nil || err.Error() != "2 of 3 facts are gone" {
 		t.Errorf("gone: %v", err)
 	}
 }

@@ -42,6 +42,10 @@ type loader func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error)
 // drafter makes a draft where the version holds no rows.
 type drafter func(timeline.Outcome) *draft
 
+// chunkFacts is about how many facts of a stretch are in memory at a time, being read and
+// derived: they take several times as much as what follows from them.
+const chunkFacts = 4096
+
 // stretch is what one step of a planned build walks: whole components, read and derived.
 //
 // The stretch after the one that is being written is read ahead, on another connection. A
@@ -53,42 +57,37 @@ type stretch struct {
 	to         progress
 	keys       []uuid.UUID
 	components []component
-	facts      []hit.Fact
-	parts      []part  // of facts
+	fresh      Fresh
+	parts      []part  // of keys
+	held       held    // of all parts
 	draft      *draft  // of all parts; nil: not made
 	drafted    drafter // nil: the version holds rows on them
 	wanted     *wanted // what to take in stock first; nil: nothing
 	stock      *stock  // what is; nil: nothing. Valid after derived
 
-	loaded, derived chan struct{} // closed when it has been; nil: it is not being read ahead
-	stop            context.CancelFunc
-	err             error // valid after derived
+	derived chan struct{} // closed when it has been; nil: it is not being read ahead
+	stop    context.CancelFunc
+	err     error // valid after derived
 }
 
 // part is some components of a stretch, derived together.
 type part struct {
-	facts      []hit.Fact
-	components []component // their ends are places in facts
+	begin, end int         // places in the stretch's keys
+	components []component // their ends are counted from begin
 	outcome    timeline.Outcome
+	held       held
 }
 
 // start reads and derives in the background.
 func (a *stretch) start(ctx context.Context, read loader) {
 	ctx, a.stop = context.WithCancel(ctx)
-	a.loaded, a.derived = make(chan struct{}), make(chan struct{})
+	a.derived = make(chan struct{})
 	go func() {
 		defer close(a.derived)
 		defer a.stop()
 		defer a.survive()
-		func() {
-			defer close(a.loaded)
-			a.err = a.load(ctx, read)
-		}()
-		if a.err == nil {
+		if a.err = a.conclude(ctx, read); a.err == nil {
 			a.err = ctx.Err()
-		}
-		if a.err == nil {
-			a.err = a.derive()
 		}
 	}()
 }
@@ -101,11 +100,11 @@ func (a *stretch) survive() {
 	}
 }
 
-// settle waits until a stretch that is read ahead has been read: for transactions that
-// begin later it is of the past. It may be nil.
+// settle waits until a stretch that is read ahead has been read and derived: for transactions
+// that begin later it is of the past. It may be nil.
 func (a *stretch) settle() {
 	if a != nil {
-		<-a.loaded
+		<-a.derived
 	}
 }
 
@@ -134,20 +133,45 @@ func (a *stretch) ready(with basis) bool {
 	return a.err == nil && a.with.equal(with)
 }
 
-// load reads the facts and cuts them into parts.
-func (a *stretch) load(ctx context.Context, read loader) error {
-	if len(a.keys) == 0 {
-		return nil
+// conclude reads the facts and derives them, chunk by chunk.
+func (a *stretch) conclude(ctx context.Context, read loader) error {
+	a.parts = partsOf(a.components)
+	for from := 0; from < len(a.parts); {
+		to := from + 1
+		for to < len(a.parts) && a.parts[to].end-a.parts[from].begin <= chunkFacts {
+			to++
+		}
+		chunk := a.parts[from:to]
+		facts, err := readAll(ctx, read, a.keys[chunk[0].begin:chunk[len(chunk)-1].end])
+		if err != nil {
+			return err
+		}
+		groups := make([][]hit.Fact, len(chunk))
+		for i, p := range chunk {
+			groups[i] = facts[p.begin-chunk[0].begin : p.end-chunk[0].begin]
+		}
+		if err := a.deriveParts(chunk, groups); err != nil {
+			return err
+		}
+		from = to
 	}
-	facts, err := read(ctx, a.keys)
-	if err != nil {
-		return fmt.Errorf("load facts: %w", err)
+	a.held = heldOf(a.parts)
+	if a.drafted != nil {
+		a.draft = a.drafted(joined(outcomesOf(a.parts)))
 	}
-	if len(facts) != len(a.keys) {
-		return gone(len(facts), len(a.keys))
-	}
-	a.facts, a.parts = facts, partsOf(facts, a.components)
 	return nil
+}
+
+// readAll reads all the facts with these keys.
+func readAll(ctx context.Context, read loader, keys []uuid.UUID) ([]hit.Fact, error) {
+	facts, err := read(ctx, keys)
+	if err != nil {
+		return nil, fmt.Errorf("load facts: %w", err)
+	}
+	if len(facts) != len(keys) {
+		return nil, gone(len(facts), len(keys))
+	}
+	return facts, nil
 }
 
 // gone is the error of so many facts where others were asked for too.
@@ -155,14 +179,29 @@ func gone(there, asked int) error {
 	return fmt.Errorf("%d of %d facts are gone", asked-there, asked)
 }
 
-// partsOf cuts facts, component by component.
-func partsOf(facts []hit.Fact, components []component) (parts []part) {
+// deriveParts notes what follows from each part's facts.
+func (a *stretch) deriveParts(parts []part, groups [][]hit.Fact) error {
+	outcomes, err := a.with.derive(groups)
+	if err != nil {
+		return fmt.Errorf("derive version %d: %w", a.with.version.Number, err)
+	}
+	for i := range parts {
+		parts[i].outcome = outcomes[i]
+		if !a.fresh.Rows || !a.fresh.Persons {
+			parts[i].held = (&gathered{facts: groups[i], fresh: a.fresh}).held()
+		}
+	}
+	return nil
+}
+
+// partsOf cuts a stretch's facts, component by component.
+func partsOf(components []component) (parts []part) {
 	begin, first := 0, 0
 	for i, c := range components {
 		if c.end-begin < partFacts && i < len(components)-1 {
 			continue
 		}
-		p := part{facts: facts[begin:c.end], components: slices.Clone(components[first : i+1])}
+		p := part{begin: begin, end: c.end, components: slices.Clone(components[first : i+1])}
 		for j := range p.components {
 			p.components[j].end -= begin
 		}
@@ -172,74 +211,90 @@ func partsOf(facts []hit.Fact, components []component) (parts []part) {
 	return parts
 }
 
-// derive concludes from the parts.
-func (a *stretch) derive() error {
-	groups := make([][]hit.Fact, len(a.parts))
-	for i := range a.parts {
-		groups[i] = a.parts[i].facts
+func outcomesOf(parts []part) []timeline.Outcome {
+	outcomes := make([]timeline.Outcome, len(parts))
+	for i := range parts {
+		outcomes[i] = parts[i].outcome
 	}
-	outcomes, err := a.with.derive(groups)
-	if err != nil {
-		return fmt.Errorf("derive version %d: %w", a.with.version.Number, err)
-	}
-	for i := range outcomes {
-		a.parts[i].outcome = outcomes[i]
-	}
-	if a.drafted != nil {
-		a.draft = a.drafted(joined(outcomes))
-	}
-	return nil
+	return outcomes
 }
 
-// rest is the stretch without the components that were noted; parts that had some are
+// heldOf is where a version may hold something on any of the parts.
+func heldOf(parts []part) (all held) {
+	for n, list := range all.lists() {
+		listed := make(map[uuid.UUID]bool) // blocked identifiers are in several
+		for i := range parts {
+			fresh := slices.DeleteFunc(slices.Clone(*parts[i].held.lists()[n]), func(ref uuid.UUID) bool { return listed[ref] })
+			for _, ref := range fresh {
+				listed[ref] = true
+			}
+			*list = append(*list, fresh...)
+		}
+	}
+	return all
+}
+
+// rest is the stretch without the components that were noted; parts that had some are read and
 // derived again. The stretch stays as it is.
-func (a *stretch) rest(noted func(first int32) bool) (gathered, error) {
-	found := gathered{facts: a.facts}
+func (a *stretch) rest(ctx context.Context, read loader, noted func(first int32) bool) (gathered, error) {
+	found := gathered{size: len(a.keys), fresh: a.fresh}
 	var again []int
-	parts := slices.Clone(a.parts)
-	for i := range parts {
-		if slices.ContainsFunc(parts[i].components, func(c component) bool { return noted(c.first) }) {
-			parts[i] = parts[i].without(noted)
+	for i := range a.parts {
+		if slices.ContainsFunc(a.parts[i].components, func(c component) bool { return noted(c.first) }) {
 			again = append(again, i)
 		}
 	}
 	if len(again) == 0 && a.draft != nil {
-		found.draft, found.outcome = a.draft, &a.draft.outcome
+		found.draft, found.outcome, found.on = a.draft, &a.draft.outcome, &a.held
 		return found, nil
 	}
-	groups := make([][]hit.Fact, len(again))
-	for i, of := range again {
-		groups[i] = parts[of].facts
-	}
-	outcomes, err := a.with.derive(groups)
+	parts := slices.Clone(a.parts)
+	left, err := a.again(ctx, read, parts, again, noted)
 	if err != nil {
-		return found, fmt.Errorf("derive version %d: %w", a.with.version.Number, err)
+		return found, err
 	}
-	for i, of := range again {
-		parts[of].outcome = outcomes[i]
-	}
-	if len(again) > 0 {
-		found.facts = nil
-		for i := range parts {
-			found.facts = append(found.facts, parts[i].facts...)
-		}
-	}
-	all := make([]timeline.Outcome, len(parts))
-	for i := range parts {
-		all[i] = parts[i].outcome
-	}
-	whole := joined(all)
-	found.outcome = &whole
+	found.size -= left
+	outcome, on := joined(outcomesOf(parts)), heldOf(parts)
+	found.outcome, found.on = &outcome, &on
 	return found, nil
 }
 
-func (p part) without(noted func(first int32) bool) part {
-	var left part
+// again derives some of parts anew, without the components that were noted, and returns how
+// many facts these have.
+func (a *stretch) again(ctx context.Context, read loader, parts []part, which []int, noted func(first int32) bool) (without int, err error) {
+	if len(which) == 0 {
+		return 0, nil
+	}
+	var keys []uuid.UUID
+	for _, i := range which {
+		keys = append(keys, a.keys[parts[i].begin:parts[i].end]...)
+	}
+	facts, err := readAll(ctx, read, keys)
+	if err != nil {
+		return 0, err
+	}
+	some, groups := make([]part, len(which)), make([][]hit.Fact, len(which))
+	for n, i := range which {
+		of := facts[:parts[i].end-parts[i].begin]
+		facts = facts[len(of):]
+		groups[n] = parts[i].without(of, noted)
+		without += len(of) - len(groups[n])
+	}
+	if err := a.deriveParts(some, groups); err != nil {
+		return 0, err
+	}
+	for n, i := range which {
+		parts[i] = some[n]
+	}
+	return without, nil
+}
+
+// without returns the part's facts but for those of components that were noted.
+func (p part) without(facts []hit.Fact, noted func(first int32) bool) (left []hit.Fact) {
 	begin := 0
 	for _, c := range p.components {
 		if !noted(c.first) {
-			left.facts = append(left.facts, p.facts[begin:c.end]...)
-			left.components = append(left.components, component{c.first, len(left.facts)})
+			left = append(left, facts[begin:c.end]...)
 		}
 		begin = c.end
 	}

@@ -51,7 +51,7 @@ func TestStretch_LeavesOutWhatWasNoted(t *testing.T) {
 			for _, c := range ahead.components {
 				noted[c.first] = rapid.Bool().Draw(t, "noted")
 			}
-			found, err := ahead.rest(func(first int32) bool { return noted[first] })
+			found, err := ahead.rest(t.Context(), facts.Load, func(first int32) bool { return noted[first] })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,10 +63,14 @@ func TestStretch_LeavesOutWhatWasNoted(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := joined(outcomes)
+			wantOn := (&gathered{facts: left}).held()
+			if diff := cmp.Diff(wantOn, *found.on, cmp.AllowUnexported(held{}), cmpopts.EquateEmpty(), cmpopts.SortSlices(func(a, b uuid.UUID) bool { return a.String() < b.String() })); diff != "" {
+				t.Fatalf("asked for (-want +got):\n%s", diff)
+			}
 			slices.SortFunc(found.outcome.Persons, byName)
 			slices.SortFunc(want.Persons, byName)
-			if diff := cmp.Diff(want.Persons, found.outcome.Persons); diff != "" || len(found.facts) != len(keys) {
-				t.Fatalf("%d facts, want %d (-want +got):\n%s", len(found.facts), len(keys), diff)
+			if diff := cmp.Diff(want.Persons, found.outcome.Persons); diff != "" || found.size != len(keys) {
+				t.Fatalf("%d facts, want %d (-want +got):\n%s", found.size, len(keys), diff)
 			}
 		}
 	})
@@ -117,7 +121,7 @@ func byName(a, b identity.Assignment) int { return identity.Compare(a.Identifier
 // What breaks in the background is an error of the stretch, which is then not ready.
 func TestStretch_survivesWhatBreaks(t *testing.T) {
 	t.Parallel()
-	a := &stretch{keys: []uuid.UUID{uuid.New()}}
+	a := &stretch{keys: []uuid.UUID{uuid.New()}, components: []component{{0, 1}}}
 	a.start(t.Context(), func(context.Context, []uuid.UUID) ([]hit.Fact, error) { panic("broken") })
 	a.settle()
 	if a.ready(basis{}) || a.err == nil {
@@ -173,14 +177,14 @@ func TestStretch_drafts(t *testing.T) {
 		s, with := planned(t, facts)
 		s.plan.fresh.Rows = rapid.Bool().Draw(t, "fresh")
 		a := s.stretchFrom(progress{next: s.plan.next, cursor: s.plan.cursor}, with, len(facts))
-		if err := errors.Join(a.load(t.Context(), facts.Load), a.derive()); err != nil {
+		if err := a.conclude(t.Context(), facts.Load); err != nil {
 			t.Fatal(err)
 		}
-		found, err := a.rest(func(int32) bool { return false })
+		found, err := a.rest(t.Context(), facts.Load, func(int32) bool { return false })
 		if err != nil || (found.draft != nil) != s.plan.fresh.Rows {
 			t.Fatalf("a draft: %t, %v", found.draft != nil, err)
 		}
-		if noted, err := a.rest(func(first int32) bool { return first == a.components[0].first }); err != nil || noted.draft != nil {
+		if noted, err := a.rest(t.Context(), facts.Load, func(first int32) bool { return first == a.components[0].first }); err != nil || noted.draft != nil {
 			t.Fatalf("a draft in spite of what was noted: %v", err)
 		}
 		if found.draft == nil {

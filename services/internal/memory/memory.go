@@ -20,8 +20,8 @@ const every = time.Second
 
 // Ease sets the garbage collector of this process up, until ctx ends: it collects less often
 // while the process uses fewer than soft bytes, without its binary. What is alive, and what
-// is no heap, bound that from below, so that a large heap, or one beside many stacks, is
-// collected as Go does by default, and no more often. Of GOGC and GOMEMLIMIT whatever look
+// is no heap, bound that from below, so that a large heap, or one beside many stacks, may grow
+// by half before it is collected, and always by half of soft. Of GOGC and GOMEMLIMIT whatever look
 // finds in the environment stands as it is.
 func Ease(ctx context.Context, soft int64, look func(name string) (string, bool)) {
 	if _, set := look("GOGC"); !set {
@@ -49,7 +49,7 @@ func Ease(ctx context.Context, soft int64, look func(name string) (string, bool)
 // limit is that of a process of which so many bytes were alive when the heap was last
 // collected, beside so many that are no heap.
 func limit(soft int64, alive, beside uint64) int64 {
-	return max(soft, int64(2*alive+beside)+soft/4)
+	return max(soft, int64(alive+beside)+max(int64(alive/2), soft/4)+soft/4)
 }
 
 // inUse is how much of the heap the last collection left, and what else the limit counts: stacks

@@ -44,7 +44,7 @@ func TestLimit(t *testing.T) {
 	for _, mib := range []uint64{0, 10, 50, 96, 200, 1000, 10_000} {
 		for _, beside := range []uint64{0, 20 << 20, 200 << 20} {
 			alive := mib << 20
-			if got := limit(soft, alive, beside); got < soft || uint64(got) < 2*alive+beside+32<<20 {
+			if got := limit(soft, alive, beside); got < soft || uint64(got) < max(alive+alive/2, alive+soft/2)+beside {
 				t.Errorf("%d MiB alive, %d beside: a limit of %d MiB", mib, beside>>20, got>>20)
 			}
 		}
