@@ -136,9 +136,16 @@ func (a *stretch) ready(with basis) bool {
 // conclude reads the facts and derives them, chunk by chunk.
 func (a *stretch) conclude(ctx context.Context, read loader) error {
 	a.parts = partsOf(a.components)
+	most := chunkFacts
+	if a.wanted == nil && a.stock == nil { // by keys: at once, on one connection
+		most = len(a.keys)
+	}
 	for from := 0; from < len(a.parts); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		to := from + 1
-		for to < len(a.parts) && a.parts[to].end-a.parts[from].begin <= chunkFacts {
+		for to < len(a.parts) && a.parts[to].end-a.parts[from].begin <= most {
 			to++
 		}
 		chunk := a.parts[from:to]
@@ -164,6 +171,9 @@ func (a *stretch) conclude(ctx context.Context, read loader) error {
 
 // readAll reads all the facts with these keys.
 func readAll(ctx context.Context, read loader, keys []uuid.UUID) ([]hit.Fact, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
 	facts, err := read(ctx, keys)
 	if err != nil {
 		return nil, fmt.Errorf("load facts: %w", err)
@@ -262,41 +272,45 @@ func (a *stretch) rest(ctx context.Context, read loader, noted func(first int32)
 // again derives some of parts anew, without the components that were noted, and returns how
 // many facts these have.
 func (a *stretch) again(ctx context.Context, read loader, parts []part, which []int, noted func(first int32) bool) (without int, err error) {
-	if len(which) == 0 {
-		return 0, nil
-	}
-	var keys []uuid.UUID
-	for _, i := range which {
-		keys = append(keys, a.keys[parts[i].begin:parts[i].end]...)
-	}
-	facts, err := readAll(ctx, read, keys)
-	if err != nil {
-		return 0, err
-	}
-	some, groups := make([]part, len(which)), make([][]hit.Fact, len(which))
-	for n, i := range which {
-		of := facts[:parts[i].end-parts[i].begin]
-		facts = facts[len(of):]
-		groups[n] = parts[i].without(of, noted)
-		without += len(of) - len(groups[n])
-	}
-	if err := a.deriveParts(some, groups); err != nil {
-		return 0, err
-	}
-	for n, i := range which {
-		parts[i] = some[n]
+	for len(which) > 0 {
+		var keys []uuid.UUID
+		var ends []int // of each part's keys
+		for _, i := range which {
+			if len(keys) > chunkFacts {
+				break
+			}
+			left := parts[i].without(a.keys, noted)
+			without += parts[i].end - parts[i].begin - len(left)
+			keys = append(keys, left...)
+			ends = append(ends, len(keys))
+		}
+		facts, err := readAll(ctx, read, keys)
+		if err != nil {
+			return 0, err
+		}
+		some, groups, begin := make([]part, len(ends)), make([][]hit.Fact, len(ends)), 0
+		for n, end := range ends {
+			groups[n], begin = facts[begin:end], end
+		}
+		if err := a.deriveParts(some, groups); err != nil {
+			return 0, err
+		}
+		for n := range some {
+			parts[which[n]] = some[n]
+		}
+		which = which[len(ends):]
 	}
 	return without, nil
 }
 
-// without returns the part's facts but for those of components that were noted.
-func (p part) without(facts []hit.Fact, noted func(first int32) bool) (left []hit.Fact) {
-	begin := 0
+// without returns the keys of the part's facts but for those of components that were noted.
+func (p part) without(keys []uuid.UUID, noted func(first int32) bool) (left []uuid.UUID) {
+	begin := p.begin
 	for _, c := range p.components {
 		if !noted(c.first) {
-			left = append(left, facts[begin:c.end]...)
+			left = append(left, keys[begin:p.begin+c.end]...)
 		}
-		begin = c.end
+		begin = p.begin + c.end
 	}
 	return left
 }

@@ -75,12 +75,21 @@ func (w deriveWrite) writeSplit(ctx context.Context, c *derive.Changes, other *b
 	aside.queries, aside.tx = dbsqlc.New(other.tx), other.tx
 	written := make(chan error, 1)
 	go func() {
-		defer other.end(ctx)
-		written <- aside.writeAlone(ctx, messages)
+		err := aside.writeAlone(ctx, messages)
+		other.end(ctx)
+		written <- err
 	}()
 	// Also when this one panics: until the other has ended nobody may go on. It is not cut short,
 	// so that its connection stays whole and it is known whether it took place.
-	defer func() { err = errors.Join(err, <-written) }()
+	defer func() {
+		switch other := <-written; {
+		case other == nil:
+		case err == nil || errors.Is(other, ErrConflict):
+			err = errors.Join(err, other)
+		default: // it may yet take place: only who takes both locks anew may try again
+			err = fmt.Errorf("%w (and %v)", other, err) //nolint:errorlint // a conflict would be tried again at once
+		}
+	}()
 	return w.write(ctx, c)
 }
 
