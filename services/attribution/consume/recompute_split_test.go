@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -125,5 +126,41 @@ func TestRecompute_messagesAheadOfTheRest(t *testing.T) {
 				t.Errorf("%+v\n%s", found.Comparison.Parts, cmp.Diff(after, d.live(t)))
 			}
 		})
+	}
+}
+
+// Messages of a step that has concluded from touched rows add to sums that it has added to
+// already: were they written beside it, both would wait for each other.
+func TestRecompute_messagesBesideWhatWasTouched(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(18, 7))
+	entries := quietWeek(t, random)
+	change := func(entries []stream.Entry, how func(*hit.Fact)) {
+		for i := range entries {
+			h, err := hit.Decode(entries[i].Payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			how(&h.Fact)
+			if entries[i].Payload, err = hit.Encode(nil, &h); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	change(entries, func(f *hit.Fact) { // all add to one sum
+		if f.At = hit.InstantOf(noon.Add(5 * time.Minute)); f.Message != nil {
+			f.Message.Campaign = "c"
+		}
+	})
+	d := newTable(t)
+	d.settled(t, random, entries)
+	d.publish(t)
+	late := again(entries[:2]) // of one person
+	change(late, func(f *hit.Fact) { f.At, f.Trust = f.At-60*1_000_000, hit.TrustWebhook })
+	deliver(t, d.database, d.ring, late, []int{2, 2})
+	d.until(t, d.turn(), stillBuilt)
+	after := d.live(t)
+	if found := d.recompute(t, false); !found.Equal {
+		t.Errorf("%+v\n%s", found.Comparison.Parts, cmp.Diff(after, d.live(t)))
 	}
 }

@@ -137,7 +137,7 @@ func (a *stretch) ready(with basis) bool {
 func (a *stretch) conclude(ctx context.Context, read loader) error {
 	a.parts = partsOf(a.components)
 	most := chunkFacts
-	if a.wanted == nil && a.stock == nil { // by keys: at once, on one connection
+	if a.wanted == nil && (a.stock == nil || a.stock.facts == nil) { // by keys: at once, on one connection
 		most = len(a.keys)
 	}
 	for from := 0; from < len(a.parts); {

@@ -3,7 +3,9 @@ package derive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/big"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -83,6 +85,75 @@ func TestStretch_LeavesOutWhatWasNoted(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A stretch of more facts than are in memory at a time is derived in chunks, and what was noted
+// of it read again in chunks, to the same as all at once.
+func TestStretch_chunks(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(7, 22))
+	rules := policy.Default()
+	with := basis{version: Version{Number: 2, Policy: &rules}, currency: "NOK", parts: 2}
+	stocked := shelfStock{facts: make(map[uuid.UUID]hit.Fact)}
+	a := &stretch{with: with, stock: &stock{facts: stocked}}
+	var all []hit.Fact
+	for first := int32(0); len(all) < 3*chunkFacts; first = int32(len(all)) {
+		for range 1 + random.IntN(5) {
+			f := hit.Fact{
+				Kind: hit.KindIdentify, ID: fmt.Sprint(len(all)), Identify: &hit.Identify{Call: "identify"},
+				Device:      &hit.Identifier{Kind: hit.Device, Value: fmt.Sprint("d", len(all))},
+				Identifiers: []hit.Identifier{{Kind: hit.UserID, Value: fmt.Sprint("u", first)}},
+			}
+			all, a.keys, stocked.facts[f.Key()] = append(all, f), append(a.keys, f.Key()), f
+		}
+		a.components = append(a.components, component{first, len(all)})
+	}
+	most := 0
+	read := func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
+		most = max(most, len(keys))
+		return a.read(ctx, reader{}, keys)
+	}
+	if err := a.conclude(t.Context(), read); err != nil {
+		t.Fatal(err)
+	}
+	for what, noted := range map[string]func(first int32) bool{
+		"all": func(int32) bool { return false }, "two of three": func(first int32) bool { return first%3 == 0 }, "none": func(int32) bool { return true },
+	} {
+		found, err := a.rest(t.Context(), read, noted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []hit.Fact
+		begin := 0
+		for _, c := range a.components {
+			if !noted(c.first) {
+				left = append(left, all[begin:c.end]...)
+			}
+			begin = c.end
+		}
+		outcomes, err := with.derive([][]hit.Fact{left})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := joined(outcomes)
+		slices.SortFunc(want.Persons, byName)
+		slices.SortFunc(found.outcome.Persons, byName)
+		if diff := cmp.Diff(want.Persons, found.outcome.Persons, cmpopts.EquateEmpty()); diff != "" || found.size != len(left) || len(found.on.strong) != len(left)-repeated(left) {
+			t.Errorf("%s: %d facts, want %d; %d users asked for (-want +got):\n%.2000s", what, found.size, len(left), len(found.on.strong), diff)
+		}
+	}
+	if most > chunkFacts+2*partFacts {
+		t.Errorf("%d facts at a time, want about %d", most, chunkFacts)
+	}
+}
+
+// repeated is how many facts name a user that one before names.
+func repeated(facts []hit.Fact) int {
+	users := make(map[hit.Identifier]bool)
+	for _, f := range facts {
+		users[f.Identifiers[0]] = true
+	}
+	return len(facts) - len(users)
 }
 
 // A stretch serves only where the same would be concluded from it now, and where reading

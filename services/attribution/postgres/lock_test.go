@@ -27,9 +27,10 @@ func cut(ctx context.Context, t *testing.T, schema *sqltest.Schema, tx *postgres
 	return nil
 }
 
-// ready has a pool open two connections: a spare one is not waited for while it is opened.
-func ready(t *testing.T, pool *postgres.Pool) *postgres.Pool {
+// ready is a pool with two connections open: a spare one is not waited for while it is opened.
+func ready(t *testing.T, schema *sqltest.Schema) *postgres.Pool {
 	t.Helper()
+	pool := open(t, schema, postgres.RoleWorker)
 	err := pool.InTx(t.Context(), postgres.ReadCommitted, func(ctx context.Context, _ *postgres.Tx) error { return pool.Ping(ctx) })
 	if err != nil {
 		t.Fatal(err)
@@ -37,19 +38,24 @@ func ready(t *testing.T, pool *postgres.Pool) *postgres.Pool {
 	return pool
 }
 
+func locked(t *testing.T, pool *postgres.Pool, workspace uuid.UUID) *postgres.WorkspaceLock {
+	t.Helper()
+	lock, ok, err := pool.LockWorkspace(t.Context(), workspace)
+	if !ok || err != nil {
+		t.Fatalf("lock: %t, %v", ok, err)
+	}
+	return lock
+}
+
 // Who has lost the first of its connections may still commit on the other one: until that has
 // ended too nobody else gets the lock, neither for a derivation nor to publish a policy.
 func TestWorkspaceLock_beside(t *testing.T) {
 	t.Parallel()
-	schema := sqltest.NewSchema(t, sql.Newest)
-	one, two := ready(t, open(t, schema, postgres.RoleWorker)), ready(t, open(t, schema, postgres.RoleWorker))
-	workspace := uuid.New()
-	lock, ok, err := one.LockWorkspace(t.Context(), workspace)
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
+	schema, workspace := sqltest.NewSchema(t, sql.Newest), uuid.New()
+	one, two := ready(t, schema), ready(t, schema)
+	lock := locked(t, one, workspace)
 	end := func() {}
-	err = lock.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) (err error) {
+	err := lock.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		if end, err = lock.Beside(ctx, tx, one); err != nil {
 			t.Errorf("beside: %v", err)
 			return err
@@ -87,11 +93,7 @@ func TestWorkspaceLock_beside(t *testing.T) {
 	if err := <-published; err != nil {
 		t.Error(err)
 	}
-	again, ok, err := two.LockWorkspace(t.Context(), workspace)
-	if !ok || err != nil {
-		t.Fatalf("when both have ended: %t, %v", ok, err)
-	}
-	again.Release(t.Context())
+	locked(t, two, workspace).Release(t.Context()) // when both have ended
 	lock.Release(t.Context())
 }
 
@@ -99,13 +101,9 @@ func TestWorkspaceLock_beside(t *testing.T) {
 // leaves no lock behind.
 func TestWorkspaceLock_besideNothing(t *testing.T) {
 	t.Parallel()
-	schema := sqltest.NewSchema(t, sql.Newest)
-	one, two := ready(t, open(t, schema, postgres.RoleWorker)), ready(t, open(t, schema, postgres.RoleWorker))
-	workspace := uuid.New()
-	lock, ok, err := one.LockWorkspace(t.Context(), workspace)
-	if err != nil || !ok {
-		t.Fatal(ok, err)
-	}
+	schema, workspace := sqltest.NewSchema(t, sql.Newest), uuid.New()
+	one, two := ready(t, schema), ready(t, schema)
+	lock := locked(t, one, workspace)
 	_ = lock.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) error {
 		if err := cut(ctx, t, schema, tx); err != nil {
 			t.Error(err)
@@ -115,11 +113,8 @@ func TestWorkspaceLock_besideNothing(t *testing.T) {
 		}
 		return nil
 	})
-	other, ok, err := two.LockWorkspace(t.Context(), workspace)
-	if !ok || err != nil {
-		t.Fatalf("another holder: %t, %v", ok, err)
-	}
-	err = other.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) error {
+	other := locked(t, two, workspace)
+	err := other.InTx(t.Context(), postgres.RepeatableRead, func(ctx context.Context, tx *postgres.Tx) error {
 		end, err := other.Beside(ctx, tx, two)
 		if err != nil {
 			return err

@@ -128,7 +128,12 @@ func send(t *testing.T, method, url, body string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(r)
+	return answered(t, http.DefaultTransport, r)
+}
+
+func answered(t *testing.T, by http.RoundTripper, r *http.Request) answer {
+	t.Helper()
+	response, err := by.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}

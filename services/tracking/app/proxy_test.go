@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"io"
 	"net"
 	"net/http"
 	"os/exec"
@@ -101,16 +100,7 @@ func from(t *testing.T, local, method, address, path, body string, headers ...st
 	}
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(local)}}).DialContext}
 	defer transport.CloseIdleConnections()
-	response, err := transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{response.StatusCode, response.Header, string(text)}
+	return answered(t, transport, r)
 }
 
 // devicesOf are the devices of so many hits, by their ids.
