@@ -56,7 +56,7 @@ func (s *System) Consumed(ctx context.Context) error {
 // Derived waits until everything has been concluded from all facts there are.
 func (s *System) Derived(ctx context.Context) error {
 	return s.until(ctx, func() (bool, error) {
-		left, err := s.Count(ctx, "select count(*) from (select 1 from touched limit 1) x")
+		left, err := s.Count(ctx, "select count(*) from (select 1 from touched order by workspace_id desc, seq desc limit 1) x")
 		return left == 0, err
 	})
 }
@@ -69,12 +69,14 @@ func (s *System) Settled(ctx context.Context) error {
 	return s.Derived(ctx)
 }
 
-// until polls. The grain is small against what is measured.
+// until polls, each 10 ms, or less often where looking takes long, as it passes all that is
+// deleted and not yet vacuumed: what is measured pays for it.
 func (s *System) until(ctx context.Context, holds func() (bool, error)) error {
 	if s.Worker == nil {
 		return errors.New("no worker runs: nothing would ever be done")
 	}
 	for {
+		begun := time.Now()
 		done, err := holds()
 		if done || err != nil {
 			return err
@@ -84,7 +86,7 @@ func (s *System) until(ctx context.Context, holds func() (bool, error)) error {
 			return ctx.Err()
 		case <-s.Worker.ended:
 			return fmt.Errorf("the worker ended: %w; see its log in %s", s.Worker.err, s.Dir)
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(min(max(10*time.Millisecond, 20*time.Since(begun)), 50*time.Millisecond)):
 		}
 	}
 }
