@@ -3,12 +3,14 @@
 package chart
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -329,6 +331,7 @@ func TestRefused(t *testing.T) {
 		"no secrets at all":            {[]string{"--set", "secrets.existingSecret="}, "set secrets.databaseUrl, or secrets.existingSecret"},
 		"a value that is not there":    {[]string{"--set", "api.replica=3"}, "replica"},
 		"a release-like number":        {[]string{"--set", "fullnameOverride=1x"}, "fullnameOverride"},
+		"room below none":              {[]string{"--set", "worker.buildDiskBytes=-1"}, "buildDiskBytes"},
 		"an ingress without a host":    {[]string{"--set", "api.ingress.enabled=true"}, "host"},
 		"a variable with a small name": {[]string{"--set", "config.extra.name=x"}, "'name' does not match"},
 	}
@@ -350,6 +353,35 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// A pod whose files take more than their volume may is evicted: a worker's has room for what its
+// builds, and those of a command that runs in it, may write.
+func TestRendered_BuildsHaveRoom(t *testing.T) {
+	t.Parallel()
+	for _, bytes := range []int64{0, 123, 3 << 30} {
+		found := false
+		for _, object := range render(t, "touchline", chartFolder+"/ci/minimal-values.yaml", "--set", fmt.Sprintf("worker.buildDiskBytes=%d", bytes)) {
+			pod := podOf(object)
+			if pod == nil {
+				continue
+			}
+			spec := pod.Spec
+			volume := slices.IndexFunc(spec.Volumes, func(v corev1.Volume) bool { return v.Name == "tmp" })
+			setting := slices.IndexFunc(spec.Containers[0].Env, func(v corev1.EnvVar) bool { return v.Name == "TOUCHLINE_BUILD_DISK_BYTES" })
+			if setting < 0 {
+				continue
+			}
+			found = true
+			value, room := spec.Containers[0].Env[setting].Value, spec.Volumes[volume].EmptyDir.SizeLimit.Value()
+			if value != strconv.FormatInt(bytes, 10) || room != 2*bytes+64<<20 {
+				t.Errorf("%s: set to %s, and a volume of %d", object.GetName(), value, room)
+			}
+		}
+		if !found {
+			t.Error("no process is told how much it may take")
+		}
+	}
 }
 
 // Hits that Redis does not take must lie on a volume that outlives the pod.

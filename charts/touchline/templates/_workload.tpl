@@ -84,6 +84,10 @@ spec:
             - name: "TOUCHLINE_SPOOL_MAX_BYTES"
               value: {{ .values.spool.maxBytes | int64 | quote }}
             {{- end }}
+            {{- if eq .component "worker" }}
+            - name: "TOUCHLINE_BUILD_DISK_BYTES"
+              value: {{ .values.buildDiskBytes | int64 | quote }}
+            {{- end }}
             {{- range .secrets }}
             {{- include "touchline.secretEnv" (dict "secret" (include "touchline.secretName" $root) "key" .) | nindent 12 }}
             {{- end }}
@@ -130,8 +134,10 @@ spec:
         # Copies only, such as the edge's snapshot of the sources: it may go with the pod.
         - name: "state"
           emptyDir: {sizeLimit: 256Mi}
+        # A worker's has room for what builds may take, twice: `attribution recompute`, run in the pod,
+        # takes as much for itself. A pod that takes more is evicted.
         - name: "tmp"
-          emptyDir: {sizeLimit: 64Mi}
+          emptyDir: {sizeLimit: {{ if eq .component "worker" }}{{ .values.buildDiskBytes | int64 | mul 2 | add 67108864 | quote }}{{ else }}64Mi{{ end }}}
       topologySpreadConstraints:
         - maxSkew: 1
           topologyKey: kubernetes.io/hostname

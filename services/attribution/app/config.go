@@ -11,6 +11,7 @@ import (
 
 	"github.com/touchline/touchline/services/attribution/consume"
 	"github.com/touchline/touchline/services/attribution/derive"
+	"github.com/touchline/touchline/services/attribution/stock"
 	"github.com/touchline/touchline/services/attribution/token"
 	"github.com/touchline/touchline/services/internal/config"
 )
@@ -64,6 +65,7 @@ type WorkerConfig struct {
 	DeriveApart bool `env:"TOUCHLINE_DERIVE_APART" envDefault:"true"`
 	// DeriveParallel is how many workspaces are derived side by side.
 	DeriveParallel int `env:"TOUCHLINE_DERIVE_PARALLEL" envDefault:"4"`
+	Builds
 	// Failpoint ends the process at a named place; for tests.
 	Failpoint string `env:"TOUCHLINE_FAILPOINT"`
 
@@ -71,7 +73,7 @@ type WorkerConfig struct {
 	Listening func(admin string) `env:"-"`
 	// Tune, when set, may change how the worker's parts work before they start; for
 	// tests, which need them hasty and their limits small.
-	Tune func(*consume.Config, *derive.Config) `env:"-"`
+	Tune func(*consume.Config, *derive.Config, *stock.Config) `env:"-"`
 }
 
 // APIConfig is every setting of the api.
@@ -99,8 +101,16 @@ type RecomputeConfig struct {
 	DatabaseConns int `env:"TOUCHLINE_DATABASE_CONNS" envDefault:"16"`
 	// IdentityKey must be that of the workers: what the block list names is found by it.
 	IdentityKey config.Key `env:"TOUCHLINE_IDENTITY_KEY,required"`
+	Builds
 	// Failpoint ends the process at a named place; for tests.
 	Failpoint string `env:"TOUCHLINE_FAILPOINT"`
+}
+
+// Builds is what a process that builds versions of policies may use.
+type Builds struct {
+	// BuildDisk is how many bytes of facts all its builds together may keep in files, which have
+	// no names and go with the process, in TMPDIR; what has no room is read more slowly. 0: none.
+	BuildDisk int64 `env:"TOUCHLINE_BUILD_DISK_BYTES" envDefault:"2147483648"`
 }
 
 // LedgerConfig is every setting of the command ledger.
@@ -152,8 +162,11 @@ func (s Shared) Validate() error {
 }
 
 // Validate checks what a type cannot say.
+func (b Builds) Validate() error { return within("TOUCHLINE_BUILD_DISK_BYTES", b.BuildDisk, 0, 1<<40) }
+
+// Validate checks what a type cannot say.
 func (w WorkerConfig) Validate() error {
-	return errors.Join(w.Shared.Validate(),
+	return errors.Join(w.Shared.Validate(), w.Builds.Validate(),
 		within("TOUCHLINE_BATCH_SIZE", w.BatchSize, 1, 10_000),
 		// Every shard, every derivation and the chores may hold one.
 		within("TOUCHLINE_DERIVE_SMALL", w.DeriveSmall, 0, 1<<30),
@@ -169,7 +182,7 @@ func (c APIConfig) Validate() error {
 // Validate checks what a type cannot say.
 func (c RecomputeConfig) Validate() error {
 	// One holds the lock while others read.
-	return within("TOUCHLINE_DATABASE_CONNS", c.DatabaseConns, 4, 1000)
+	return errors.Join(c.Builds.Validate(), within("TOUCHLINE_DATABASE_CONNS", c.DatabaseConns, 4, 1000))
 }
 
 // Validate checks what a type cannot say.
@@ -189,7 +202,7 @@ func (t Tokens) Validate() error {
 	return err
 }
 
-func within(name string, value, low, high int) error {
+func within[T int | int64](name string, value, low, high T) error {
 	if value < low || value > high {
 		return fmt.Errorf("%s must be %d to %d", name, low, high)
 	}

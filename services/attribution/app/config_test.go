@@ -104,4 +104,9 @@ func TestFromEnv_TellsEveryFaultAndNoSecret(t *testing.T) {
 			t.Errorf("%v was taken", change)
 		}
 	}
+	for _, bytes := range []string{"-1", "2GB"} {
+		if _, err := app.FromEnv[app.WorkerConfig](environment(map[string]string{"TOUCHLINE_BUILD_DISK_BYTES": bytes})); err == nil || !strings.Contains(err.Error(), "TOUCHLINE_BUILD_DISK_BYTES") {
+			t.Errorf("%s bytes: %v", bytes, err)
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/digest"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/recompute"
+	"github.com/touchline/touchline/services/attribution/stock"
 	"github.com/touchline/touchline/services/internal/failpoint"
 )
 
@@ -55,7 +56,9 @@ func Recompute(ctx context.Context, cfg RecomputeConfig, ask RecomputeRequest) e
 	}
 	points := failpoint.FromEnv(func(string) string { return cfg.Failpoint })
 	// What it would log is what the report and the errors say.
-	deriver := derive.New(postgres.NewDeriveStore(pool, ring), derive.Config{Log: slog.New(slog.DiscardHandler), Point: points.Pass})
+	quiet := slog.New(slog.DiscardHandler)
+	store := postgres.NewDeriveStore(pool, ring).WithRoom(stock.Config{Disk: cfg.BuildDisk, Log: quiet})
+	deriver := derive.New(store, derive.Config{Log: quiet, Point: points.Pass})
 	bar := recompute.NewBar(ask.Err, ask.Terminal, time.Now)
 	runner := &recompute.Runner{
 		Pool: pool, Derive: deriver.Workspace, Show: bar.Show, Now: time.Now, Rest: 200 * time.Millisecond, Reference: reference, By: "recompute",

@@ -14,6 +14,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/ledger"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/attribution/stock"
 	"github.com/touchline/touchline/services/internal/failpoint"
 	"github.com/touchline/touchline/services/internal/httpserver"
 	"github.com/touchline/touchline/services/internal/registry"
@@ -60,10 +61,11 @@ func RunWorker(ctx context.Context, cfg WorkerConfig) error {
 		Logger:     p.log, Registerer: p.metrics,
 	}
 	deriving := derive.Config{Parallel: cfg.DeriveParallel, Small: cfg.DeriveSmall, Apart: cfg.DeriveApart, Log: p.log, Point: failpoints.Pass, Observe: observeDerive(p.metrics)}
+	room := stock.Config{Disk: cfg.BuildDisk, Log: p.log}
 	if cfg.Tune != nil {
-		cfg.Tune(&consuming, &deriving)
+		cfg.Tune(&consuming, &deriving, &room)
 	}
-	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring), deriving)
+	deriver := derive.New(postgres.NewDeriveStore(p.pool, p.ring).WithRoom(room), deriving)
 	consumer := consume.New(consuming, consume.Parts{
 		Reader: stream.NewReader(readers, streams, group, uuid.New()),
 		Books:  p.books, Store: consume.NewStore(p.pool), Digests: p.ring, Signal: deriver.Wake,

@@ -101,8 +101,14 @@ func (d *table) play(t *testing.T, random *rand.Rand, entries []stream.Entry) {
 
 func (d *table) publish(t *testing.T) {
 	t.Helper()
-	p, faults, err := policy.Parse([]byte(`{"models": ["first_touch", "time_decay", "linear"], "browser_links": "off", "blocked_identifiers": ["shop@example.com"],
-		"windows": [{"tier": "delivered", "seconds": 86400}, {"seconds": 604800}]}`))
+	d.publishDocument(t, `{"models": ["first_touch", "time_decay", "linear"], "browser_links": "off", "blocked_identifiers": ["shop@example.com"],
+		"windows": [{"tier": "delivered", "seconds": 86400}, {"seconds": 604800}]}`)
+}
+
+// publishDocument asks for a policy to be built.
+func (d *table) publishDocument(t *testing.T, document string) {
+	t.Helper()
+	p, faults, err := policy.Parse([]byte(document))
 	if err != nil || len(faults) > 0 {
 		t.Fatal(faults, err)
 	}

@@ -1,6 +1,7 @@
 package consume
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -33,10 +34,21 @@ func (d *table) turns() derive.Config {
 // until has a deriver work until a query says zero: other tests may have the lock.
 func (d *table) until(t *testing.T, by *derive.Deriver, query string) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); d.number(t, query) > 0; {
-		if err := by.Workspace(t.Context(), shop); err != nil || time.Now().After(deadline) {
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(stop) // not sooner: what is read ahead goes on
+	for d.number(t, query) > 0 {
+		if err := by.Workspace(ctx, shop); err != nil || ctx.Err() != nil {
 			t.Fatalf("%s: %v", query, err)
 		}
+	}
+}
+
+// confirm holds the table against one that is derived from nothing.
+func (d *table) confirm(t *testing.T) {
+	t.Helper()
+	before := d.live(t)
+	if found := d.recompute(t, false); !found.Equal {
+		t.Errorf("%+v\n%s", found.Comparison.Parts, cmp.Diff(before, d.live(t)))
 	}
 }
 

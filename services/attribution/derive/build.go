@@ -39,10 +39,7 @@ func (s *step) after() *plan {
 		s.plan.done[first] = true
 	}
 	s.plan.next, s.plan.cursor, s.plan.ahead = s.walked.next, s.walked.cursor, s.ahead
-	switch taken := s.ahead.supplied(); {
-	case taken != nil && taken == s.plan.supply:
-		s.plan.supply = nil // it goes with the stretch
-	case s.plan.next == len(s.plan.order):
+	if s.plan.next == len(s.plan.order) {
 		s.plan.forgetSupply()
 	}
 	return s.plan
@@ -112,14 +109,13 @@ func (s *step) buildPlanned(ctx context.Context, v Version, advance *Build) erro
 // readAhead has the stretch behind that one read and derived in the background.
 func (s *step) readAhead(ctx context.Context, behind *stretch, with basis) {
 	s.ahead = nil
-	held := behind.stock
-	behind.stock, behind.wanted = nil, nil // else it would keep what the next one gives up
 	if behind.to.next == len(s.plan.order) || s.beside.load == nil {
 		return
 	}
-	next, from := s.stretchFrom(behind.to, with, s.stride()), s.beside
-	next.stock, next.wanted = held, s.want(behind.to, next.to, held)
-	next.start(ctx, next.loader(from))
+	s.stockUp(ctx, s.plan)
+	next := s.stretchFrom(behind.to, with, s.stride())
+	next.chunks = s.plan.supply != nil // by keys: at once, on one connection
+	next.start(ctx, s.plan.supply.loader(s.beside.load), s.beside)
 	s.ahead = next
 }
 

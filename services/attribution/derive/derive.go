@@ -10,10 +10,7 @@ package derive
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"runtime/pprof"
 	"slices"
 	"sync"
 	"time"
@@ -25,23 +22,22 @@ import (
 
 // Config tunes a [Deriver]. The zero value of a field stands for its default.
 type Config struct {
-	Poll       time.Duration    // how often to look for work that no signal told of, a build to begin with; 50 ms, a guess
-	BatchRows  int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
-	Small      int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
-	Reach      int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
-	Device     int              // facts of a device of which a change reads all; 200, a guess
-	WalkRows   int              // facts that a build walks in one transaction, up to twice as many of a large workspace; 10,000, a guess: rows of rollups are written once in each
-	Apart      bool             // conclude from facts that bear on nothing yet without gathering their persons
-	PlanFacts  int              // facts of all builds at hand up to which they are planned, 27 bytes each; 4,000,000: larger workspaces are walked with less knowledge
-	StockFacts int              // facts that a build reads together before it walks them, unless they take over 32 MB; 100,000, a guess
-	Lead       time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
-	Hold       time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
-	Parallel   int              // workspaces derived side by side; 2
-	Parts      int              // groups of persons derived side by side; 2
-	Now        func() time.Time // the clock; time.Now
-	Log        *slog.Logger     // slog.Default
-	Observe    func(Pass)       // called after each committed transaction
-	Point      func(string)     // called at before_ and after_derived, at the end of a build also at before_ and after_swap: where kill tests end the process
+	Poll      time.Duration    // how often to look for work that no signal told of, a build to begin with, less often where looking takes long; 50 ms, a guess
+	BatchRows int              // touched rows concluded from in one transaction; 5,000 (architecture.md)
+	Small     int              // facts of a component up to which it is derived whole; larger ones by reach; default: all are derived whole
+	Reach     int              // facts that the reach of a change may have; 10,000, a guess: above, all the person's are derived
+	Device    int              // facts of a device of which a change reads all; 200, a guess
+	WalkRows  int              // facts that a build walks in one transaction, up to twice as many of a large workspace; 10,000, a guess: rows of rollups are written once in each
+	Apart     bool             // conclude from facts that bear on nothing yet without gathering their persons
+	PlanFacts int              // facts of all builds at hand up to which they are planned, 27 bytes each, 35 while they are kept to be taken from stock; 4,000,000: larger workspaces are walked with less knowledge
+	Lead      time.Duration    // how long a build, with the rest of its workspace, is left to the process that was at it; 2 s, a guess
+	Hold      time.Duration    // how long the lock is kept when there is more to do; 1 s, so that publishing a policy need not wait longer
+	Parallel  int              // workspaces derived side by side; 2
+	Parts     int              // groups of persons derived side by side; 2
+	Now       func() time.Time // the clock; time.Now
+	Log       *slog.Logger     // slog.Default
+	Observe   func(Pass)       // called after each committed transaction
+	Point     func(string)     // called at before_ and after_derived, at the end of a build also at before_ and after_swap: where kill tests end the process
 
 	// Jitter says how long a pause after a failure is; default a random half of it to one and a half.
 	Jitter func(pause time.Duration) time.Duration
@@ -75,7 +71,6 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Device, 200)
 	setDefault(&c.WalkRows, 10_000)
 	setDefault(&c.PlanFacts, 4_000_000)
-	setDefault(&c.StockFacts, 100_000)
 	setDefault(&c.Lead, 2*time.Second)
 	setDefault(&c.Hold, time.Second)
 	setDefault(&c.Parallel, 2)
@@ -115,6 +110,7 @@ type Deriver struct {
 
 	mu      sync.Mutex
 	running map[uuid.UUID]bool
+	told    map[uuid.UUID]bool      // have touched facts, it was said
 	again   map[uuid.UUID]bool      // those of running that were told of meanwhile
 	rest    map[uuid.UUID]time.Time // a workspace whose derivation failed waits until then
 	plans   map[uuid.UUID]*plan     // of workspaces with a build; each is touched by who has the workspace's lock
@@ -129,6 +125,7 @@ func New(store Store, cfg Config) *Deriver {
 		wake:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, cfg.Parallel),
 		running: make(map[uuid.UUID]bool),
+		told:    make(map[uuid.UUID]bool),
 		again:   make(map[uuid.UUID]bool),
 		rest:    make(map[uuid.UUID]time.Time),
 		plans:   make(map[uuid.UUID]*plan),
@@ -136,112 +133,21 @@ func New(store Store, cfg Config) *Deriver {
 	}
 }
 
-// Wake tells that a workspace has touched facts. It never blocks; a signal that is
-// lost is made good by the next poll. While the workspace is being derived nothing needs to be
-// looked for: under load that is told many times a second.
-func (d *Deriver) Wake(workspace uuid.UUID) {
-	d.mu.Lock()
-	running := d.running[workspace]
-	if running {
-		d.again[workspace] = true
-	}
-	d.mu.Unlock()
-	if !running {
-		d.signal()
-	}
-}
-
-func (d *Deriver) signal() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Run derives until ctx ends, then waits for the transactions under way and
-// returns nil. While the database is away it keeps trying. CPU profiles tell workspaces
-// apart by the label "workspace".
-func (d *Deriver) Run(ctx context.Context) error {
-	var under sync.WaitGroup
-	defer under.Wait()
-	pprof.Do(ctx, pprof.Labels("task", "look for touched facts"), func(ctx context.Context) { d.look(ctx, &under) })
-	return nil
-}
-
-// look starts the derivation of whatever is touched until ctx ends.
-func (d *Deriver) look(ctx context.Context, under *sync.WaitGroup) {
-	for {
-		pause := d.cfg.Poll
-		workspaces, err := d.store.Workspaces(ctx)
-		if err != nil && ctx.Err() == nil {
-			d.cfg.Log.Warn("look for touched facts", "error", err)
-			pause = d.cfg.Jitter(time.Second)
-		}
-		if err == nil {
-			d.forget(workspaces)
-		}
-		for _, workspace := range workspaces {
-			d.start(ctx, under, workspace)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-d.wake:
-		case <-time.After(pause):
-		}
-	}
-}
-
-// start derives a workspace in the background unless that is going on already.
-func (d *Deriver) start(ctx context.Context, under *sync.WaitGroup, workspace uuid.UUID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.running[workspace] || d.cfg.Now().Before(d.rest[workspace]) {
-		return
-	}
-	d.running[workspace] = true
-	under.Go(func() {
-		d.slots <- struct{}{}
-		var err error
-		pprof.Do(ctx, pprof.Labels("task", "derive", "workspace", workspace.String()), func(ctx context.Context) { err = d.guarded(ctx, workspace) })
-		<-d.slots
-		d.finished(ctx, workspace, err)
-	})
-}
-
-func (d *Deriver) finished(ctx context.Context, workspace uuid.UUID, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.again[workspace] {
-		d.signal()
-	}
-	delete(d.again, workspace)
-	delete(d.running, workspace)
-	delete(d.rest, workspace)
-	if err != nil && ctx.Err() == nil {
-		d.rest[workspace] = d.cfg.Now().Add(d.cfg.Jitter(time.Second))
-		d.cfg.Log.Error("derive", "workspace", workspace, "error", err)
-	}
-}
-
-// guarded keeps a fault in one workspace from stopping the others.
-func (d *Deriver) guarded(ctx context.Context, workspace uuid.UUID) (err error) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			err = fmt.Errorf("derivation broke: %v", fault)
-		}
-	}()
-	return d.Workspace(ctx, workspace)
-}
-
 // Workspace derives one workspace until nothing is touched and no build is under
 // way, until another process turns out to have it, or until it has had the lock for
 // as long as Config.Hold; what is left is the next round's.
 func (d *Deriver) Workspace(ctx context.Context, workspace uuid.UUID) error {
+	_, err := d.derive(ctx, workspace)
+	return err
+}
+
+// derive is Workspace; ours: this process had the lock.
+func (d *Deriver) derive(ctx context.Context, workspace uuid.UUID) (ours bool, err error) {
 	more := false
-	_, err := d.store.Exclusive(ctx, workspace, func(s Session) (err error) {
+	ours, err = d.store.Exclusive(ctx, workspace, func(s Session) (err error) {
+		held := time.Now().Add(d.cfg.Hold) // until when others wait, whatever clock the settings have
 		for until := d.cfg.Now().Add(d.cfg.Hold); d.cfg.Now().Before(until); {
-			if more, err = d.pass(ctx, workspace, s); err != nil || !more {
+			if more, err = d.pass(ctx, workspace, s, held); err != nil || !more {
 				return err
 			}
 		}
@@ -250,17 +156,17 @@ func (d *Deriver) Workspace(ctx context.Context, workspace uuid.UUID) error {
 	if more && err == nil {
 		d.Wake(workspace)
 	}
-	return err
+	return ours, err
 }
 
-// pass does one transaction's work: touched facts first, then a step of a build.
-func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (more bool, err error) {
+// pass does one transaction's work: touched facts first, then a step of a build. It waits no
+// longer than that for what the step would write.
+func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session, held time.Time) (more bool, err error) {
 	begun := d.cfg.Now()
-	cfg, known := d.plan(workspace)
-	var ahead *stretch
-	if known != nil {
-		ahead = known.ahead
-		ahead.settle() // before the snapshot
+	cfg, known, crowded := d.plan(workspace)
+	var late *stretch
+	if known != nil && !known.ahead.settle(ctx, time.Until(held)) { // before the snapshot
+		late = known.ahead
 	}
 	var done Pass
 	var work step
@@ -279,7 +185,7 @@ func (d *Deriver) pass(ctx context.Context, workspace uuid.UUID, s Session) (mor
 		}
 		work = step{
 			cfg: cfg, tx: tx, name: d.name, workspace: workspace, plan: begin, concluded: make(map[int32]bool), done: Pass{Workspace: workspace},
-			beside: d.reader(workspace),
+			beside: d.reader(workspace), late: late, crowded: crowded,
 		}
 		more, err = work.run(ctx)
 		done = work.done
@@ -315,24 +221,27 @@ func (d *Deriver) reader(workspace uuid.UUID) reader {
 		load: func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
 			return d.store.Load(ctx, workspace, keys)
 		},
-		stock: func(ctx context.Context, keys []uuid.UUID, most int) (Stock, error) {
-			return d.store.Stock(ctx, workspace, keys, most)
+		names: func(ctx context.Context, v Version, digests, devices []uuid.UUID) (Current, error) {
+			return d.store.Names(ctx, workspace, v, digests, devices)
+		},
+		stock: func(ctx context.Context, keys []uuid.UUID, place func(uuid.UUID) int32) (Stock, error) {
+			return d.store.Stock(ctx, workspace, keys, place)
 		},
 	}
 }
 
-// plan returns the plan of a workspace's build, if there is one, and the settings that
-// leave room for the others'.
-func (d *Deriver) plan(workspace uuid.UUID) (Config, *plan) {
+// plan returns the plan of a workspace's build, if there is one, the settings that leave room
+// for the others', and whether these have all places of what is read ahead.
+func (d *Deriver) plan(workspace uuid.UUID) (cfg Config, known *plan, crowded bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	cfg := d.cfg
+	cfg = d.cfg
 	for of, p := range d.plans {
 		if of != workspace {
 			cfg.PlanFacts -= len(p.keys)
 		}
 	}
-	return cfg, d.plans[workspace]
+	return cfg, d.plans[workspace], !d.reading[workspace] && len(d.reading) >= d.cfg.Parallel
 }
 
 // keep remembers a workspace's plan; nil: there is none.
@@ -390,7 +299,3 @@ func (d *Deriver) tell(workspace uuid.UUID, s Swap) {
 	}
 	log(what, "workspace", workspace, "version", s.Version, "live", s.Live, "against", s.Against, "differences", s.Differences)
 }
-
-// jitter spreads retries over [d/2, d + d/2), so that workers that failed together
-// do not come back together.
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }

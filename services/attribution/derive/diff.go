@@ -30,7 +30,8 @@ func diff(current Current, outcome timeline.Outcome) (Changes, []ConversionRow) 
 // while the step before is written.
 type draft struct {
 	outcome timeline.Outcome
-	rows    Changes // conversions, messages and their sums
+	rows    Changes  // conversions, messages and their sums
+	changes *Changes // what names has said; nil: it was not asked
 }
 
 func drafted(outcome timeline.Outcome) *draft {
@@ -39,7 +40,7 @@ func drafted(outcome timeline.Outcome) *draft {
 		rows.Insert[i].Revision = 1
 	}
 	rows.Credits, rows.Messages = creditSums(nil, nil, rows.Insert), messageSums(nil, outcome.Messages)
-	return &draft{outcome, rows}
+	return &draft{outcome: outcome, rows: rows}
 }
 
 // names adds what turns current, which holds no rows, into the outcome.

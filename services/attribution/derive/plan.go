@@ -35,14 +35,14 @@ type plan struct {
 	done    []bool      // by place of a first fact: the component has been concluded from since
 	fresh   Fresh       // what the version held when the plan was drawn
 	ahead   *stretch    // from next on, being read; nil: nothing is
-	supply  *supply     // all facts, being read since the plan was begun; nil: they are not, or a stretch has taken them
+	supply  *supply     // facts behind the cursor, being read since the plan was begun, or since there was a place; nil: they are not
+	told    bool        // that there was no place for supply
 }
 
 // abandon ends what is going on in the background. It may be nil.
 func (p *plan) abandon() {
 	if p != nil {
 		p.ahead.abandon()
-		p.ahead.supplied().abandon()
 		p.supply.abandon()
 	}
 }
@@ -74,9 +74,8 @@ func (s *step) draw(ctx context.Context, v Version) (drawn *plan, err error) {
 			break
 		}
 	}
-	if p.behind() > s.cfg.WalkRows && len(p.keys) <= s.cfg.StockFacts && s.beside.stock != nil {
-		p.supply = supplied(ctx, s.beside)
-	}
+	p.index()
+	s.stockUp(ctx, p)
 	if err := p.join(ctx, s.tx, v.Blocked); err != nil {
 		return nil, fmt.Errorf("find what facts have in common: %w", err)
 	}
@@ -99,15 +98,35 @@ func (p *plan) behind() int {
 	return len(p.keys) - at
 }
 
+// stockUp begins to read all that lies behind the cursor, unless that is going on, one step walks
+// it, or builds of other workspaces have the places there are: then it would be given up at once.
+func (s *step) stockUp(ctx context.Context, p *plan) {
+	switch {
+	case p.supply != nil || s.beside.stock == nil || p.behind() <= s.cfg.WalkRows:
+	case !s.crowded:
+		p.supply = s.supplied(ctx, p)
+	case !p.told:
+		s.cfg.Log.Info("facts of a build are read one by one until others have ended", "workspace", s.workspace, "version", p.version)
+		p.told = true
+	}
+}
+
+// supplied begins to read all that lies behind the cursor: what else there is was derived.
+func (s *step) supplied(ctx context.Context, p *plan) *supply {
+	from := len(p.keys) - p.behind()
+	place := func(key uuid.UUID) int32 { return p.place(key) - int32(from) }
+	read := s.beside.stock
+	return supplied(ctx, s.cfg.Log, func(ctx context.Context) (Stock, error) { return read(ctx, p.keys[from:], place) })
+}
+
 // forgetSupply ends it: nothing will be taken of it.
 func (p *plan) forgetSupply() {
 	p.supply.abandon()
 	p.supply = nil
 }
 
-// join unites facts that share a reference.
+// join unites facts that share a reference. They have been indexed.
 func (p *plan) join(ctx context.Context, facts Facts, blocked map[uuid.UUID]bool) error {
-	p.index()
 	p.first = make([]int32, len(p.keys))
 	for i := range p.first {
 		p.first[i] = int32(i)

@@ -180,6 +180,7 @@ func TestPlan_joinsOverAMissingFact(t *testing.T) {
 		var first [2][]int32
 		for i, from := range []Facts{facts, orphaned{facts}} {
 			p := &plan{keys: keys}
+			p.index()
 			if err := p.join(t.Context(), from, nil); err != nil {
 				t.Fatal(err)
 			}

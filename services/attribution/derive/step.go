@@ -23,7 +23,9 @@ type step struct {
 	info      Workspace
 	plan      *plan                   // of the version that is being built, not changed; nil: none yet
 	ahead     *stretch                // of plan: read for this step, then for the next one; nil: nothing is
+	late      *stretch                // of plan: it was being read as the transaction began, and is not to be written in it; nil: none
 	beside    reader                  // of facts, beside the transaction; without a loader nothing is read ahead
+	crowded   bool                    // as many builds of other workspaces as may be are read ahead
 	concluded map[int32]bool          // of plan: components concluded from in this transaction
 	walked    progress                // in this transaction
 	read      map[uuid.UUID]*hit.Fact // in this transaction, of those that may be asked for again
@@ -77,6 +79,9 @@ func (s *step) work(ctx context.Context) (more bool, err error) {
 	// Nothing is touched any more, as far as this snapshot sees. A build goes on in the
 	// same transaction: in one of its own it would find facts that have arrived since,
 	// and where they keep arriving it would never come to its end.
+	if building >= 0 && s.ahead != nil && s.ahead == s.late {
+		return true, nil // when it has been read
+	}
 	if building >= 0 {
 		return true, s.build(ctx, s.info.Versions[building])
 	}
@@ -257,24 +262,34 @@ func (s *step) rewrite(ctx context.Context, v Version, found gathered) error {
 		}
 		found.outcome = &outcome
 	}
-	current, err := s.current(ctx, v, &found)
+	changes, err := s.turning(ctx, v, &found)
 	if err != nil {
-		return fmt.Errorf("read what version %d holds: %w", v.Number, err)
-	}
-	var changes Changes
-	if found.draft != nil && current.Fresh.Rows {
-		changes = found.draft.names(current)
-	} else if changes, err = s.changes(ctx, v, current, *found.outcome); err != nil {
 		return err
 	}
 	s.done.Facts += size
 	s.done.Changed += len(changes.Insert)
-	changes.Split = found.split && current.Fresh.Rows
+	changes.Split = found.split && changes.Fresh.Rows
 	s.split = s.split || changes.Split
 	if err := s.tx.Apply(ctx, v, changes, s.cfg.Now()); err != nil {
 		return fmt.Errorf("write version %d: %w", v.Number, err)
 	}
 	return nil
+}
+
+// turning says what turns what a version holds on found's references into its outcome.
+func (s *step) turning(ctx context.Context, v Version, found *gathered) (Changes, error) {
+	drafted := found.draft != nil && found.fresh.Rows
+	if drafted && found.draft.changes != nil {
+		return *found.draft.changes, nil
+	}
+	current, err := s.current(ctx, v, found)
+	if err != nil {
+		return Changes{}, fmt.Errorf("read what version %d holds: %w", v.Number, err)
+	}
+	if drafted {
+		return found.draft.names(current), nil
+	}
+	return s.changes(ctx, v, current, *found.outcome)
 }
 
 // current reads what a version holds that hangs on references of found, where it may hold

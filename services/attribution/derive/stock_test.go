@@ -1,10 +1,12 @@
 package derive
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"slices"
+	"log/slog"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +21,15 @@ import (
 
 // shelfStock is some facts of a shelf, as a [Stock].
 type shelfStock struct {
-	facts map[uuid.UUID]hit.Fact
-	full  bool
+	facts  map[uuid.UUID]hit.Fact
+	closed chan struct{} // nil: nobody looks
 }
 
-func (s shelfStock) Full() bool { return s.full }
+func (s shelfStock) Close() {
+	if s.closed != nil {
+		close(s.closed)
+	}
+}
 
 func (s shelfStock) Take(keys []uuid.UUID, into []hit.Fact) (missing []int, err error) {
 	for i, key := range keys {
@@ -36,18 +42,23 @@ func (s shelfStock) Take(keys []uuid.UUID, into []hit.Fact) (missing []int, err 
 	return missing, nil
 }
 
-// A walk that reads from stocks, whatever they lack, derives the facts that one without
-// does, in the same order; it reads no fact by its key that a stock had, and asks for none
-// twice.
+// A walk that reads from stock, whatever it lacks, derives the facts that one without does, in
+// the same order; it reads no fact by its key that was in stock, and asks for none twice. What
+// is in stock was asked for once, and is all that lies behind the cursor.
 func TestStretch_readsFromStock(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		facts := anyShelf(t)
-		s, with := planned(t, facts)
-		s.cfg.WalkRows, s.cfg.StockFacts = rapid.IntRange(1, 6).Draw(t, "walked"), rapid.IntRange(1, 20).Draw(t, "in stock")
-		// Drawn here, as the stock is read in the background.
-		away, full := rapid.Bool().Draw(t, "away"), rapid.IntRange(0, 3).Draw(t, "kept")
+		_, with := planned(t, facts)
+		v := with.version
+		if rapid.Bool().Draw(t, "begun") {
+			v.Cursor = rapid.SampledFrom(keysOf(facts)).Draw(t, "cursor")
+		}
+		room := rapid.IntRange(-1, len(facts)).Draw(t, "room") // drawn here, as it is read in the background
 		asked, had := make(map[uuid.UUID]int), make(map[uuid.UUID]bool)
+		var readings atomic.Int32 // nobody waits for one that is given up at once
+		cfg := Config{WalkRows: rapid.IntRange(1, 6).Draw(t, "walked"), Log: slog.New(slog.DiscardHandler)}
+		s := &step{tx: shelfTx{facts: facts}, cfg: cfg.withDefaults(), concluded: make(map[int32]bool)}
 		s.beside = reader{
 			load: func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
 				for _, key := range keys {
@@ -57,28 +68,31 @@ func TestStretch_readsFromStock(t *testing.T) {
 				}
 				return facts.Load(ctx, keys)
 			},
-			stock: func(ctx context.Context, keys []uuid.UUID, _ int) (Stock, error) {
-				had = make(map[uuid.UUID]bool) // what was in stock goes
-				if away = !away; !away && full == 0 {
-					return nil, errors.New("away")
-				}
-				if keys == nil {
-					keys = s.plan.keys
-				}
-				held := shelfStock{make(map[uuid.UUID]hit.Fact), full > 0}
-				list, _ := facts.Load(ctx, keys)
-				for _, f := range list {
-					if !held.full || len(had) < 2*full {
-						held.facts[f.Key()], had[f.Key()] = f, true
+			stock: func(ctx context.Context, keys []uuid.UUID, place func(uuid.UUID) int32) (Stock, error) {
+				readings.Add(1)
+				for i := range facts {
+					key := facts[i].Key()
+					if at := place(key); at >= 0 && keys[at] != key || at < 0 && bytes.Compare(key[:], v.Cursor[:]) > 0 {
+						t.Errorf("%s has place %d", key, at)
 					}
 				}
-				return held, nil
+				if room < 0 {
+					return nil, errors.New("away")
+				}
+				held := shelfStock{facts: make(map[uuid.UUID]hit.Fact)}
+				list, err := facts.Load(ctx, keys)
+				for _, f := range list[:min(room, len(list))] {
+					held.facts[f.Key()], had[f.Key()] = f, true
+				}
+				return held, err
 			},
 		}
-		if rapid.Bool().Draw(t, "since the plan was begun") {
-			s.plan.supply = supplied(t.Context(), s.beside)
-			<-s.plan.supply.done
+		var err error
+		if s.plan, err = s.draw(t.Context(), v); err != nil {
+			t.Fatal(err)
 		}
+		defer s.plan.abandon()
+		walked := len(s.plan.order) - s.plan.next
 		for now := (&stretch{to: progress{next: s.plan.next, cursor: s.plan.cursor}}); ; {
 			if s.readAhead(t.Context(), now, with); s.ahead == nil {
 				break
@@ -87,32 +101,34 @@ func TestStretch_readsFromStock(t *testing.T) {
 				t.Fatal(now.err)
 			}
 			want, _ := facts.Load(t.Context(), now.keys)
-			got, err := now.read(t.Context(), s.beside, now.keys)
+			got, err := s.plan.supply.loader(s.beside.load)(t.Context(), now.keys)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Fatalf("%v (-want +got):\n%s", err, diff)
 			}
 			for _, key := range now.keys {
-				asked[key]++
+				if asked[key]++; asked[key] > 1 {
+					t.Fatalf("%s was walked twice", key)
+				}
 			}
 		}
-		for i := range facts {
-			if n := asked[facts[i].Key()]; n != 1 {
-				t.Fatalf("%s was read %d times", facts[i].ID, n)
-			}
+		if most, n := s.plan.behind(), readings.Load(); len(asked) != walked || n > 1 || (n == 1) != (most > s.cfg.WalkRows) && walked > 0 {
+			t.Fatalf("%d facts were walked, want %d; %d lay behind the cursor and were read %d times", len(asked), walked, most, n)
 		}
 	})
 }
 
-// All facts are read while a plan of them is drawn, unless one step walks them or they are
-// too many; who gives the plan up ends it, and what breaks is an error.
+// All facts are read while a plan of them is drawn, unless one step walks them; who gives the
+// plan up ends it, and what breaks is told of.
 func TestStep_drawsWhileAllIsRead(t *testing.T) {
 	t.Parallel()
 	rules := policy.Default()
 	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
-	draw := func(walked, stocked int, read func(ctx context.Context) (Stock, error)) *supply {
-		s := &step{tx: shelfTx{facts: facts}, cfg: Config{WalkRows: walked, StockFacts: stocked}.withDefaults()}
-		s.beside.stock = func(ctx context.Context, keys []uuid.UUID, _ int) (Stock, error) {
-			if keys != nil {
+	var log bytes.Buffer
+	draw := func(walked int, read func(ctx context.Context) (Stock, error)) *plan {
+		cfg := Config{WalkRows: walked, Log: slog.New(slog.NewTextHandler(&log, nil))}
+		s := &step{tx: shelfTx{facts: facts}, cfg: cfg.withDefaults()}
+		s.beside.stock = func(ctx context.Context, keys []uuid.UUID, _ func(uuid.UUID) int32) (Stock, error) {
+			if len(keys) != 2 {
 				t.Errorf("%d facts were asked for", len(keys))
 			}
 			return read(ctx)
@@ -121,20 +137,81 @@ func TestStep_drawsWhileAllIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.abandon()
-		return p.supply
+		return p
 	}
 	waiting := func(ctx context.Context) (Stock, error) { <-ctx.Done(); return nil, ctx.Err() }
-	if draw(2, 9, waiting) != nil || draw(1, 1, waiting) != nil {
-		t.Error("what one step walks, or what is too much, is read at once")
+	if draw(2, waiting).supply != nil {
+		t.Error("what one step walks is read at once")
 	}
-	u := draw(1, 2, waiting)
-	if <-u.done; !errors.Is(u.err, context.Canceled) {
-		t.Errorf("went on: %v", u.err)
+	p := draw(1, waiting)
+	p.abandon()
+	if <-p.supply.done; p.supply.facts != nil || log.Len() > 0 {
+		t.Errorf("read in spite of being given up, or told of it: %s", &log)
 	}
-	u = draw(1, 2, func(context.Context) (Stock, error) { panic("broken") })
-	if <-u.done; u.err == nil {
-		t.Error("what broke is no error")
+	p = draw(1, func(context.Context) (Stock, error) { panic("broken") })
+	if <-p.supply.done; p.supply.facts != nil || strings.Count(log.String(), "broken") != 1 {
+		t.Errorf("what broke is told of as %s", &log)
+	}
+	list, err := p.supply.loader(facts.Load)(t.Context(), keysOf(facts))
+	if diff := cmp.Diff([]hit.Fact(facts), list); diff != "" || err != nil {
+		t.Errorf("by their keys: %v (-want +got):\n%s", err, diff)
+	}
+}
+
+// What was read for a plan is given back once: when the plan is given up, when all of it has
+// been walked, and when the process ends; also what is still being read then, and what came
+// before reading failed.
+func TestStep_givesItsStockBack(t *testing.T) {
+	t.Parallel()
+	rules := policy.Default()
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
+	for name, c := range map[string]struct {
+		fails error
+		late  bool // reading ends after
+		end   func(s *step, stop context.CancelFunc)
+	}{
+		"given up":            {nil, false, func(s *step, _ context.CancelFunc) { s.plan.abandon(); s.plan.abandon() }},
+		"given up while read": {nil, true, func(s *step, _ context.CancelFunc) { s.plan.abandon() }},
+		"read in part":        {errors.New("away"), false, func(s *step, _ context.CancelFunc) { s.plan.abandon() }},
+		"the process ends":    {nil, false, func(_ *step, stop context.CancelFunc) { stop() }},
+		"another in its place": {nil, false, func(s *step, _ context.CancelFunc) {
+			d := New(nil, Config{})
+			d.keep(uuid.Nil, s.plan)
+			d.keep(uuid.Nil, &plan{})
+		}},
+		"all was walked": {nil, false, func(s *step, _ context.CancelFunc) {
+			if s.walked = (progress{next: len(s.plan.order)}); s.after().supply != nil {
+				t.Error("the plan keeps it")
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			held, read := shelfStock{closed: make(chan struct{})}, make(chan struct{})
+			s := &step{tx: shelfTx{facts: facts}, cfg: Config{WalkRows: 1, Log: slog.New(slog.DiscardHandler)}.withDefaults()}
+			s.beside.stock = func(context.Context, []uuid.UUID, func(uuid.UUID) int32) (Stock, error) { <-read; return held, c.fails }
+			var err error
+			if s.plan, err = s.draw(ctx, Version{Number: 2, Policy: &rules}); err != nil {
+				t.Fatal(err)
+			}
+			if u := s.plan.supply; !c.late {
+				close(read)
+				if <-u.done; u.facts == nil {
+					t.Error("what had come is not used")
+				}
+			}
+			select {
+			case <-held.closed:
+				t.Fatal("given back at once")
+			default:
+			}
+			if c.end(s, stop); c.late {
+				close(read)
+			}
+			<-held.closed
+		})
 	}
 }
 
@@ -152,7 +229,7 @@ func TestStep_drawsInVain(t *testing.T) {
 		facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
 		begun, ended := 0, 0
 		s := &step{tx: cut{shelfTx{facts: facts}}, cfg: Config{WalkRows: 1}.withDefaults()}
-		s.beside.stock = func(ctx context.Context, _ []uuid.UUID, _ int) (Stock, error) {
+		s.beside.stock = func(ctx context.Context, _ []uuid.UUID, _ func(uuid.UUID) int32) (Stock, error) {
 			begun++
 			<-ctx.Done()
 			ended++
@@ -173,58 +250,6 @@ func TestStep_drawsInVain(t *testing.T) {
 			t.Error("all was read for nothing")
 		}
 	})
-}
-
-// What stretches are taken of goes on from one to the next, and nobody else keeps it; where it
-// could not be read each one asks again, for less, until that does not pay.
-func TestStep_handsItsStockOn(t *testing.T) {
-	t.Parallel()
-	rules := policy.Default()
-	var facts shelf
-	for i := range 64 {
-		facts = append(facts, hit.Fact{Kind: hit.KindPage, ID: fmt.Sprint(i), Page: &hit.Page{}})
-	}
-	walk := func(away bool) (asked []int) {
-		s := &step{tx: shelfTx{facts: facts}, cfg: Config{WalkRows: 4, StockFacts: 64}.withDefaults(), concluded: make(map[int32]bool)}
-		s.beside = reader{load: facts.Load, stock: func(ctx context.Context, keys []uuid.UUID, _ int) (Stock, error) {
-			if keys == nil {
-				keys = keysOf(facts)
-			}
-			if asked = append(asked, len(keys)); away {
-				return nil, errors.New("away")
-			}
-			held := shelfStock{facts: make(map[uuid.UUID]hit.Fact)}
-			list, err := facts.Load(ctx, keys)
-			for _, f := range list {
-				held.facts[f.Key()] = f
-			}
-			return held, err
-		}}
-		var err error
-		if s.plan, err = s.draw(t.Context(), Version{Number: 2, Policy: &rules}); err != nil {
-			t.Fatal(err)
-		}
-		with := basis{version: Version{Number: 2, Policy: &rules}, currency: "NOK", parts: 1}
-		for now := (&stretch{}); ; now = s.ahead {
-			s.walked = now.to
-			s.readAhead(t.Context(), now, with)
-			if s.after(); now.stock != nil || now.supplied() != nil || s.plan.supply != nil {
-				t.Fatal("the stretch before, or the plan, keeps what was in stock")
-			}
-			if s.ahead == nil {
-				return asked
-			}
-			if !s.ahead.ready(with) {
-				t.Fatal(s.ahead.err)
-			}
-		}
-	}
-	if asked := walk(false); !slices.Equal(asked, []int{64}) {
-		t.Errorf("asked for %v facts, want all once", asked)
-	}
-	if asked := walk(true); !slices.Equal(asked, []int{64, 32, 16, 8, 4}) {
-		t.Errorf("asked for %v facts while they could not be read", asked)
-	}
 }
 
 // ending is a transaction in which a build begins and ends.
@@ -252,7 +277,7 @@ type begun struct {
 	ended chan struct{}
 }
 
-func (b begun) Stock(ctx context.Context, _ uuid.UUID, _ []uuid.UUID, _ int) (Stock, error) {
+func (b begun) Stock(ctx context.Context, _ uuid.UUID, _ []uuid.UUID, _ func(uuid.UUID) int32) (Stock, error) {
 	<-ctx.Done()
 	close(b.ended)
 	return nil, ctx.Err()
@@ -267,13 +292,13 @@ func TestDeriver_endsWhatTheLastStepBegan(t *testing.T) {
 	store := begun{ended: make(chan struct{})}
 	d := New(store, Config{WalkRows: 1})
 	tx := ending{shelfTx{facts: facts}, Version{Number: 2, Policy: &rules, Building: true, Started: true}}
-	if _, err := d.pass(t.Context(), uuid.New(), tx); err != nil {
+	if _, err := d.pass(t.Context(), uuid.New(), tx, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	<-store.ended
 }
 
-// A supply that no stretch has taken yet has a place among what is read ahead, or is ended.
+// A supply has a place among what is read ahead, or is ended.
 func TestDeriver_boundsSupplies(t *testing.T) {
 	t.Parallel()
 	d := New(nil, Config{Parallel: 1})
@@ -290,53 +315,68 @@ func TestDeriver_boundsSupplies(t *testing.T) {
 	}
 }
 
+// While other builds have all places, facts are not read together, which is told of once; when
+// a place is free they are.
+func TestStep_stocksUpWhenThereIsAPlace(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	rules := policy.Default()
+	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "c", Page: &hit.Page{}}}
+	d := New(nil, Config{Parallel: 1, WalkRows: 1, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	other, own := uuid.New(), uuid.New()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	d.keep(other, &plan{supply: &supply{stop: stop}})
+	begun := make(chan struct{}, 9)
+	var s *step
+	next := func() {
+		cfg, known, crowded := d.plan(own)
+		s = &step{tx: shelfTx{facts: facts}, cfg: cfg, workspace: own, plan: known, crowded: crowded, concluded: make(map[int32]bool)}
+		s.beside = reader{load: facts.Load, stock: func(ctx context.Context, _ []uuid.UUID, _ func(uuid.UUID) int32) (Stock, error) {
+			begun <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+	}
+	next()
+	v := Version{Number: 2, Policy: &rules}
+	var err error
+	if s.plan, err = s.draw(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	read := func() {
+		s.readAhead(t.Context(), &stretch{to: progress{next: s.plan.next, cursor: s.plan.cursor}}, basis{version: v, currency: "NOK", parts: 1})
+		s.plan.ahead = s.ahead
+		d.keep(own, s.plan)
+	}
+	read()
+	for range 2 {
+		next()
+		read()
+	}
+	if s.plan.supply != nil || len(begun) > 0 || strings.Count(log.String(), "one by one") != 1 {
+		t.Errorf("without a place %d were begun, told: %s", len(begun), &log)
+	}
+	d.keep(other, nil)
+	for range 2 {
+		next()
+		read()
+	}
+	if <-begun; s.plan.supply == nil || len(begun) > 0 || ctx.Err() == nil {
+		t.Errorf("where there is a place %d more were begun", len(begun))
+	}
+	d.keep(own, nil)
+}
+
 // What is gone is told of those that were asked for.
-func TestStretch_tellsWhatIsGone(t *testing.T) {
+func TestSupply_tellsWhatIsGone(t *testing.T) {
 	t.Parallel()
 	facts := shelf{{Kind: hit.KindPage, ID: "a", Page: &hit.Page{}}, {Kind: hit.KindPage, ID: "b", Page: &hit.Page{}}}
 	keys := keysOf(facts)
-	a := &stretch{keys: append(keys, uuid.New(), uuid.New()), stock: &stock{facts: shelfStock{facts: map[uuid.UUID]hit.Fact{keys[0]: facts[0]}}}}
-	if _, err := a.read(t.Context(), reader{load: facts.Load}, a.keys); err == nil || err.Error() != "2 of 3 facts are gone" {
+	u := supplied(t.Context(), nil, func(context.Context) (Stock, error) {
+		return shelfStock{facts: map[uuid.UUID]hit.Fact{keys[0]: facts[0]}}, nil
+	})
+	if _, err := u.loader(facts.Load)(t.Context(), append(keys, uuid.New(), uuid.New())); err == nil || err.Error() != "2 of 3 facts are gone" {
 		t.Errorf("gone: %v", err)
-	}
-}
-
-// A stock is read again only behind its end, smaller when there was no room for it, and not
-// at all where it is a small part of all there is.
-func TestStep_want(t *testing.T) {
-	t.Parallel()
-	s := &step{cfg: Config{StockFacts: 40}, concluded: make(map[int32]bool), plan: &plan{}}
-	for i := range 100 { // each a component
-		key := uuid.UUID{byte(i)}
-		s.plan.keys, s.plan.first, s.plan.order = append(s.plan.keys, key), append(s.plan.first, int32(i)), append(s.plan.order, int32(i))
-	}
-	s.plan.done = make([]bool, 100)
-	ask := func(from, to int, old *stock) int {
-		switch w := s.want(progress{next: from}, progress{next: to}, old); {
-		case w == nil:
-			return 0
-		case w.keys == nil:
-			return len(s.plan.keys)
-		default:
-			return len(w.keys)
-		}
-	}
-	if n := ask(0, 10, nil); n != 40 {
-		t.Errorf("%d facts at first", n)
-	}
-	if n := ask(30, 40, &stock{until: 40, most: 40, facts: shelfStock{}}); n != 0 {
-		t.Errorf("%d facts that are in stock", n)
-	}
-	if n := ask(31, 41, &stock{until: 40, most: 40, facts: shelfStock{}}); n != 40 {
-		t.Errorf("%d facts behind a stock", n)
-	}
-	if n := ask(31, 41, &stock{until: 40, most: 40, facts: shelfStock{full: true}}); n != 20 {
-		t.Errorf("%d facts behind one that was full", n)
-	}
-	if n := ask(96, 100, nil); n != 0 {
-		t.Errorf("%d facts of the last, which is too few to look at all for", n)
-	}
-	if s.cfg.StockFacts = 1000; ask(0, 10, nil) != 100 {
-		t.Error("not all at once")
 	}
 }

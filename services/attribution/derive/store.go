@@ -28,10 +28,14 @@ type Store interface {
 	// waits for a transaction nor for a connection that others have. It fails rather.
 	Load(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID) ([]hit.Fact, error)
 
-	// Stock reads the facts with these keys, nil: all of the workspace, to be taken later, of one
-	// instant after the call, as Load does. All of the workspace are looked at. It keeps about
-	// most bytes of them, whichever come first.
-	Stock(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID, most int) (Stock, error)
+	// Names is what the version's identity version holds of the identifiers with these digests,
+	// and of these devices, all as of one instant, as Load reads it: persons, links and claims.
+	Names(ctx context.Context, workspace uuid.UUID, v Version, digests, devices []uuid.UUID) (Current, error)
+
+	// Stock reads the facts with these keys, one at least and ascending, to be taken later, of one
+	// instant after the call, as Load does: those that there is room for, in whatever order. place
+	// says which of keys one is, below 0: none. With an error it returns what had come, if anything had.
+	Stock(ctx context.Context, workspace uuid.UUID, keys []uuid.UUID, place func(fact uuid.UUID) int32) (Stock, error)
 }
 
 // Stock is facts that were read together. Safe for concurrent use.
@@ -39,8 +43,9 @@ type Stock interface {
 	// Take puts the facts with these keys where into has place for them, which is as long as
 	// keys, and returns the places of those that it does not have, ascending.
 	Take(keys []uuid.UUID, into []hit.Fact) (missing []int, err error)
-	// Full says that there was no room for all that was to be read.
-	Full() bool
+	// Close gives back the room that they take, when those who are taking some have them. After
+	// it there are none.
+	Close()
 }
 
 // Session is the time during which one process alone draws a workspace's

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -62,8 +63,7 @@ type stretch struct {
 	held       held    // of all parts
 	draft      *draft  // of all parts; nil: not made
 	drafted    drafter // nil: the version holds rows on them
-	wanted     *wanted // what to take in stock first; nil: nothing
-	stock      *stock  // what is; nil: nothing. Valid after derived
+	chunks     bool    // read and derive some at a time
 
 	derived chan struct{} // closed when it has been; nil: it is not being read ahead
 	stop    context.CancelFunc
@@ -79,7 +79,7 @@ type part struct {
 }
 
 // start reads and derives in the background.
-func (a *stretch) start(ctx context.Context, read loader) {
+func (a *stretch) start(ctx context.Context, read loader, from reader) {
 	ctx, a.stop = context.WithCancel(ctx)
 	a.derived = make(chan struct{})
 	go func() {
@@ -87,6 +87,7 @@ func (a *stretch) start(ctx context.Context, read loader) {
 		defer a.stop()
 		defer a.survive()
 		if a.err = a.conclude(ctx, read); a.err == nil {
+			a.addNames(ctx, from)
 			a.err = ctx.Err()
 		}
 	}()
@@ -100,12 +101,27 @@ func (a *stretch) survive() {
 	}
 }
 
-// settle waits until a stretch that is read ahead has been read and derived: for transactions
-// that begin later it is of the past. It may be nil.
-func (a *stretch) settle() {
-	if a != nil {
-		<-a.derived
+// settle waits, no longer than that, until a stretch that is read ahead has been read and
+// derived, and reports whether it has: for transactions that begin later it is of the past. It
+// may be nil. Who waits holds the lock of the workspace, and all facts may still be being read.
+func (a *stretch) settle(ctx context.Context, most time.Duration) bool {
+	if a == nil {
+		return true
 	}
+	select {
+	case <-a.derived:
+		return true
+	default:
+	}
+	limit := time.NewTimer(most)
+	defer limit.Stop()
+	select {
+	case <-a.derived:
+		return true
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // abandon ends what is going on in the background. It may be nil.
@@ -113,14 +129,6 @@ func (a *stretch) abandon() {
 	if a != nil {
 		a.stop()
 	}
-}
-
-// supplied is what its facts are taken of, being read since before it; nil: there is no such.
-func (a *stretch) supplied() *supply {
-	if a == nil || a.wanted == nil {
-		return nil
-	}
-	return a.wanted.supply
 }
 
 // ready waits for a stretch that was read ahead and reports whether it is what would be
@@ -137,7 +145,7 @@ func (a *stretch) ready(with basis) bool {
 func (a *stretch) conclude(ctx context.Context, read loader) error {
 	a.parts = partsOf(a.components)
 	most := chunkFacts
-	if a.wanted == nil && (a.stock == nil || a.stock.facts == nil) { // by keys: at once, on one connection
+	if !a.chunks {
 		most = len(a.keys)
 	}
 	for from := 0; from < len(a.parts); {
@@ -167,6 +175,32 @@ func (a *stretch) conclude(ctx context.Context, read loader) error {
 		a.draft = a.drafted(joined(outcomesOf(a.parts)))
 	}
 	return nil
+}
+
+// addNames adds to the draft what is to be written of persons, links and claims.
+//
+// What is held of them is read as early as the facts are, and that is as good for the same
+// reason: only who concludes from a component changes what is held of its identifiers, and
+// notes it. Blocked identifiers are in several components, but nothing is concluded of them and
+// nothing written: what is held of one is deleted, which finds nothing the second time. Where it
+// cannot be read, the step that writes asks.
+func (a *stretch) addNames(ctx context.Context, from reader) {
+	if a.draft == nil {
+		return
+	}
+	current := Current{Fresh: a.fresh}
+	if !a.fresh.Persons {
+		if from.names == nil {
+			return
+		}
+		var err error
+		if current, err = from.names(ctx, a.with.version, a.held.strong, a.held.devices); err != nil {
+			return
+		}
+		current.Fresh = a.fresh
+	}
+	changes := a.draft.names(current)
+	a.draft.changes = &changes
 }
 
 // readAll reads all the facts with these keys.

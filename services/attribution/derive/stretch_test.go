@@ -43,8 +43,8 @@ func TestStretch_LeavesOutWhatWasNoted(t *testing.T) {
 		from := progress{next: s.plan.next, cursor: s.plan.cursor}
 		s.cfg.WalkRows = rapid.IntRange(1, 12).Draw(t, "walked")
 		ahead := s.stretchFrom(from, with, s.cfg.WalkRows)
-		ahead.start(t.Context(), facts.Load)
-		ahead.settle()
+		ahead.start(t.Context(), facts.Load, reader{})
+		<-ahead.derived
 		if !ahead.ready(with) {
 			t.Fatal(ahead.err)
 		}
@@ -94,8 +94,8 @@ func TestStretch_chunks(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 22))
 	rules := policy.Default()
 	with := basis{version: Version{Number: 2, Policy: &rules}, currency: "NOK", parts: 2}
-	stocked := shelfStock{facts: make(map[uuid.UUID]hit.Fact)}
-	a := &stretch{with: with, stock: &stock{facts: stocked}}
+	held := make(map[uuid.UUID]hit.Fact)
+	a := &stretch{with: with, chunks: true}
 	var all []hit.Fact
 	for first := int32(0); len(all) < 3*chunkFacts; first = int32(len(all)) {
 		for range 1 + random.IntN(5) {
@@ -104,14 +104,15 @@ func TestStretch_chunks(t *testing.T) {
 				Device:      &hit.Identifier{Kind: hit.Device, Value: fmt.Sprint("d", len(all))},
 				Identifiers: []hit.Identifier{{Kind: hit.UserID, Value: fmt.Sprint("u", first)}},
 			}
-			all, a.keys, stocked.facts[f.Key()] = append(all, f), append(a.keys, f.Key()), f
+			all, a.keys, held[f.Key()] = append(all, f), append(a.keys, f.Key()), f
 		}
 		a.components = append(a.components, component{first, len(all)})
 	}
+	supply := supplied(t.Context(), nil, func(context.Context) (Stock, error) { return shelfStock{facts: held}, nil })
 	most := 0
 	read := func(ctx context.Context, keys []uuid.UUID) ([]hit.Fact, error) {
 		most = max(most, len(keys))
-		return a.read(ctx, reader{}, keys)
+		return supply.loader(nil)(ctx, keys)
 	}
 	if err := a.conclude(t.Context(), read); err != nil {
 		t.Fatal(err)
@@ -165,8 +166,8 @@ func TestStretch_ready(t *testing.T) {
 	with := basis{version: Version{Number: 2, Identity: 1, Policy: &rules}, currency: "NOK", parts: 1}
 	try := func(with basis, read loader) *stretch {
 		a := &stretch{with: with, keys: keysOf(facts), components: []component{{0, 1}}}
-		a.start(t.Context(), read)
-		a.settle()
+		a.start(t.Context(), read, reader{})
+		<-a.derived
 		return a
 	}
 	other, blocked, foreign := with, with, with
@@ -202,14 +203,14 @@ func byName(a, b identity.Assignment) int { return identity.Compare(a.Identifier
 func TestStretch_survivesWhatBreaks(t *testing.T) {
 	t.Parallel()
 	a := &stretch{keys: []uuid.UUID{uuid.New()}, components: []component{{0, 1}}}
-	a.start(t.Context(), func(context.Context, []uuid.UUID) ([]hit.Fact, error) { panic("broken") })
-	a.settle()
+	a.start(t.Context(), func(context.Context, []uuid.UUID) ([]hit.Fact, error) { panic("broken") }, reader{})
+	<-a.derived
 	if a.ready(basis{}) || a.err == nil {
 		t.Errorf("ready after %v", a.err)
 	}
 	a = &stretch{drafted: func(timeline.Outcome) *draft { panic("broken") }}
-	a.start(t.Context(), shelf{}.Load)
-	a.settle()
+	a.start(t.Context(), shelf{}.Load, reader{})
+	<-a.derived
 	if a.ready(basis{}) || a.err == nil {
 		t.Errorf("ready after a draft that broke: %v", a.err)
 	}

@@ -56,7 +56,7 @@ func (f *fleet) anyLimits() limits {
 	anyOf := func(of ...int) int { return of[f.random.IntN(len(of))] }
 	l := limits{
 		BatchSize: anyOf(7, 40, 500), BatchRows: anyOf(1, 7, 40, 200, 1000, 5000), WalkRows: anyOf(1, 30, 500, 5000), Parallel: anyOf(1, 2, 3),
-		PlanFacts: anyOf(0, 0, 0, 1), Lead: time.Duration(anyOf(1, 50)) * time.Millisecond,
+		PlanFacts: anyOf(0, 0, 0, 1), Filed: anyOf(0, 1) == 1, Lead: time.Duration(anyOf(1, 50)) * time.Millisecond,
 		Small: anyOf(0, 1, 1, 2, 5, 20), Reach: anyOf(10, 10_000, 10_000), Device: anyOf(1, 2, 200), Apart: anyOf(0, 1, 1) == 1,
 		Hold: time.Duration(anyOf(1, 50, 1000)) * time.Millisecond, Stale: time.Duration(anyOf(100, 1000)) * time.Millisecond,
 	}

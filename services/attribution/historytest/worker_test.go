@@ -20,6 +20,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/app"
 	"github.com/touchline/touchline/services/attribution/consume"
 	"github.com/touchline/touchline/services/attribution/derive"
+	"github.com/touchline/touchline/services/attribution/stock"
 )
 
 // workerEnv holds the settings of a worker; a process that has it is one.
@@ -44,6 +45,7 @@ type limits struct {
 	BatchRows int           // touched rows concluded from in one transaction
 	WalkRows  int           // facts that a build walks in one transaction
 	PlanFacts int           // up to which a build is planned; 0: the usual
+	Filed     bool          // what a build reads together lies in a file, not in memory
 	Lead      time.Duration // how long a build is left to the worker that was at it
 	Parallel  int           // workspaces
 	Small     int           // facts of a component that is derived whole; larger ones by reach; 0: all whole
@@ -83,7 +85,11 @@ func work(text []byte) error {
 		},
 		BatchSize: s.Limits.BatchSize, ClaimAfter: 10 * time.Second, DeriveParallel: s.Limits.Parallel, Failpoint: s.Limits.Failpoint,
 		Listening: func(admin string) { fmt.Println(admin) },
-		Tune: func(c *consume.Config, d *derive.Config) {
+		Builds:    app.Builds{BuildDisk: 1 << 20},
+		Tune: func(c *consume.Config, d *derive.Config, room *stock.Config) {
+			if s.Limits.Filed {
+				room.Memory, room.Piece = 1, 2000
+			}
 			c.Block, c.ClaimEvery, c.ChoreEvery = 100*time.Millisecond, 250*time.Millisecond, 300*time.Millisecond
 			c.StaleAfter, c.FoldAfter = s.Limits.Stale, 4*time.Second
 			c.TriedMost = 1000 // no entry is to blame for any end here

@@ -13,6 +13,7 @@ import (
 	"github.com/touchline/touchline/services/attribution/derive"
 	"github.com/touchline/touchline/services/attribution/policy"
 	"github.com/touchline/touchline/services/attribution/postgres/dbsqlc"
+	"github.com/touchline/touchline/services/attribution/stock"
 	"github.com/touchline/touchline/services/attribution/timeline"
 	"github.com/touchline/touchline/services/internal/hit"
 )
@@ -27,12 +28,21 @@ type Folder interface {
 type DeriveStore struct {
 	pool     *Pool
 	folder   Folder
+	room     *stock.Room
 	policies policies
 }
 
-// NewDeriveStore returns the store of a pool with [RoleWorker].
+// NewDeriveStore returns the store of a pool with [RoleWorker]. What builds read together is
+// kept in memory alone.
 func NewDeriveStore(pool *Pool, folder Folder) *DeriveStore {
-	return &DeriveStore{pool: pool, folder: folder}
+	return &DeriveStore{pool: pool, folder: folder, room: stock.NewRoom(stock.Config{})}
+}
+
+// WithRoom returns the store, before anybody uses it, with room of its own for what builds read
+// together.
+func (s *DeriveStore) WithRoom(room stock.Config) *DeriveStore {
+	s.room = stock.NewRoom(room)
+	return s
 }
 
 // Workspaces implements [derive.Store].
@@ -69,6 +79,25 @@ func (s *DeriveStore) Load(ctx context.Context, workspace uuid.UUID, facts []uui
 		return err
 	})
 	return list, err
+}
+
+// Names implements [derive.Store].
+func (s *DeriveStore) Names(ctx context.Context, workspace uuid.UUID, v derive.Version, digests, devices []uuid.UUID) (held derive.Current, err error) {
+	err = s.besideOthers(ctx, func(ctx context.Context, tx *Tx) (err error) {
+		if err := tx.DerivePlan(ctx); err != nil {
+			return err
+		}
+		t := deriveTx{workspace: workspace, queries: tx.Queries, tx: tx.tx}
+		if held.Persons, err = t.Persons(ctx, v, digests); err != nil {
+			return fmt.Errorf("read persons: %w", err)
+		}
+		if held.Links, err = t.Links(ctx, v, digests); err != nil {
+			return fmt.Errorf("read links: %w", err)
+		}
+		held.Claims, err = t.Claims(ctx, v, devices)
+		return err
+	})
+	return held, err
 }
 
 // deriveSession is the time of one lock.

@@ -2,15 +2,16 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/touchline/touchline/services/attribution/derive"
+	"github.com/touchline/touchline/services/attribution/stock"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -22,105 +23,85 @@ const stockSettings = `select set_config('plan_cache_mode', 'force_custom_plan',
 const stockQuery = `-- name: DeriveStock
 select f.fact_id, f.source_id, f.trust, f.occurred_at, f.whole_second, f.received_at, f.flags, f.body
 from fact f
-where f.workspace_id = $1`
+where f.workspace_id = $1 and f.fact_id >= $2`
 
-// Hashed, as what is asked for is known when it is planned: by a constant array a quarter less
-// than by a subquery. In a case, so that planning does not weigh every key, which took a
-// fifth of it all, and uses no index for each.
-const stockSomeQuery = stockQuery + ` and case when f.fact_id = any($2::uuid[]) then true end`
+// stockTime is how long [DeriveStore.Stock] reads: whoever waits for it holds the lock of a
+// workspace. What has not come by then is read by its key.
+const stockTime = 30 * time.Second
+
+// stockSpare is how long it waits for a connection: there is time while the plan is drawn, and it
+// is asked once a build.
+const stockSpare = time.Second
 
 // Stock implements [derive.Store].
-func (s *DeriveStore) Stock(ctx context.Context, workspace uuid.UUID, facts []uuid.UUID, most int) (derive.Stock, error) {
-	held := &stock{most: most, places: make(map[uuid.UUID]stocked, len(facts))}
-	err := s.besideOthers(ctx, func(ctx context.Context, tx *Tx) error {
+func (s *DeriveStore) Stock(ctx context.Context, workspace uuid.UUID, keys []uuid.UUID, place func(fact uuid.UUID) int32) (derive.Stock, error) {
+	ctx, stop := context.WithTimeout(ctx, stockTime)
+	defer stop()
+	rows, handed := s.room.Rows(len(keys)), false
+	defer func() { // also after a panic
+		if !handed {
+			rows.Close()
+		}
+	}()
+	err := s.aside(ctx, stockSpare, func(ctx context.Context, tx *Tx) error {
 		if _, err := tx.tx.Exec(ctx, stockSettings); err != nil {
 			return fmt.Errorf("prepare to read all: %w", err)
 		}
-		query, args := stockQuery, []any{binaryResults, workspace}
-		if facts != nil {
-			query, args = stockSomeQuery, append(args, facts)
-		}
-		return deriveTx{workspace: workspace, queries: tx.Queries, tx: tx.tx}.stream(ctx, query, args, held.add)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return held, nil
-}
-
-// stockPiece is how much memory is taken at a time.
-const stockPiece = 1 << 20
-
-// stock implements [derive.Stock]: facts as they came, to be decoded when they are taken, as
-// decoded they are several times as large.
-type stock struct {
-	most   int // bytes
-	full   bool
-	pieces [][]byte
-	places map[uuid.UUID]stocked
-}
-
-// stocked is where a fact is: its columns behind the key, each behind its length.
-type stocked struct{ piece, begin int32 }
-
-func (s *stock) add(row [][]byte) error {
-	if len(row[0]) != 16 {
-		return errWire
-	}
-	size := 0
-	for _, column := range row[1:] {
-		size += 4 + len(column)
-	}
-	last := len(s.pieces) - 1
-	if last < 0 || len(s.pieces[last])+size > cap(s.pieces[last]) {
-		if s.full = s.full || len(s.pieces)*stockPiece+size > s.most; s.full {
+		args := []any{binaryResults, workspace, keys[0]}
+		return deriveTx{workspace: workspace, queries: tx.Queries, tx: tx.tx}.stream(ctx, stockQuery, args, func(row [][]byte) error {
+			if len(row[0]) != 16 {
+				return errWire
+			}
+			rows.Add(place(uuid.UUID(row[0])), row[1:])
 			return nil
-		}
-		s.pieces = append(s.pieces, make([]byte, 0, max(size, stockPiece)))
-		last++
-	}
-	piece := s.pieces[last]
-	s.places[uuid.UUID(row[0])] = stocked{int32(last), int32(len(piece))}
-	for _, column := range row[1:] {
-		piece = binary.BigEndian.AppendUint32(piece, uint32(len(column)))
-		piece = append(piece, column...)
-	}
-	s.pieces[last] = piece
-	return nil
+		})
+	})
+	rows.End()
+	handed = true
+	return stocked{rows, place}, err
+}
+
+// stocked implements [derive.Stock]: facts as they came, to be decoded when they are taken, as
+// decoded they are several times as large.
+type stocked struct {
+	rows  *stock.Rows
+	place func(fact uuid.UUID) int32
 }
 
 // Take implements [derive.Stock].
-func (s *stock) Take(keys []uuid.UUID, into []hit.Fact) (missing []int, err error) {
-	var faults []error
-	row := make([][]byte, 8)
+func (s stocked) Take(keys []uuid.UUID, into []hit.Fact) (missing []int, err error) {
+	places := make([]int32, len(keys))
 	for i, key := range keys {
-		at, there := s.places[key]
-		if !there {
-			missing = append(missing, i)
-			continue
-		}
-		rest := s.pieces[at.piece][at.begin:]
-		for c := 1; c < len(row); c++ {
-			end := 4 + binary.BigEndian.Uint32(rest)
-			row[c], rest = rest[4:end], rest[end:]
-		}
-		if err := readFact(row, &into[i]); err != nil {
-			faults = append(faults, fmt.Errorf("read stored fact %s: %w", key, err))
-		}
+		places[i] = s.place(key)
 	}
+	var faults []error
+	row := make([][]byte, 1, 8) // without the key
+	missing = s.rows.Read(places, func(i int, columns [][]byte) {
+		if err := readFact(append(row[:1], columns...), &into[i]); err != nil {
+			faults = append(faults, fmt.Errorf("read stored fact %s: %w", keys[i], err))
+		}
+	})
 	return missing, errors.Join(faults...)
 }
 
-// Full implements [derive.Stock].
-func (s *stock) Full() bool { return s.full }
+// Close implements [derive.Stock].
+func (s stocked) Close() { s.rows.Close() }
 
 // besideOthers reads on a connection of its own, if there is one to spare.
 func (s *DeriveStore) besideOthers(ctx context.Context, read func(ctx context.Context, tx *Tx) error) error {
 	ctx, stop := context.WithTimeout(ctx, beside)
 	defer stop()
-	return s.spareConn(ctx, func(conn *pgxpool.Conn) error {
-		return runTx(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, read)
-	})
+	return s.aside(ctx, spare, read)
+}
+
+// aside reads on a connection of its own, if there is one to spare by then, all as of one instant.
+func (s *DeriveStore) aside(ctx context.Context, wait time.Duration, read func(ctx context.Context, tx *Tx) error) error {
+	conn, err := s.acquireWithin(ctx, wait)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return runTx(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, read)
 }
 
 // spareConn lends a connection, if there is one to spare.
@@ -135,7 +116,11 @@ func (s *DeriveStore) spareConn(ctx context.Context, use func(conn *pgxpool.Conn
 
 // acquireSpare gives a connection, if there is one to spare.
 func (s *DeriveStore) acquireSpare(ctx context.Context) (*pgxpool.Conn, error) {
-	waiting, cancel := context.WithTimeout(ctx, spare)
+	return s.acquireWithin(ctx, spare)
+}
+
+func (s *DeriveStore) acquireWithin(ctx context.Context, wait time.Duration) (*pgxpool.Conn, error) {
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	conn, err := s.pool.pool.Acquire(waiting)
 	if err != nil {

@@ -1,14 +1,18 @@
 package postgres_test
 
 import (
+	"errors"
 	"net/url"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/attribution/derive"
+	"github.com/touchline/touchline/services/attribution/identity"
 	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/sql"
@@ -67,5 +71,61 @@ func TestDeriveStore_Load(t *testing.T) {
 			t.Errorf("%s: one asked for twice: %v (-want +got):\n%s", mode, err, diff)
 		}
 		pool.Close()
+	}
+}
+
+// What is read beside a transaction of persons, links and claims is what the transaction reads:
+// of what is asked for, of the version's identity version and the workspace.
+func TestDeriveStore_Names(t *testing.T) {
+	t.Parallel()
+	schema := sqltest.NewSchema(t, sql.Newest)
+	raw := schema.Pool(t, "touchline_worker")
+	workspace := uuid.New()
+	var digests []uuid.UUID
+	for i := range 6 {
+		digests = append(digests, uuid.NewSHA1(workspace, []byte{byte(i)}))
+	}
+	for _, of := range []uuid.UUID{workspace, uuid.New()} {
+		for _, statement := range []string{
+			`insert into identifier_person (workspace_id, identity_version, digest, kind, person_id, shared)
+				select $1, v, d, 'phone', gen_random_uuid(), v = 2 from unnest($2::uuid[]) d, generate_series(1, 2) v`,
+			`insert into link select $1, v, d, gen_random_uuid(), 1 + n, now(), 'f', n, 'joined' from unnest($2::uuid[]) d, generate_series(1, 2) v, generate_series(1, 2) n`,
+			`insert into claim select $1, v, d, now(), 'f', n = 1, gen_random_uuid() from unnest($2::uuid[]) d, generate_series(1, 2) v, generate_series(1, 2) n`,
+		} {
+			if _, err := raw.Exec(t.Context(), statement, of, digests); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	pool, err := postgres.Open(t.Context(), schema.URL, postgres.RoleWorker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	store := postgres.NewDeriveStore(pool, nil)
+	v := derive.Version{Number: 7, Identity: 2}
+	strong, devices := digests[:3], digests[2:4]
+	got, err := store.Names(t.Context(), workspace, v, strong, devices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want derive.Current
+	ok, err := store.Exclusive(t.Context(), workspace, func(s derive.Session) error {
+		return s.Snapshot(t.Context(), func(tx derive.Tx) error {
+			var faults [3]error
+			want.Persons, faults[0] = tx.Persons(t.Context(), v, strong)
+			want.Links, faults[1] = tx.Links(t.Context(), v, strong)
+			want.Claims, faults[2] = tx.Claims(t.Context(), v, devices)
+			return errors.Join(faults[:]...)
+		})
+	})
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	order := cmp.Options{
+		cmpopts.SortSlices(func(a, b identity.Link) bool { return a.B.Value < b.B.Value }), cmpopts.SortSlices(func(a, b identity.Claim) bool { return a.Holder.Value < b.Holder.Value }),
+	}
+	if diff := cmp.Diff(want, got, order); diff != "" || len(got.Persons) != 3 || len(got.Links) != 6 || len(got.Claims) != 4 {
+		t.Errorf("%d persons, %d links, %d claims (-want +got):\n%s", len(got.Persons), len(got.Links), len(got.Claims), diff)
 	}
 }

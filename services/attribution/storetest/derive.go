@@ -114,8 +114,13 @@ func (d Derive) Load(context.Context, uuid.UUID, []uuid.UUID) ([]hit.Fact, error
 	return nil, errReach
 }
 
+// Names implements [derive.Store]; there are no builds.
+func (d Derive) Names(context.Context, uuid.UUID, derive.Version, []uuid.UUID, []uuid.UUID) (derive.Current, error) {
+	return derive.Current{}, errReach
+}
+
 // Stock implements [derive.Store]; there are no builds.
-func (d Derive) Stock(context.Context, uuid.UUID, []uuid.UUID, int) (derive.Stock, error) {
+func (d Derive) Stock(context.Context, uuid.UUID, []uuid.UUID, func(uuid.UUID) int32) (derive.Stock, error) {
 	return nil, errReach
 }
 

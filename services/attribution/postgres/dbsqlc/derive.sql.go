@@ -506,9 +506,9 @@ func (q *Queries) DeriveWorkspace(ctx context.Context, workspaceID uuid.UUID) (s
 
 const deriveWorkspaces = `-- name: DeriveWorkspaces :many
 with recursive waiting as (
-  (select t.workspace_id from touched t order by t.workspace_id limit 1)
+  (select t.workspace_id from touched t order by t.workspace_id desc, t.seq desc limit 1)
   union all
-  select (select t.workspace_id from touched t where t.workspace_id > w.workspace_id order by t.workspace_id limit 1)
+  select (select t.workspace_id from touched t where t.workspace_id < w.workspace_id order by t.workspace_id desc, t.seq desc limit 1)
   from waiting w
   where w.workspace_id is not null
 )
@@ -518,7 +518,8 @@ select p.workspace_id from policy p where p.state = 'building'
 `
 
 // Workspaces with something to conclude. A loose index scan: it costs one probe a
-// workspace, however long the backlog of one of them is.
+// workspace, however long the backlog of one of them is. From the end of the queue, as rows at
+// its beginning are dead and not yet vacuumed.
 func (q *Queries) DeriveWorkspaces(ctx context.Context) ([]uuid.UUID, error) {
 	rows, err := q.db.Query(ctx, deriveWorkspaces)
 	if err != nil {

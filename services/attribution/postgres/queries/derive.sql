@@ -20,12 +20,13 @@ select set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on',
 select set_config('synchronous_commit', 'off', true);
 
 -- Workspaces with something to conclude. A loose index scan: it costs one probe a
--- workspace, however long the backlog of one of them is.
+-- workspace, however long the backlog of one of them is. From the end of the queue, as rows at
+-- its beginning are dead and not yet vacuumed.
 -- name: DeriveWorkspaces :many
 with recursive waiting as (
-  (select t.workspace_id from touched t order by t.workspace_id limit 1)
+  (select t.workspace_id from touched t order by t.workspace_id desc, t.seq desc limit 1)
   union all
-  select (select t.workspace_id from touched t where t.workspace_id > w.workspace_id order by t.workspace_id limit 1)
+  select (select t.workspace_id from touched t where t.workspace_id < w.workspace_id order by t.workspace_id desc, t.seq desc limit 1)
   from waiting w
   where w.workspace_id is not null
 )
