@@ -22,6 +22,25 @@ import (
 	"github.com/touchline/touchline/services/internal/stream"
 )
 
+// patientStore reads all facts as soon as there is a connection: how long it may take to open one
+// is not for a test to say.
+type patientStore struct{ derive.Store }
+
+func (s patientStore) Stock(ctx context.Context, workspace uuid.UUID, keys []uuid.UUID, place func(uuid.UUID) int32) (derive.Stock, error) {
+	for {
+		held, err := s.Store.Stock(ctx, workspace, keys, place)
+		if !errors.Is(err, postgres.ErrUnavailable) || ctx.Err() != nil {
+			return held, err
+		}
+		held.Close()
+	}
+}
+
+// tableStore is the store of a table's database with room for what builds read together.
+func (d *table) tableStore(room stock.Config) derive.Store {
+	return patientStore{postgres.NewDeriveStore(d.pool, d.ring).WithRoom(room)}
+}
+
 // aheadStore is a store that says when something is read ahead.
 type aheadStore struct {
 	derive.Store
@@ -156,7 +175,7 @@ func TestRecompute_readsAheadOfChanges(t *testing.T) {
 					room = config
 				}
 			}
-			store := aheadStore{Store: postgres.NewDeriveStore(d.pool, d.ring).WithRoom(room), before: change, after: nothing}
+			store := aheadStore{Store: d.tableStore(room), before: change, after: nothing}
 			switch {
 			case c.late:
 				store.before, store.after = nothing, change
@@ -199,7 +218,7 @@ func TestRecompute_readsFromAFile(t *testing.T) {
 	for name, room := range rooms(t) {
 		var taken, loaded atomic.Int32
 		store := aheadStore{
-			Store:  loadStore{postgres.NewDeriveStore(d.pool, d.ring).WithRoom(room), &loaded},
+			Store:  loadStore{d.tableStore(room), &loaded},
 			before: nothing, after: nothing, taken: func() { taken.Add(1) },
 		}
 		found := d.recomputeWith(t, derive.New(store, d.turns()), false)
@@ -246,7 +265,7 @@ func TestRecompute_closesItsFile(t *testing.T) {
 	dir := t.TempDir()
 	deriver := func() *derive.Deriver {
 		room := stock.Config{Memory: 1, Disk: 1 << 30, Dir: dir, Piece: 2000}
-		return derive.New(postgres.NewDeriveStore(d.pool, d.ring).WithRoom(room), d.turns())
+		return derive.New(d.tableStore(room), d.turns())
 	}
 	d.publish(t)
 	first, second, wait := deriver(), deriver(), func() {}

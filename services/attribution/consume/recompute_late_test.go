@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/derive"
-	"github.com/touchline/touchline/services/attribution/postgres"
+	"github.com/touchline/touchline/services/attribution/stock"
 )
 
 // lateStore reads all facts, and has them only when it is told to.
@@ -37,7 +37,7 @@ func TestRecompute_waitsForItsFacts(t *testing.T) {
 	d := newTable(t)
 	d.settled(t, random, entries[:90])
 	d.publish(t)
-	store := lateStore{Store: postgres.NewDeriveStore(d.pool, d.ring), begun: new(atomic.Int32), taken: new(atomic.Int32), told: make(chan struct{})}
+	store := lateStore{Store: d.tableStore(stock.Config{}), begun: new(atomic.Int32), taken: new(atomic.Int32), told: make(chan struct{})}
 	cfg, clock := d.turns(), noon
 	cfg.Hold, cfg.Now = 15*time.Millisecond, func() time.Time { clock = clock.Add(10 * time.Millisecond); return clock }
 	leader := derive.New(store, cfg)

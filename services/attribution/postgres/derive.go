@@ -30,12 +30,16 @@ type DeriveStore struct {
 	folder   Folder
 	room     *stock.Room
 	policies policies
+	// How long it waits for a connection: for a short look beside a transaction, where whoever
+	// waits holds one already, and for the reading of all facts of a build, which is asked for once
+	// and has time while the plan is drawn.
+	spare, stockSpare time.Duration
 }
 
 // NewDeriveStore returns the store of a pool with [RoleWorker]. What builds read together is
 // kept in memory alone.
 func NewDeriveStore(pool *Pool, folder Folder) *DeriveStore {
-	return &DeriveStore{pool: pool, folder: folder, room: stock.NewRoom(stock.Config{})}
+	return &DeriveStore{pool: pool, folder: folder, room: stock.NewRoom(stock.Config{}), spare: 20 * time.Millisecond, stockSpare: time.Second}
 }
 
 // WithRoom returns the store, before anybody uses it, with room of its own for what builds read
@@ -60,10 +64,6 @@ func (s *DeriveStore) Exclusive(ctx context.Context, workspace uuid.UUID, fn fun
 	defer lock.Release(ctx)
 	return true, fn(deriveSession{lock: lock, workspace: workspace, store: s})
 }
-
-// spare is how long [DeriveStore.Load] waits for a connection: whoever waits for it holds
-// one already.
-const spare = 20 * time.Millisecond
 
 // beside is how long [DeriveStore.Load] may take: whoever waits for it holds the lock of a
 // workspace, and can read by himself.

@@ -29,10 +29,6 @@ where f.workspace_id = $1 and f.fact_id >= $2`
 // workspace. What has not come by then is read by its key.
 const stockTime = 30 * time.Second
 
-// stockSpare is how long it waits for a connection: there is time while the plan is drawn, and it
-// is asked once a build.
-const stockSpare = time.Second
-
 // Stock implements [derive.Store].
 func (s *DeriveStore) Stock(ctx context.Context, workspace uuid.UUID, keys []uuid.UUID, place func(fact uuid.UUID) int32) (derive.Stock, error) {
 	ctx, stop := context.WithTimeout(ctx, stockTime)
@@ -43,7 +39,7 @@ func (s *DeriveStore) Stock(ctx context.Context, workspace uuid.UUID, keys []uui
 			rows.Close()
 		}
 	}()
-	err := s.aside(ctx, stockSpare, func(ctx context.Context, tx *Tx) error {
+	err := s.aside(ctx, s.stockSpare, func(ctx context.Context, tx *Tx) error {
 		if _, err := tx.tx.Exec(ctx, stockSettings); err != nil {
 			return fmt.Errorf("prepare to read all: %w", err)
 		}
@@ -91,7 +87,7 @@ func (s stocked) Close() { s.rows.Close() }
 func (s *DeriveStore) besideOthers(ctx context.Context, read func(ctx context.Context, tx *Tx) error) error {
 	ctx, stop := context.WithTimeout(ctx, beside)
 	defer stop()
-	return s.aside(ctx, spare, read)
+	return s.aside(ctx, s.spare, read)
 }
 
 // aside reads on a connection of its own, if there is one to spare by then, all as of one instant.
@@ -116,7 +112,7 @@ func (s *DeriveStore) spareConn(ctx context.Context, use func(conn *pgxpool.Conn
 
 // acquireSpare gives a connection, if there is one to spare.
 func (s *DeriveStore) acquireSpare(ctx context.Context) (*pgxpool.Conn, error) {
-	return s.acquireWithin(ctx, spare)
+	return s.acquireWithin(ctx, s.spare)
 }
 
 func (s *DeriveStore) acquireWithin(ctx context.Context, wait time.Duration) (*pgxpool.Conn, error) {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -9,9 +10,16 @@ import (
 // FactsQuery is not among the generated queries.
 const FactsQuery = factsQuery
 
+// Patient returns the store, before anybody uses it, with time to open a connection on a machine
+// that has other things to do.
+func (s *DeriveStore) Patient() *DeriveStore {
+	s.spare, s.stockSpare = time.Minute, time.Minute
+	return s
+}
+
 // Beside begins a transaction that writes beside one under a lock, and ends it without a trace.
 func (l *WorkspaceLock) Beside(ctx context.Context, tx *Tx, pool *Pool) (end func(), err error) {
-	b, err := deriveWrite{deriveTx: deriveTx{tx: tx.tx, store: &DeriveStore{pool: pool}, keys: l.keys}}.beside(ctx)
+	b, err := deriveWrite{deriveTx: deriveTx{tx: tx.tx, store: NewDeriveStore(pool, nil).Patient(), keys: l.keys}}.beside(ctx)
 	return func() { b.end(ctx) }, err
 }
 
