@@ -336,9 +336,7 @@ func TestConsumer_commitWithUnknownOutcome(t *testing.T) {
 	if _, err := (place{store: NewStore(r.pool), seal: c.parts.Digests}).write(t.Context(), l.name, items[:4]); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	l.persist(ctx, items)
+	l.persist(t.Context(), items)
 	if s := r.sums(t); !s.balanced() || s.inflight != 4 {
 		t.Errorf("before the first attempt is settled: %+v", s)
 	}

@@ -22,25 +22,6 @@ import (
 	"github.com/touchline/touchline/services/internal/stream"
 )
 
-// patientStore reads all facts as soon as there is a connection: how long it may take to open one
-// is not for a test to say.
-type patientStore struct{ derive.Store }
-
-func (s patientStore) Stock(ctx context.Context, workspace uuid.UUID, keys []uuid.UUID, place func(uuid.UUID) int32) (derive.Stock, error) {
-	for {
-		held, err := s.Store.Stock(ctx, workspace, keys, place)
-		if !errors.Is(err, postgres.ErrUnavailable) || ctx.Err() != nil {
-			return held, err
-		}
-		held.Close()
-	}
-}
-
-// tableStore is the store of a table's database with room for what builds read together.
-func (d *table) tableStore(room stock.Config) derive.Store {
-	return patientStore{postgres.NewDeriveStore(d.pool, d.ring).WithRoom(room)}
-}
-
 // aheadStore is a store that says when something is read ahead.
 type aheadStore struct {
 	derive.Store
@@ -175,7 +156,7 @@ func TestRecompute_readsAheadOfChanges(t *testing.T) {
 					room = config
 				}
 			}
-			store := aheadStore{Store: d.tableStore(room), before: change, after: nothing}
+			store := aheadStore{Store: d.store().WithRoom(room), before: change, after: nothing}
 			switch {
 			case c.late:
 				store.before, store.after = nothing, change
@@ -213,12 +194,12 @@ func TestRecompute_readsFromAFile(t *testing.T) {
 	random := rand.New(rand.NewPCG(17, 7))
 	d := newTable(t)
 	d.settled(t, random, busyWeek(t, random)[:120])
-	d.recomputeWith(t, derive.New(keyStore{postgres.NewDeriveStore(d.pool, d.ring)}, d.turns()), false)
+	d.recomputeWith(t, derive.New(keyStore{d.store()}, d.turns()), false)
 	want := d.live(t)
 	for name, room := range rooms(t) {
 		var taken, loaded atomic.Int32
 		store := aheadStore{
-			Store:  loadStore{d.tableStore(room), &loaded},
+			Store:  loadStore{d.store().WithRoom(room), &loaded},
 			before: nothing, after: nothing, taken: func() { taken.Add(1) },
 		}
 		found := d.recomputeWith(t, derive.New(store, d.turns()), false)
@@ -265,7 +246,7 @@ func TestRecompute_closesItsFile(t *testing.T) {
 	dir := t.TempDir()
 	deriver := func() *derive.Deriver {
 		room := stock.Config{Memory: 1, Disk: 1 << 30, Dir: dir, Piece: 2000}
-		return derive.New(d.tableStore(room), d.turns())
+		return derive.New(d.store().WithRoom(room), d.turns())
 	}
 	d.publish(t)
 	first, second, wait := deriver(), deriver(), func() {}
@@ -273,7 +254,7 @@ func TestRecompute_closesItsFile(t *testing.T) {
 	open(t, dir, 1, wait)
 	d.until(t, second, stillBuilt)
 	open(t, dir, 1, wait)
-	open(t, dir, 0, func() { // another test may have the lock
+	open(t, dir, 0, func() {
 		if err := first.Workspace(t.Context(), shop); err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +282,7 @@ func TestRecompute_withoutReadingAhead(t *testing.T) {
 	d.settled(t, random, busyWeek(t, random)[:60])
 	var refused atomic.Int32
 	deriver := derive.New(aheadStore{
-		Store: postgres.NewDeriveStore(d.pool, d.ring), after: nothing,
+		Store: d.store(), after: nothing,
 		before: func() error { refused.Add(1); return postgres.ErrUnavailable },
 	}, d.turns())
 	if found := d.recomputeWith(t, deriver, false); !found.Equal || refused.Load() == 0 {
@@ -318,7 +299,7 @@ func TestRecompute_erasedWhileReadAhead(t *testing.T) {
 	d.publish(t)
 	read := make(chan struct{}, 100)
 	deriver := derive.New(aheadStore{
-		Store: postgres.NewDeriveStore(d.pool, d.ring), before: nothing, after: func() error { read <- struct{}{}; return nil },
+		Store: d.store(), before: nothing, after: func() error { read <- struct{}{}; return nil },
 	}, d.turns())
 	d.until(t, deriver, nothingBuilt)
 	<-read

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,6 +43,11 @@ func (d *table) conclude(t *testing.T) {
 }
 
 // another is a deriver as another process has one.
+// store is the table's database, which takes its time where the machine has other things to do.
+func (d *table) store() *postgres.DeriveStore {
+	return postgres.NewDeriveStore(d.pool, d.ring).WithPatience(time.Minute)
+}
+
 func (d *table) another(changes ...func(*derive.Config)) *derive.Deriver {
 	points := failpoint.FromEnv(os.Getenv)
 	cfg := derive.Config{
@@ -50,7 +56,7 @@ func (d *table) another(changes ...func(*derive.Config)) *derive.Deriver {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	return derive.New(postgres.NewDeriveStore(d.pool, d.ring), cfg)
+	return derive.New(d.store(), cfg)
 }
 
 // runner recomputes with a deriver.
@@ -99,7 +105,7 @@ func (d *table) live(t *testing.T) []string {
 // all of the live one.
 func (d *table) swept(t *testing.T, version, identity int) {
 	t.Helper()
-	for done := false; !done; { // another test may be at it, and one process of a database is at a time
+	for done := false; !done; {
 		if err := d.runner(d.deriver).Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -160,11 +166,14 @@ func (d *table) exec(t *testing.T, query string, args ...any) {
 
 // again are the entries as new hits that say the same.
 func again(entries []stream.Entry) []stream.Entry {
-	epoch := uuid.New()
-	fresh := make([]stream.Entry, len(entries))
-	for i, e := range entries {
-		fresh[i] = e
-		fresh[i].Receipt.Epoch = epoch
+	epochs := make(map[uuid.UUID]uuid.UUID) // numbers are of an epoch
+	fresh := slices.Clone(entries)
+	for i := range fresh {
+		epoch := &fresh[i].Receipt.Epoch
+		if epochs[*epoch] == uuid.Nil {
+			epochs[*epoch] = uuid.New()
+		}
+		*epoch = epochs[*epoch]
 	}
 	return fresh
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/derive"
-	"github.com/touchline/touchline/services/attribution/stock"
 )
 
 // lateStore reads all facts, and has them only when it is told to.
@@ -37,7 +36,7 @@ func TestRecompute_waitsForItsFacts(t *testing.T) {
 	d := newTable(t)
 	d.settled(t, random, entries[:90])
 	d.publish(t)
-	store := lateStore{Store: d.tableStore(stock.Config{}), begun: new(atomic.Int32), taken: new(atomic.Int32), told: make(chan struct{})}
+	store := lateStore{Store: d.store(), begun: new(atomic.Int32), taken: new(atomic.Int32), told: make(chan struct{})}
 	cfg, clock := d.turns(), noon
 	cfg.Hold, cfg.Now = 15*time.Millisecond, func() time.Time { clock = clock.Add(10 * time.Millisecond); return clock }
 	leader := derive.New(store, cfg)
@@ -51,14 +50,9 @@ func TestRecompute_waitsForItsFacts(t *testing.T) {
 		fresh = fresh[20:]
 		d.exec(t, `update policy set build_led_at = now() - interval '2 hours' where state = 'building'`)
 		d.until(t, leader, stillTouched)
-		free := func() bool {
-			ok, err := store.Exclusive(t.Context(), shop, func(derive.Session) error { return nil })
-			if err != nil {
-				t.Fatal(err)
-			}
-			return ok
+		if free, err := store.Exclusive(t.Context(), shop, func(derive.Session) error { return nil }); !free || err != nil {
+			t.Fatalf("the lock is free: %t, %v", free, err)
 		}
-		until(t, "the lock", free) // another test may have it
 		if n := d.number(t, `select count(*) from policy where state = 'building' and build_led_at < now() - interval '1 hour'`); n != 0 {
 			t.Error("others take the build for one that nobody is at")
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/touchline/touchline/services/attribution/derive"
-	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/internal/hit"
 	"github.com/touchline/touchline/services/internal/stream"
 )
@@ -114,7 +113,7 @@ func TestRecompute_readsPersonsAheadOfChanges(t *testing.T) {
 				}
 				return nil
 			}
-			store := aheadStore{Store: postgres.NewDeriveStore(d.pool, d.ring), before: change, after: nothing, names: true}
+			store := aheadStore{Store: d.store(), before: change, after: nothing, names: true}
 			if late {
 				store.before, store.after = nothing, change
 			}
@@ -157,7 +156,7 @@ func TestRecompute_mendsPersonsReadAhead(t *testing.T) {
 	d.publishDocument(t, fmt.Sprintf(twoDays, blocked))
 	var reads atomic.Int32
 	d.until(t, derive.New(aheadStore{
-		Store: postgres.NewDeriveStore(d.pool, d.ring), before: func() error { reads.Add(1); return nil }, after: nothing, names: true,
+		Store: d.store(), before: func() error { reads.Add(1); return nil }, after: nothing, names: true,
 	}, d.turns()), stillBuilt)
 	if n := int(reads.Load()); n < len(all)-2 || d.number(t, "select count(distinct identity_version) from policy where version > 1") != 1 {
 		t.Fatalf("persons were read ahead %d times: the test shows nothing", n)

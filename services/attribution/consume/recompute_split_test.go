@@ -93,7 +93,7 @@ func TestRecompute_messagesAheadOfTheRest(t *testing.T) {
 			}
 			var before int64
 			ahead, undone := 0, 0
-			store := brokenStore{Store: postgres.NewDeriveStore(d.pool, d.ring), begun: func() { before = messages() }, undo: func() error {
+			store := brokenStore{Store: d.store(), begun: func() { before = messages() }, undo: func() error {
 				if messages() == before {
 					return nil
 				}

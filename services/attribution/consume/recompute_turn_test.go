@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/touchline/touchline/services/attribution/derive"
-	"github.com/touchline/touchline/services/attribution/postgres"
 )
 
 // turn is a deriver that does one transaction at a time.
@@ -19,7 +18,7 @@ func (d *table) turn(changes ...func(*derive.Config)) *derive.Deriver {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	return derive.New(postgres.NewDeriveStore(d.pool, d.ring), cfg)
+	return derive.New(d.store(), cfg)
 }
 
 // turns have a deriver do one transaction at a time.
@@ -31,10 +30,10 @@ func (d *table) turns() derive.Config {
 	}
 }
 
-// until has a deriver work until a query says zero: other tests may have the lock.
+// until has a deriver work until a query says zero.
 func (d *table) until(t *testing.T, by *derive.Deriver, query string) {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop) // not sooner: what is read ahead goes on
 	for d.number(t, query) > 0 {
 		if err := by.Workspace(ctx, shop); err != nil || ctx.Err() != nil {

@@ -55,7 +55,7 @@ func newRigOn(t *testing.T, client redis.UniversalClient, prefix string) *rig {
 	}
 	t.Cleanup(pool.Close)
 	r := &rig{t: t, url: schema.URL, pool: pool, rows: schema.Pool(t, "touchline_worker"), client: client}
-	r.cfg = stream.Config{Prefix: prefix, Shards: 2, Logger: quiet(), Timeout: 10 * time.Second}
+	r.cfg = stream.Config{Prefix: prefix, Shards: 2, Logger: quiet(), Timeout: time.Minute}
 	r.edge()
 	r.sides = Sides{Probe: stream.NewProbe(client, r.cfg), Pool: pool}
 	r.exec(`insert into workspace (workspace_id, name, currency, timezone, created_at) values ($1, 'shop', 'NOK', 'UTC', now())`, shop)
@@ -192,8 +192,7 @@ func (r *rig) drained() {
 	})
 }
 
-// search is one search for gaps. Other tests search beside it, in one database, in
-// which one does so at a time.
+// search is one search for gaps. A watch may search beside it, and one does so at a time.
 func (r *rig) search() (gaps Gaps) {
 	r.t.Helper()
 	until(r.t, "its turn to search", func() bool {

@@ -35,7 +35,7 @@ func (p *Pool) hold(ctx context.Context, key int64, held func()) error {
 		return err
 	}
 	defer discard(conn)
-	if _, err := conn.Exec(ctx, "select pg_advisory_lock($1)", key); err != nil {
+	if _, err := conn.Exec(ctx, "select pg_advisory_lock("+schemaKey1+")", key); err != nil {
 		return err
 	}
 	held()

@@ -40,7 +40,7 @@ func TestKeepAlive(t *testing.T) {
 	}
 	die()
 	<-ended
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		dead, err := pools[1].Dead(t.Context(), []uuid.UUID{living})
 		if err != nil {
 			t.Fatal(err)

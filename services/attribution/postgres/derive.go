@@ -42,6 +42,14 @@ func NewDeriveStore(pool *Pool, folder Folder) *DeriveStore {
 	return &DeriveStore{pool: pool, folder: folder, room: stock.NewRoom(stock.Config{}), spare: 20 * time.Millisecond, stockSpare: time.Second}
 }
 
+// WithPatience returns the store, before anybody uses it, with another time to wait for a
+// connection beside the one that the caller holds: where 20 ms, or a second for all facts of a build,
+// are over sooner than one can be opened.
+func (s *DeriveStore) WithPatience(wait time.Duration) *DeriveStore {
+	s.spare, s.stockSpare = wait, wait
+	return s
+}
+
 // WithRoom returns the store, before anybody uses it, with room of its own for what builds read
 // together.
 func (s *DeriveStore) WithRoom(room stock.Config) *DeriveStore {

@@ -47,7 +47,7 @@ func (b *besideTx) prepare(ctx context.Context, first pgx.Tx, keys lockKeys) err
 	// bound is for what must not be, a wait for that one, which waits for this one, and for changes
 	// of the schema.
 	const begin = `select set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '2s', true),
-		pg_try_advisory_xact_lock($1), pg_postmaster_start_time()`
+		pg_try_advisory_xact_lock(` + schemaKey1 + `), pg_postmaster_start_time()`
 	var held bool
 	var here, there time.Time
 	if err := b.tx.QueryRow(ctx, begin, keys.beside).Scan(nil, nil, &held, &here); err != nil {

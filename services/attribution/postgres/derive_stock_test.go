@@ -71,7 +71,7 @@ func TestDeriveStore_Stock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.room.Log = slog.New(slog.DiscardHandler)
-			store := postgres.NewDeriveStore(pool, nil).WithRoom(c.room).Patient()
+			store := postgres.NewDeriveStore(pool, nil).WithRoom(c.room).WithPatience(time.Minute)
 			place := func(key uuid.UUID) int32 { return int32(slices.Index(own[c.from:], key)) }
 			held, err := store.Stock(t.Context(), workspaces[0], own[c.from:], place)
 			if err != nil {
@@ -130,7 +130,7 @@ func TestDeriveStore_stockInPart(t *testing.T) {
 	pool, workspace := pagesStored(t, 50_000)
 	ctx, stop := context.WithCancel(t.Context())
 	var came []uuid.UUID
-	held, err := postgres.NewDeriveStore(pool, nil).Patient().Stock(ctx, workspace, make([]uuid.UUID, 100), func(fact uuid.UUID) int32 {
+	held, err := postgres.NewDeriveStore(pool, nil).WithPatience(time.Minute).Stock(ctx, workspace, make([]uuid.UUID, 100), func(fact uuid.UUID) int32 {
 		if len(came) < 100 {
 			came = append(came, fact)
 		} else {
@@ -151,7 +151,7 @@ func TestDeriveStore_stockBreaks(t *testing.T) {
 	t.Parallel()
 	const facts = 2000
 	pool, workspace := pagesStored(t, facts)
-	store := postgres.NewDeriveStore(pool, nil).WithRoom(stock.Config{Memory: 1, Disk: 400_000, Piece: 10_000, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}).Patient()
+	store := postgres.NewDeriveStore(pool, nil).WithRoom(stock.Config{Memory: 1, Disk: 400_000, Piece: 10_000, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}).WithPatience(time.Minute)
 	read := func(most int) (held derive.Stock, came []uuid.UUID) {
 		defer func() { _ = recover() }()
 		held, err := store.Stock(t.Context(), workspace, make([]uuid.UUID, facts), func(fact uuid.UUID) int32 {

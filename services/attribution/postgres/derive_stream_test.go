@@ -61,11 +61,11 @@ func TestDeriveStore_Load(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := postgres.NewDeriveStore(pool, nil).Patient().Load(t.Context(), workspace, slices.Concat(keys[:2], []uuid.UUID{uuid.New()}, keys[2:]))
+		got, err := postgres.NewDeriveStore(pool, nil).WithPatience(time.Minute).Load(t.Context(), workspace, slices.Concat(keys[:2], []uuid.UUID{uuid.New()}, keys[2:]))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", mode, err, diff)
 		}
-		twice, err := postgres.NewDeriveStore(pool, nil).Patient().Load(t.Context(), workspace, []uuid.UUID{keys[0], keys[1], keys[0]})
+		twice, err := postgres.NewDeriveStore(pool, nil).WithPatience(time.Minute).Load(t.Context(), workspace, []uuid.UUID{keys[0], keys[1], keys[0]})
 		slices.SortFunc(twice, func(a, b hit.Fact) int { return int(b.At - a.At) })
 		if diff := cmp.Diff(want[:2], twice); err != nil || diff != "" {
 			t.Errorf("%s: one asked for twice: %v (-want +got):\n%s", mode, err, diff)
@@ -102,7 +102,7 @@ func TestDeriveStore_Names(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	store := postgres.NewDeriveStore(pool, nil).Patient()
+	store := postgres.NewDeriveStore(pool, nil).WithPatience(time.Minute)
 	v := derive.Version{Number: 7, Identity: 2}
 	strong, devices := digests[:3], digests[2:4]
 	got, err := store.Names(t.Context(), workspace, v, strong, devices)

@@ -43,8 +43,8 @@ func (p *Pool) LockWorkspace(ctx context.Context, workspace uuid.UUID) (lock *Wo
 	}
 	lock = &WorkspaceLock{conn: conn, keys: workspaceKeys(workspace)}
 	var locked bool // the first one
-	err = conn.QueryRow(ctx, `select locked, case when locked and pg_try_advisory_lock($2) then pg_advisory_unlock($2) else false end
-		from (select pg_try_advisory_lock($1) as locked offset 0) as first`, lock.keys.first, lock.keys.beside).Scan(&locked, &ok)
+	err = conn.QueryRow(ctx, `select locked, case when locked and pg_try_advisory_lock(beside) then pg_advisory_unlock(beside) else false end
+		from (select pg_try_advisory_lock(`+schemaKey1+`) as locked, `+schemaKey2+` as beside offset 0) as first`, lock.keys.first, lock.keys.beside).Scan(&locked, &ok)
 	switch {
 	case err != nil:
 		discard(conn) // it may hold a lock
@@ -71,7 +71,7 @@ func (l *WorkspaceLock) Release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	var held bool
-	err := l.conn.QueryRow(ctx, "select pg_advisory_unlock($1)", l.keys.first).Scan(&held)
+	err := l.conn.QueryRow(ctx, "select pg_advisory_unlock("+schemaKey1+")", l.keys.first).Scan(&held)
 	if err != nil || !held {
 		discard(l.conn)
 		return
@@ -109,7 +109,14 @@ func discard(conn *pgxpool.Conn) {
 	_ = conn.Hijack().Close(ctx)
 }
 
-// lockKey hashes to the 64 bits that an advisory lock has.
+// schemaKey1 and schemaKey2 are, of the first and the second parameter of a statement, the keys of
+// this schema's locks: installations that share a database do not wait for each other.
+const (
+	schemaKey1 = "hashtextextended(current_schema(), $1)"
+	schemaKey2 = "hashtextextended(current_schema(), $2)"
+)
+
+// lockKey hashes to the 64 bits that an advisory lock has; see [schemaKey1].
 func lockKey(kind string, name []byte) int64 {
 	sum := sha256.Sum256(append([]byte("touchline "+kind+"\x00"), name...))
 	return int64(binary.BigEndian.Uint64(sum[:]))

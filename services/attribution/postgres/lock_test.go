@@ -97,6 +97,48 @@ func TestWorkspaceLock_beside(t *testing.T) {
 	lock.Release(t.Context())
 }
 
+// Installations that share a database, each in a schema of its own, do not wait for each other.
+func TestPool_locksOfASchema(t *testing.T) {
+	t.Parallel()
+	workspace, consumer := uuid.New(), uuid.New()
+	pools := []*postgres.Pool{ready(t, sqltest.NewSchema(t, sql.Newest)), ready(t, sqltest.NewSchema(t, sql.Newest))}
+	held := make(chan struct{})
+	go pools[0].KeepAlive(t.Context(), consumer, func() { close(held) })
+	<-held
+	lock := locked(t, pools[0], workspace)
+	defer lock.Release(t.Context())
+	err := lock.InTx(t.Context(), postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+		if ok, err := tx.TryLock(ctx, "chore"); !ok || err != nil {
+			t.Errorf("a chore: %t, %v", ok, err)
+		}
+		for i, pool := range pools {
+			other, ok, err := pool.LockWorkspace(ctx, workspace)
+			if ok != (i == 1) || err != nil {
+				t.Errorf("schema %d: the workspace is free: %t, %v", i, ok, err)
+			}
+			if ok {
+				other.Release(ctx)
+			}
+			err = pool.InTx(ctx, postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+				if ok, err := tx.TryLock(ctx, "chore"); ok != (i == 1) || err != nil {
+					t.Errorf("schema %d: the chore is free: %t, %v", i, ok, err)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if dead, err := pool.Dead(ctx, []uuid.UUID{consumer}); len(dead) != i || err != nil {
+				t.Errorf("schema %d: %d consumers are dead, %v", i, len(dead), err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // Nothing is written beside a lock that is lost, whether another has it or nobody; what failed
 // leaves no lock behind.
 func TestWorkspaceLock_besideNothing(t *testing.T) {

@@ -41,7 +41,7 @@ func TestComparer_beside(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	store := NewDeriveStore(pool, nil).Patient()
+	store := NewDeriveStore(pool, nil).WithPatience(time.Minute)
 	err = pool.InTx(t.Context(), RepeatableRead, func(ctx context.Context, tx *Tx) error {
 		if err := pool.Ping(ctx); err != nil { // so that there is a second connection: none is opened while one waits
 			return err

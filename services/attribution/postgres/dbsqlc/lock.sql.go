@@ -10,9 +10,11 @@ import (
 )
 
 const lockTry = `-- name: LockTry :one
-select pg_try_advisory_xact_lock($1::bigint) as held
+
+select pg_try_advisory_xact_lock(hashtextextended(current_schema(), $1::bigint)) as held
 `
 
+// Locks are the schema's: installations that share a database do not wait for each other.
 // Held until the transaction ends.
 func (q *Queries) LockTry(ctx context.Context, key int64) (bool, error) {
 	row := q.db.QueryRow(ctx, lockTry, key)
@@ -22,7 +24,7 @@ func (q *Queries) LockTry(ctx context.Context, key int64) (bool, error) {
 }
 
 const lockTryShared = `-- name: LockTryShared :one
-select pg_try_advisory_xact_lock_shared($1::bigint) as held
+select pg_try_advisory_xact_lock_shared(hashtextextended(current_schema(), $1::bigint)) as held
 `
 
 // Several may hold it at once, but none beside one who has it alone. Held until the
@@ -35,7 +37,7 @@ func (q *Queries) LockTryShared(ctx context.Context, key int64) (bool, error) {
 }
 
 const lockWait = `-- name: LockWait :exec
-select pg_advisory_xact_lock($1::bigint)
+select pg_advisory_xact_lock(hashtextextended(current_schema(), $1::bigint))
 `
 
 // Held until the transaction ends.

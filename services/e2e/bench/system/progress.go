@@ -98,11 +98,11 @@ func (s *System) Hold(ctx context.Context) (release func(context.Context) error,
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.Conn.Exec(ctx, "select pg_advisory_lock($1)", key); err != nil {
+	if _, err := s.Conn.Exec(ctx, "select pg_advisory_lock(hashtextextended(current_schema(), $1))", key); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) error {
-		_, err := s.Conn.Exec(ctx, "select pg_advisory_unlock($1)", key)
+		_, err := s.Conn.Exec(ctx, "select pg_advisory_unlock(hashtextextended(current_schema(), $1))", key)
 		return err
 	}, nil
 }
