@@ -58,12 +58,16 @@ func (r *Report) compare(what, where string, left, right int64) {
 }
 
 func (s Sides) checkGaps(ctx context.Context, r *Report) error {
-	for range 20 { // a worker may be searching
+	for left := 20; ; left-- { // a worker may be searching
 		gaps, err := s.Search(ctx, r.At)
 		if err != nil {
 			return err
 		}
 		if gaps.Searched {
+			break
+		}
+		if left == 0 {
+			r.Skipped = append(r.Skipped, "a search for lost hits: somebody else has been searching all the while; what was found before is shown")
 			break
 		}
 		select {

@@ -196,10 +196,8 @@ func TestLedger_redeliveryChangesNothing(t *testing.T) {
 	}
 	r.worker()
 	r.drained()
-	before, err := r.sides.terms(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	terms := func() (map[string]Terms, error) { return r.sides.terms(t.Context()) }
+	before := inTime(r, terms)
 	again := 0
 	for shard, all := range copies {
 		for _, values := range all {
@@ -213,10 +211,7 @@ func TestLedger_redeliveryChangesNothing(t *testing.T) {
 		}
 	}
 	r.drained()
-	after, err := r.sides.terms(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	after := inTime(r, terms)
 	if diff := cmp.Diff(before, after); diff != "" || again != total {
 		t.Errorf("after %d redeliveries (-before +after):\n%s", again, diff)
 	}
