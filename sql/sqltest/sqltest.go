@@ -86,7 +86,7 @@ func (s *Schema) Pool(t testing.TB, role string) *pgxpool.Pool {
 	return pool
 }
 
-// within adds the search_path to a server's URL.
+// within adds the search_path to a server's URL, and the patience that a busy machine needs.
 func within(t testing.TB, server, schema string) string {
 	t.Helper()
 	address, err := url.Parse(server)
@@ -95,6 +95,7 @@ func within(t testing.TB, server, schema string) string {
 	}
 	query := address.Query()
 	query.Set("search_path", schema)
+	query.Set("connect_timeout", "60")
 	address.RawQuery = query.Encode()
 	return address.String()
 }

@@ -89,12 +89,12 @@ func TestGetIngestion_RecomputeIsNotPending(t *testing.T) {
 	r.exec("insert into ledger values ($1, gen_random_uuid(), now(), 0, 1)", workspace)
 	var books struct{ Stored, Pending int }
 	r.put(admin, linear())
-	r.call(http.MethodGet, "/v1/ingestion", admin, nil).into(t, http.StatusOK, &books)
+	r.read("/v1/ingestion", admin, &books)
 	if books.Pending != 1 {
 		t.Errorf("while a policy is built: %+v", books)
 	}
 	r.exec("update policy set kind = 'recompute' where workspace_id = $1 and state = 'building'", workspace)
-	r.call(http.MethodGet, "/v1/ingestion", admin, nil).into(t, http.StatusOK, &books)
+	r.read("/v1/ingestion", admin, &books)
 	if books.Pending != 0 || books.Stored != 1 {
 		t.Errorf("while the policy is recomputed: %+v", books)
 	}

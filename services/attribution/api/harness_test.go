@@ -64,7 +64,7 @@ func newRigWith(t testing.TB, change func(*api.Config)) *rig {
 	t.Helper()
 	schema := sqltest.NewSchema(t, sql.Newest)
 	client, prefix := redistest.New(t)
-	r := &rig{t: t, client: client, stream: stream.Config{Prefix: prefix, Shards: 2}, log: &bytes.Buffer{}}
+	r := &rig{t: t, client: client, stream: stream.Config{Prefix: prefix, Shards: 2, Timeout: time.Minute}, log: &bytes.Buffer{}}
 	open := func(role postgres.Role) *postgres.Pool {
 		pool, err := postgres.Open(t.Context(), schema.URL, role)
 		if err != nil {
@@ -119,8 +119,7 @@ func newRigWith(t testing.TB, change func(*api.Config)) *rig {
 	return r
 }
 
-// sweep removes, as the worker does, the rows of a workspace's discarded versions. One
-// process of a database does so at a time, and other tests do too.
+// sweep removes, as the worker does, the rows of a workspace's discarded versions.
 func (r *rig) sweep(workspace uuid.UUID) {
 	r.t.Helper()
 	for swept := false; !swept; {
@@ -179,6 +178,18 @@ func (a answer) into(t testing.TB, status int, value any) {
 }
 
 // call makes a request; headers are pairs, body is JSON, text or nil.
+// read gets what is there, once more while that takes too long to put together.
+func (r *rig) read(path, bearer string, into any) {
+	r.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; {
+		got := r.call(http.MethodGet, path, bearer, nil)
+		if got.status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			got.into(r.t, http.StatusOK, into)
+			return
+		}
+	}
+}
+
 func (r *rig) call(method, path, bearer string, body any, headers ...string) answer {
 	r.t.Helper()
 	var content io.Reader

@@ -23,7 +23,7 @@ func (b books) balance() bool {
 func (r *rig) books(bearer string) books {
 	r.t.Helper()
 	var got books
-	r.call(http.MethodGet, "/v1/ingestion", bearer, nil).into(r.t, http.StatusOK, &got)
+	r.read("/v1/ingestion", bearer, &got)
 	return got
 }
 

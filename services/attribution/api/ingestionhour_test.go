@@ -29,7 +29,7 @@ func (r *rig) byHour(bearer, query string) (all books, rows []hourBooks) {
 		books
 		ByHour []hourBooks `json:"by_hour"`
 	}
-	r.call(http.MethodGet, "/v1/ingestion?by=hour"+query, bearer, nil).into(r.t, http.StatusOK, &got)
+	r.read("/v1/ingestion?by=hour"+query, bearer, &got)
 	return got.books, got.ByHour
 }
 

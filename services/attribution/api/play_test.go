@@ -3,7 +3,6 @@ package api_test
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +57,7 @@ func (r *rig) settled(admin string) {
 	r.t.Helper()
 	var books struct{ Accepted, Pending int }
 	for deadline := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
-		r.call(http.MethodGet, "/v1/ingestion", admin, nil).into(r.t, http.StatusOK, &books)
+		r.read("/v1/ingestion", admin, &books)
 		if books.Accepted > 0 && books.Pending == 0 {
 			return
 		}

@@ -57,7 +57,7 @@ func TestBadInput_IsReadBack(t *testing.T) {
 	}
 	r.play(workspace, admin, facts...)
 	var books struct{ Accepted, Stored, Rejected, Pending int }
-	r.call(http.MethodGet, "/v1/ingestion", admin, nil).into(t, http.StatusOK, &books)
+	r.read("/v1/ingestion", admin, &books)
 	if books.Stored != len(facts) || books.Rejected != 0 {
 		t.Fatalf("of %d facts: %+v: %s", len(facts), books, r.call(http.MethodGet, "/v1/quarantine", admin, nil).body)
 	}
