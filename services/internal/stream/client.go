@@ -82,9 +82,10 @@ func withoutSecret(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// Check refuses a Redis that may drop entries by itself, and returns warnings
+// Check refuses a Redis that may drop entries by itself ([ErrEvicts]), and returns warnings
 // about one that may lose them in a crash. A Redis that does not answer CONFIG GET
-// gives [ErrNoConfig]: whether that is acceptable is the caller's to know.
+// gives [ErrNoConfig]: whether that is acceptable is the caller's to know. Any other error
+// leaves the question open.
 func Check(ctx context.Context, client redis.UniversalClient) (warnings []string, err error) {
 	cluster, ok := client.(*redis.ClusterClient)
 	if !ok {
@@ -113,7 +114,7 @@ func checkNode(ctx context.Context, node redis.Cmdable) (warnings []string, err 
 		settings[name] = strings.ToLower(answer[name])
 	}
 	if policy := settings["maxmemory-policy"]; policy != "noeviction" {
-		return nil, fmt.Errorf("redis has maxmemory-policy %s, which would throw hits away: set noeviction", policy)
+		return nil, fmt.Errorf("%w when its memory is full: it has maxmemory-policy %s: set noeviction", ErrEvicts, policy)
 	}
 	switch {
 	case settings["appendonly"] != "yes":

@@ -48,7 +48,7 @@ func eachServer(t *testing.T, test func(t *testing.T, s server)) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = client.Close() })
-		test(t, server{client: client, addr: addr, cfg: Config{Shards: 2, Logger: quiet}, mini: true})
+		test(t, server{client: client, addr: addr, cfg: Config{Shards: 2, Timeout: time.Minute, Logger: quiet, disk: time.Minute}, mini: true})
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
@@ -57,7 +57,7 @@ func eachServer(t *testing.T, test func(t *testing.T, s server)) {
 		if !ok {
 			t.Fatal("the test Redis is a cluster")
 		}
-		test(t, server{client: client, addr: node.Options().Addr, cfg: Config{Prefix: prefix, Shards: 2, Logger: quiet}})
+		test(t, server{client: client, addr: node.Options().Addr, cfg: Config{Prefix: prefix, Shards: 2, Timeout: time.Minute, Logger: quiet, disk: time.Minute}})
 	})
 }
 
@@ -125,13 +125,13 @@ func mustAppend(t *testing.T, w *Writer, hits []hit.Hit) hit.Receipt {
 // eventually polls a condition.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		select {
 		case <-deadline:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -60,6 +60,8 @@ var (
 	// ErrNoConfig says that Redis does not answer CONFIG GET, as an embedded or
 	// a managed one, so that [Check] can say nothing.
 	ErrNoConfig = errors.New("redis refuses CONFIG GET")
+	// ErrEvicts says that Redis may drop entries by itself.
+	ErrEvicts = errors.New("redis throws hits away")
 )
 
 // Config says where the streams are and how patient a writer is. Zero values
@@ -95,6 +97,7 @@ type Config struct {
 
 	attempt time.Duration // limit of a flush's first attempt; tests shorten it
 	turn    time.Duration // how long a flush keeps others waiting; tests lengthen it
+	disk    time.Duration // how long a disk may take for one flush; tests lengthen it
 }
 
 // withDefaults fills what is zero. The flush bounds were guessed from Redis'
@@ -108,6 +111,7 @@ func (c Config) withDefaults() Config {
 	c.MaxQueued = cmp.Or(c.MaxQueued, 16<<20)
 	c.attempt = cmp.Or(c.attempt, attemptFirst)
 	c.turn = cmp.Or(c.turn, turnTime)
+	c.disk = cmp.Or(c.disk, diskTime)
 	if c.Jitter == nil {
 		c.Jitter = jitter
 	}

@@ -172,10 +172,10 @@ func (w *Writer) patience() time.Duration {
 	if w.cfg.Spool == nil {
 		return w.cfg.Timeout
 	}
-	return 2*w.cfg.Timeout + diskTime
+	return 2*w.cfg.Timeout + w.cfg.disk
 }
 
-// diskTime is how long a disk may take for one flush. A guess.
+// diskTime is the default of Config.disk. A guess.
 const diskTime = 2 * time.Second
 
 // Ready returns nil when at least one shard takes hits, else [ErrUnavailable].

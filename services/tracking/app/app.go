@@ -145,8 +145,12 @@ func (p *parts) check(ctx context.Context) (done bool, err error) {
 	if errors.Is(err, stream.ErrNoConfig) {
 		return false, fmt.Errorf("%w: allow CONFIG GET, or set TOUCHLINE_REDIS_EMBEDDED=true when you know that it neither evicts nor forgets", err)
 	}
-	if err != nil {
+	if errors.Is(err, stream.ErrEvicts) {
 		return false, err
+	}
+	if err != nil { // it may be starting, or be slow just now
+		p.log.Warn("redis does not say how it is set up", "error", err)
+		return false, nil
 	}
 	for _, warning := range warnings {
 		p.log.Warn(warning)

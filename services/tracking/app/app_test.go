@@ -28,6 +28,7 @@ func environment(more ...string) map[string]string {
 	e := map[string]string{
 		"REDIS_URL": "redis://127.0.0.1:6379", "TOUCHLINE_REGISTRY_KEY": testKey,
 		"TOUCHLINE_ADDR": "127.0.0.1:0", "TOUCHLINE_ADMIN_ADDR": "127.0.0.1:0",
+		"TOUCHLINE_REDIS_TIMEOUT": "15s", // of the 20 s in which an answer is written
 	}
 	for i := 0; i+1 < len(more); i += 2 {
 		e[more[i]] = more[i+1]
@@ -108,9 +109,9 @@ func start(t *testing.T, environ map[string]string) running {
 	case err := <-ended:
 		cancel()
 		t.Fatalf("did not start: %v", err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		cancel()
-		t.Fatal("did not start in 10 s")
+		t.Fatal("did not start in two minutes")
 	}
 	return running{}
 }
@@ -201,7 +202,7 @@ func newReader(t *testing.T, prefix string) *stream.Reader {
 func readAll(t *testing.T, reader *stream.Reader, n int) []stream.Entry {
 	t.Helper()
 	var all []stream.Entry
-	for deadline := time.Now().Add(10 * time.Second); len(all) < n && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); len(all) < n && time.Now().Before(deadline); {
 		for shard := range 4 {
 			entries, err := reader.Read(t.Context(), shard, 100, time.Millisecond)
 			if err != nil {
@@ -218,7 +219,7 @@ func readAll(t *testing.T, reader *stream.Reader, n int) []stream.Entry {
 
 func TestRun_WithoutRedis(t *testing.T) {
 	t.Parallel()
-	p := start(t, environment("REDIS_URL", "redis://127.0.0.1:1"))
+	p := start(t, environment("REDIS_URL", "redis://127.0.0.1:1", "TOUCHLINE_REDIS_TIMEOUT", "1s"))
 	if healthy := send(t, http.MethodGet, p.admin+"/healthz", ""); healthy.status != http.StatusOK {
 		t.Errorf("healthz %d", healthy.status)
 	}

@@ -35,7 +35,7 @@ func listening(t *testing.T, run *exec.Cmd, address string) {
 	t.Helper()
 	var said bytes.Buffer
 	run.Stderr = &said
-	run.WaitDelay = 5 * time.Second
+	run.WaitDelay = time.Minute
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func listening(t *testing.T, run *exec.Cmd, address string) {
 			t.Errorf("%s, told to end, has not after %v: %v", run.Path, run.WaitDelay, <-ended)
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		if c, err := net.DialTimeout("tcp", address, time.Second); err == nil {
 			_ = c.Close()
 			return
@@ -63,7 +63,7 @@ func listening(t *testing.T, run *exec.Cmd, address string) {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s does not listen after 20 s", run.Path)
+			t.Fatalf("%s does not listen after two minutes", run.Path)
 		}
 	}
 }
