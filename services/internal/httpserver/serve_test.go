@@ -185,7 +185,7 @@ func TestAdmin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := run(t, time.Second, admin)
+	stop := run(t, time.Minute, admin)
 	base := "http://" + admin.Addr()
 
 	if status, body := get(t, base+"/healthz"); status != 200 || !strings.Contains(body, `"ok"`) {

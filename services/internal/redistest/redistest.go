@@ -31,8 +31,10 @@ func New(t testing.TB) (client redis.UniversalClient, prefix string) {
 		t.Fatalf("%s is not a Redis URL", Env)
 	}
 	opts.ContextTimeoutEnabled = true
+	// A test that is kept waiting must not send a command twice.
+	opts.MaxRetries, opts.ReadTimeout = -1, time.Minute
 	node := redis.NewClient(opts)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := node.Ping(ctx).Err(); err != nil {
 		t.Fatalf("reach the Redis of %s: %v", Env, err)
@@ -44,7 +46,7 @@ func New(t testing.TB) (client redis.UniversalClient, prefix string) {
 
 // clean deletes the keys of one test.
 func clean(t testing.TB, client *redis.Client, prefix string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var keys []string
 	found := client.Scan(ctx, 0, "*"+prefix+"*", 1000).Iterator()

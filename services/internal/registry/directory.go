@@ -33,6 +33,8 @@ type Directory struct {
 	path   string
 	log    *slog.Logger
 
+	patience time.Duration // with Redis, for one question; tests lengthen it
+
 	current atomic.Pointer[snapshot]
 	unsaved atomic.Bool // the file is older than current
 
@@ -66,7 +68,7 @@ type question struct {
 func NewDirectory(client redis.UniversalClient, prefix string, key []byte, snapshotPath string) *Directory {
 	d := &Directory{
 		client: client, key: registryKey(prefix), seal: newSealer(key), path: snapshotPath,
-		log: slog.Default().With("component", "registry"),
+		log: slog.Default().With("component", "registry"), patience: askTimeout,
 	}
 	d.current.Store(newSnapshot(d.seal, nil, nil))
 	return d
@@ -75,7 +77,7 @@ func NewDirectory(client redis.UniversalClient, prefix string, key []byte, snaps
 // Load fills the directory from Redis, or from the file when Redis is away or empty. An
 // error means that it has no sources yet; [Directory.Run] goes on trying.
 func (d *Directory) Load(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, askTimeout)
+	limited, cancel := context.WithTimeout(ctx, d.patience)
 	defer cancel()
 	err := d.refresh(limited)
 	if err == nil {
@@ -205,7 +207,7 @@ func (d *Directory) answer() {
 			return
 		}
 		// Not a caller's context: one that gives up must not fail the others.
-		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), d.patience)
 		q.err = d.refresh(ctx)
 		cancel()
 		close(q.done)

@@ -35,7 +35,9 @@ type house struct {
 }
 
 func (h house) directory() *Directory {
-	return NewDirectory(h.client, h.prefix, testKey(1), h.path)
+	d := NewDirectory(h.client, h.prefix, testKey(1), h.path)
+	d.patience = time.Minute
+	return d
 }
 
 // eachServer runs a test over miniredis, and over a real Redis when there is one.
@@ -189,6 +191,7 @@ func TestDirectory_StartsFromTheFileWithoutRedis(t *testing.T) {
 		checkMissing(t, d, newSource(KindPixel), ErrUnavailable)
 
 		other := NewDirectory(h.client, h.prefix, testKey(2), h.path)
+		other.patience = time.Minute
 		if err := other.Load(t.Context()); err == nil {
 			t.Error("a file sealed with another key was loaded")
 		}

@@ -39,6 +39,8 @@ type Salts struct {
 	key    []byte
 	log    *slog.Logger
 
+	patience time.Duration // with Redis; tests lengthen it
+
 	mu   sync.RWMutex
 	days map[string]*salt // of today, and of tomorrow when it is near
 }
@@ -58,7 +60,7 @@ func NewSalts(client redis.UniversalClient, prefix string, key []byte) (*Salts, 
 		return nil, fmt.Errorf("derive the key of salts: %w", err)
 	}
 	return &Salts{
-		client: client, prefix: prefix, key: derived, log: slog.Default().With("component", "salts"), days: map[string]*salt{},
+		client: client, prefix: prefix, key: derived, log: slog.Default().With("component", "salts"), days: map[string]*salt{}, patience: askTimeout,
 	}, nil
 }
 
@@ -84,7 +86,7 @@ func (s *Salts) Of(at time.Time) []byte {
 // Load shares the salt of the day of now, and of the next when it is near, with the
 // other edges. An error means that this process has its own for the time being.
 func (s *Salts) Load(ctx context.Context, now time.Time) error {
-	limited, cancel := context.WithTimeout(ctx, askTimeout)
+	limited, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	days := []string{dayOf(now)}
 	if next := dayOf(now.Add(saltAhead)); next != days[0] {

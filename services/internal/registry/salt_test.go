@@ -16,6 +16,7 @@ func (h house) salts(t *testing.T, key byte) *Salts {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.patience = time.Minute
 	return s
 }
 

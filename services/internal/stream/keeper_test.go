@@ -324,7 +324,7 @@ func TestDrain_RedisLostTheAnnouncement(t *testing.T) {
 			t.Errorf("announced 11 to 13 to books that know nothing: %t, %v", told, err)
 		}
 		for range 2 {
-			if err := l.append(t.Context(), f, time.Second); err != nil {
+			if err := l.append(t.Context(), f, time.Minute); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -23,7 +23,7 @@ func TestWriter_RedisKilled(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	s := server{client: client, cfg: Config{
-		Shards: 2, Timeout: 100 * time.Millisecond, attempt: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		Shards: 2, Timeout: 500 * time.Millisecond, attempt: 100 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	}}
 
 	w := newWriter(t, client, s.cfg, uuid.New())
