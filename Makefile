@@ -31,7 +31,7 @@ test: prepare ## Run all tests with real servers and browsers, installing what i
 	@mkdir -p $(BIN)
 	@go build -o $(DEVSTACK) ./services/devstack/cmd/devstack
 	@echo "test: all Go modules$(if $(RACE), with the race detector)"
-	@$(if $(RACE),CGO_ENABLED=1) $(DEVSTACK) servers -- go test $(if $(RACE),-race) -timeout 20m $(ARGS) $(PACKAGES)
+	@$(if $(RACE),CGO_ENABLED=1) $(DEVSTACK) servers -- go test $(if $(RACE),-race) -timeout 40m $(ARGS) $(PACKAGES)
 
 .PHONY: prepare
 prepare: ## Find or install what the tests need: PostgreSQL, Redis, browsers, npm packages

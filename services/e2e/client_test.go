@@ -43,7 +43,7 @@ func TestBrowserSDK(t *testing.T) {
 }
 
 // The demo shop in a browser: opened through a link with a click token, bought
-// from, and the credited row is there within two seconds of the purchase.
+// from, and the credited row is there. How soon it is, the benchmark measures.
 func TestShop(t *testing.T) {
 	t.Parallel()
 	s := stack.New(bin, stackDir(t))
@@ -55,26 +55,25 @@ func TestShop(t *testing.T) {
 	bought := browser(t, "shop", map[string]any{"url": shop + "/?mt=" + token})
 	orderID, _ := bought["orderId"].(string)
 	at, _ := bought["boughtAt"].(float64)
-	deadline := time.UnixMilli(int64(at)).Add(2 * time.Second)
 
 	demo := workspace{Client: s.API()}
-	for {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		r, found := rowOfOrder(demo.newest(t), orderID)
 		switch {
 		case found && text(r.Tier) == "click" && text(r.MessageID) != "none":
 			t.Logf("the credited row was seen %v after the purchase", time.Since(time.UnixMilli(int64(at))).Round(time.Millisecond))
 			return
 		case time.Now().After(deadline):
-			t.Fatalf("no credited row of order %s within two seconds; found %v: %+v", orderID, found, r)
+			t.Fatalf("no credited row of order %s within %v; found %v: %+v", orderID, patience, found, r)
 		}
 	}
 }
 
-// newest returns the rows of the last minutes, model last_touch.
+// newest returns the rows of the last hour, model last_touch.
 func (w workspace) newest(t *testing.T) []row {
 	t.Helper()
 	var page struct{ Data []row }
-	from := url.QueryEscape(time.Now().UTC().Add(-5 * time.Minute).Format(time.RFC3339))
+	from := url.QueryEscape(time.Now().UTC().Add(-time.Hour).Format(time.RFC3339))
 	w.Get(t, "/v1/attributions?model=last_touch&limit=1000&from="+from, &page)
 	return page.Data
 }

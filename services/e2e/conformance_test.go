@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/touchline/touchline/services/e2e/stack"
 )
@@ -16,7 +15,7 @@ import (
 // conformance plays worlds against a stack and fails unless all of them agree.
 func conformance(t *testing.T, s *stack.Stack, worlds []string, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), stack.Patience)
 	defer cancel()
 	args = append([]string{"conformance/run.py", "--credentials", filepath.Join(s.Dir, "credentials.json")}, args...)
 	printed, err := exec.CommandContext(ctx, "python3", append(args, worlds...)...).CombinedOutput()

@@ -105,8 +105,7 @@ test('a click that leaves the page is not lost, even when the server refuses its
 test('a tab closed right after a click loses nothing', async () => {
   const visitor = await world.visit('/start');
   await visitor.until((list) => list.length === 1, 'page view');
-  await visitor.page.evaluate(() => void setTimeout(() => window.touchline('track', 'last'), 0));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await track(visitor.page, 'last');
   await visitor.page.close({ runBeforeUnload: false });
   await visitor.until((list) => list.some((e) => e.event === 'last'), 'event of the closed tab');
 });
@@ -126,15 +125,20 @@ test('what a crashed tab left is sent by the next one', async () => {
 
 test('200 rapid clicks arrive, each once, in few requests', async () => {
   const visitor = await world.visit('/start', { body: '<button data-tl-event="tap">tap</button>' });
-  await visitor.page.evaluate(async () => {
+  await visitor.until((list) => list.length === 1, 'page view');
+  world.behaviour.delay = 250; // A click is sent at once when no request is under way: then every quick answer would cost one.
+  const took = await visitor.page.evaluate(async () => {
+    const begun = performance.now();
     for (let n = 0; n < 200; n++) {
       document.querySelector('button').click();
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
+    return performance.now() - begun;
   });
   await visitor.until((list) => list.length === 201, 'all clicks');
   assert.equal(world.beacons.flatMap((beacon) => beacon.body.batch).length, 201, 'sent once each');
-  assert.ok(world.beacons.length < 60, `${world.beacons.length} requests`);
+  // One each 250 ms while others are under way, and some more as a request has room for some 40.
+  assert.ok(world.beacons.length < 20 + took / 250, `${world.beacons.length} requests in ${took} ms`);
 });
 
 for (const [how, before] of [
@@ -150,7 +154,12 @@ for (const [how, before] of [
     await until(async () => (await kept(other.page)) === 4, 'kept events');
     world.behaviour.down = false;
     world.behaviour.delay = 300;
-    await Promise.all([visitor.page, other.page].map((page) => page.evaluate(() => dispatchEvent(new Event('online')))));
+    const online = (page) => page.evaluate(() => void dispatchEvent(new Event('online')));
+    if (before) {
+      // Who takes a lease at the same time is told apart after 50 ms; a renderer that stalls for longer is not.
+      await other.page.evaluate(() => addEventListener('storage', ({ key, newValue }) => key === '_tll' && newValue && dispatchEvent(new Event('online'))));
+    }
+    await Promise.all((before ? [visitor.page] : [visitor.page, other.page]).map(online));
     await visitor.until((list) => list.length === 4, 'events of both tabs');
     await until(async () => (await kept(other.page)) === 0, 'empty queue');
     assert.deepEqual(sendings(), { page: 2, first: 1, second: 1 });

@@ -1,12 +1,23 @@
 import { mock } from 'node:test';
 
+/** Numbers from 0 to 1 that look random and are the same in every run (mulberry32). */
+function seeded(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 /**
  * What the queue touches of a browser, for tests in Node: localStorage over `kept`, a
- * clock that `mock.timers` moves, no Web Locks, so that the lease is what is tested.
+ * clock that `mock.timers` moves, chance that is the same in every run, no Web Locks, so that the lease is what is tested.
  * Tabs are several queues over one of these.
  */
 export function fakeBrowser(now = 1_800_000_000_000) {
   mock.timers.enable({ apis: ['setTimeout', 'Date'], now });
+  const chance = mock.method(Math, 'random', seeded(1));
   const kept = new Map();
   const room = { left: Infinity };
   const storage = {
@@ -45,6 +56,9 @@ export function fakeBrowser(now = 1_800_000_000_000) {
       }
       mock.timers.tick(0);
     },
-    close: () => mock.timers.reset(),
+    close: () => {
+      chance.mock.restore();
+      mock.timers.reset();
+    },
   };
 }

@@ -16,8 +16,8 @@ const FLAGS = [
 /** Automation turns these off; they are what some tests are about. */
 const WANTED = ['--disable-back-forward-cache'];
 
-/** How long an awaited event may take, in milliseconds. A guess, generous for a loaded machine. */
-const PATIENCE = 20_000;
+/** How long anything awaited may take, in milliseconds. Never used up unless something is wrong. */
+const PATIENCE = 180_000;
 
 /** Waits until a condition holds, and says what did not come. */
 export async function until(condition, what, seen = () => '') {
@@ -44,7 +44,7 @@ export function unique(beacons) {
 /** Starts browser and servers; `visit` makes a fresh visitor, whose events the answer's `events` lists as they arrived. */
 export async function openWorld() {
   const servers = await startServers();
-  const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS, ignoreDefaultArgs: WANTED });
+  const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS, ignoreDefaultArgs: WANTED, timeout: PATIENCE });
   const current = servers.visit;
   let visits = 0;
   let context;
@@ -79,6 +79,7 @@ export async function openWorld() {
     servers.beacons.length = 0;
     servers.handovers.length = 0;
     context = await browser.newContext(options.context);
+    context.setDefaultTimeout(PATIENCE);
     const { page, faults } = await open(context, path, options);
     const events = () => unique(servers.beacons);
     const awaitEvents = async (condition, what) => {

@@ -41,7 +41,7 @@ type Spec struct {
 	// Ready is asked every 20 ms until it returns nil. It must not block for long
 	// after its context is done. Nil means ready at once.
 	Ready func(ctx context.Context) error
-	// Patience is how long Ready may take; 0 means 30 s.
+	// Patience is how long Ready may take; 0 means two minutes.
 	Patience time.Duration
 	// Note is told, in one line, that the program died or is back. May be nil.
 	Note func(line string)
@@ -78,7 +78,7 @@ func Start(ctx context.Context, spec Spec) (*Child, error) {
 		spec.Grace = 5 * time.Second
 	}
 	if spec.Patience == 0 {
-		spec.Patience = 30 * time.Second
+		spec.Patience = 2 * time.Minute
 	}
 	if spec.Note == nil {
 		spec.Note = func(string) {}

@@ -96,15 +96,18 @@ func (h *held) redis(t *testing.T, command, want string) {
 	}
 }
 
+// patience bounds every wait for Redis. It is never used up unless something is wrong.
+const patience = time.Minute
+
 func (h *held) redisUntil(t *testing.T, command, want string) {
 	t.Helper()
 	var got string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if got = h.ask(t, command); got == want {
 			return
 		}
 	}
-	t.Errorf("%s answers %q after 5 s, want %q", command, got, want)
+	t.Errorf("%s answers %q after %s, want %q", command, got, patience, want)
 }
 
 // ask returns the first line of the answer.
@@ -120,12 +123,12 @@ func (h *held) answer(t *testing.T, command string, lines int) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.DialTimeout("tcp", u.Host, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", u.Host, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	password, _ := u.User.Password()
 	request := ""
 	for _, line := range []string{"AUTH " + password, command} {

@@ -99,6 +99,8 @@ func TestPixel_BackForwardCache(t *testing.T) {
 	in(t, both, func(t *testing.T, w *world) {
 		w.site.set("/away", page{noTag: true})
 		b := w.visit("/start?mt=tk1", page{})
+		w.eventually("the view", func() bool { return len(w.facts()) == 1 })
+		w.eventually("its answer", func() bool { return w.kept(b) == 0 }) // a request under way may keep a page out of the cache
 		b.run("window.sameDocument = true")
 		b.open(w.site.url("/away"))
 		b.back()

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 )
 
 // verdict is what the proxy does to a request with events.
@@ -48,6 +49,7 @@ type proxy struct {
 	mu       sync.Mutex
 	judge    func(n int, r *request) verdict // asked for the n-th request with events since set, from 0
 	judged   int
+	delay    time.Duration // before each is forwarded
 	down     bool
 	met      int // requests that came while it was down
 	requests []*request
@@ -73,6 +75,13 @@ func (p *proxy) set(judge func(n int, r *request) verdict) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.judge, p.judged = judge, 0
+}
+
+// slow has answers take longer.
+func (p *proxy) slow(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = delay
 }
 
 // outage begins or ends a time without network.
@@ -112,7 +121,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	p.mu.Lock()
-	down := p.down
+	down, delay := p.down, p.delay
 	if down {
 		p.met++
 	}
@@ -133,6 +142,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case asked == nil:
 		p.to.ServeHTTP(w, r)
 	default:
+		time.Sleep(delay)
 		p.forward(w, r, asked)
 	}
 }

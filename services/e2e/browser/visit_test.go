@@ -95,19 +95,29 @@ func TestPixel_RapidClicks(t *testing.T) {
 	t.Parallel()
 	in(t, both, func(t *testing.T, w *world) {
 		b := w.visit("/start", page{body: `<button data-tl-event="tap">tap</button>`})
+		w.eventually("the view", func() bool { return len(w.facts()) == 1 })
+		// A click is sent at once when no request is under way: then every quick answer would
+		// cost one.
+		w.proxy.slow(250 * time.Millisecond)
 		b.run(`(async () => {
+			const begun = performance.now();
 			for (let n = 0; n < 200; n++) {
 				document.querySelector('button').click();
 				await new Promise((resolve) => setTimeout(resolve, 1));
 			}
+			window.took = performance.now() - begun;
 		})()`)
 		want := []string{"page /start"}
 		for range 200 {
 			want = append(want, "tap")
 		}
 		w.expect(want...)
-		if got := len(w.proxy.seen()); got > 80 {
-			t.Errorf("%d requests", got)
+		var took float64 // milliseconds
+		b.evaluate("window.took", &took)
+		// One each 250 ms while others are under way, and some more as a request has room for
+		// some 40.
+		if got := len(w.proxy.seen()); float64(got) > 20+took/250 {
+			t.Errorf("%d requests in %.0f ms", got, took)
 		}
 	})
 }
@@ -167,7 +177,7 @@ func TestPixel_WrongClock(t *testing.T) {
 		}
 		w.last = page{}
 		for _, f := range w.expect("page /ahead", "page /behind") {
-			if off := time.Since(f.At); off < 0 || off > 2*patience {
+			if off := time.Since(f.At); off < 0 || off > 12*time.Hour { // half of what the clock is wrong by
 				t.Errorf("%s happened %s ago", f.name(), off)
 			}
 		}

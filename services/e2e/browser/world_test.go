@@ -12,7 +12,7 @@ import (
 )
 
 // patience bounds every wait. It is never used up unless something is wrong.
-const patience = 90 * time.Second
+const patience = 5 * time.Minute
 
 // world is a shop and a visitor's browser before a running Touchline. Each test has a
 // workspace of its own.

@@ -35,7 +35,7 @@ func TestF4_killed(t *testing.T) {
 		eventually(t, "hits are kept on disk", func() bool { return s.spooled() > before })
 		l.more(10) // acknowledged all the same
 		s.returns(s.redis)
-		eventually(t, "the disk is drained", func() bool { return s.metric(s.adminPorts[0], "touchline_spool_logs") == 0 })
+		eventually(t, "the disk is drained", s.drained)
 	}
 	s.ended()
 	s.fired(kills, "kills")
@@ -162,7 +162,7 @@ func TestF5(t *testing.T) {
 	refusals := errorsOf(t.Context(), client, "errorstat_OOM")
 	s.startWorkers()
 	s.ended()
-	eventually(t, "the disk is drained", func() bool { return s.metric(s.adminPorts[0], "touchline_spool_logs") == 0 })
+	eventually(t, "the disk is drained", s.drained)
 	l.stop()
 	s.fired(refusals, "writes refused")
 	s.fired(s.spooled(), "hits spooled")

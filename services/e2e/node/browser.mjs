@@ -86,9 +86,13 @@ async function serve(answer) {
   return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() }
 }
 
-const browser = await chromium.launch({ executablePath: options.executable, args: flags })
+// Bounds every wait, in milliseconds. Never used up unless something is wrong.
+const timeout = 180_000
+
+const browser = await chromium.launch({ executablePath: options.executable, args: flags, timeout })
 try {
   const context = await browser.newContext({ viewport: options.viewport ?? { width: 1280, height: 900 } })
+  context.setDefaultTimeout(timeout)
   const page = await context.newPage()
   const faults = []
   page.on('pageerror', (fault) => faults.push(String(fault)))

@@ -8,5 +8,5 @@ const faults = []
 analytics.on('error', (fault) => faults.push(String(fault.reason ?? fault.code ?? fault)))
 analytics.identify({ userId, traits: { phone } })
 analytics.track({ userId, event: 'Order Completed', properties: { order_id: orderId, value, currency } })
-await analytics.closeAndFlush({ timeout: 10_000 })
+await analytics.closeAndFlush({ timeout: 180_000 })
 console.log(JSON.stringify({ faults }))

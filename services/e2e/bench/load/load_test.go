@@ -63,9 +63,17 @@ func TestSend_AnswersInPieces(t *testing.T) {
 func TestSend_UntilTheTimeIsOver(t *testing.T) {
 	t.Parallel()
 	c, addr := serve(t, http.StatusOK)
-	got, err := Send(t.Context(), Plan{Addr: addr, Conns: 2, Requests: []Request{Get("/a")}, For: 50 * time.Millisecond})
-	if err != nil || got.Requests == 0 || int64(got.Requests) != c.requests.Load() || got.Wall < 50*time.Millisecond {
-		t.Errorf("%+v, %v; arrived %d", got, err, c.requests.Load())
+	for span := 50 * time.Millisecond; ; span *= 2 {
+		got, err := Send(t.Context(), Plan{Addr: addr, Conns: 2, Requests: []Request{Get("/a")}, For: span})
+		if err != nil || int64(got.Requests) != c.requests.Load() || got.Wall < span {
+			t.Fatalf("%+v, %v; arrived %d", got, err, c.requests.Load())
+		}
+		if got.Requests > 0 {
+			return
+		}
+		if span > time.Minute {
+			t.Fatalf("nothing was sent in %v", span)
+		}
 	}
 }
 

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/touchline/touchline/services/internal/freeport"
 )
 
 // Process is a program that runs beside the benchmark.
@@ -57,7 +58,7 @@ func start(ctx context.Context, dir string, p program) (*Process, error) {
 
 // await polls readiness.
 func (p *Process) await(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	for {
 		if get(ctx, p.readiness) == nil {
@@ -109,14 +110,13 @@ func (p *Process) Stop() {
 	p.log = nil
 }
 
-// FreeAddr is a loopback address that nobody listens on now.
+// FreeAddr is a loopback address that nobody listens on, and that nobody else is given.
 func FreeAddr() (string, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	port, err := freeport.Port()
 	if err != nil {
 		return "", err
 	}
-	return l.Addr().String(), l.Close()
+	return fmt.Sprintf("127.0.0.1:%d", port), nil
 }
 
 // Own starts another program: one that serves addr and answers path when it is ready.

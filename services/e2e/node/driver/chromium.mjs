@@ -12,14 +12,19 @@ const ARGS = [
 /** Playwright turns these off; visitors have them. */
 const WANTED = ['--disable-back-forward-cache']
 
+/** Bounds every wait, in milliseconds. Never used up unless something is wrong. */
+const PATIENCE = 180_000
+
+const patient = (context) => (context.setDefaultTimeout(PATIENCE), context)
+
 export async function launch({ executable, profile, noCookies = false, noScript = false }) {
-  const options = { executablePath: executable, args: ARGS, ignoreDefaultArgs: WANTED }
+  const options = { executablePath: executable, args: ARGS, ignoreDefaultArgs: WANTED, timeout: PATIENCE }
   let persistent
   if (noCookies) {
     // What a visitor sets at "block all cookies"; a context of Playwright's can't.
     mkdirSync(join(profile, 'Default'), { recursive: true })
     writeFileSync(join(profile, 'Default/Preferences'), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }))
-    persistent = await chromium.launchPersistentContext(profile, options)
+    persistent = patient(await chromium.launchPersistentContext(profile, options))
   }
   const browser = persistent ? undefined : await chromium.launch(options)
   const visitors = []
@@ -27,7 +32,7 @@ export async function launch({ executable, profile, noCookies = false, noScript 
   return {
     version: `Chromium ${browser?.version() ?? ''}`.trim(),
     async visitor() {
-      return visitors.push(persistent ?? (await browser.newContext({ javaScriptEnabled: !noScript }))) - 1
+      return visitors.push(persistent ?? patient(await browser.newContext({ javaScriptEnabled: !noScript }))) - 1
     },
     async tab(visitor) {
       return tabs.push(await visitors[visitor].newPage()) - 1

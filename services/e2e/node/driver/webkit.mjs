@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { descendants } from './children.mjs'
 import { openScreen } from './screen.mjs'
 
-const PATIENCE = 30_000
+const PATIENCE = 180_000
 
 const freePort = () =>
   new Promise((resolve) => {
