@@ -1,12 +1,15 @@
 import { readFileSync, readdirSync } from 'node:fs'
 
-/** Processes that descend from one, as {pid, args}; of this machine's /proc. */
+/**
+ * Processes that descend from one, as {pid, args}, in the order in which they began; of this
+ * machine's /proc. A later one may have the smaller number: numbers begin again, often at 32,768.
+ */
 export function descendants(root) {
   const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      const parent = +stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]
-      return [{ pid: +pid, parent, args: readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0') }]
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ') // from the third on
+      return [{ pid: +pid, parent: +fields[1], begun: +fields[19], args: readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0') }]
     } catch {
       return [] // it has ended meanwhile
     }
@@ -21,7 +24,7 @@ export function descendants(root) {
       }
     }
   }
-  return found
+  return found.sort((a, b) => a.begun - b.begun || a.pid - b.pid)
 }
 
 /** Ends processes as a crash does, and waits until they are gone. */

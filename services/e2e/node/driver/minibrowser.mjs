@@ -45,7 +45,7 @@ export async function launch({ browser, profile }) {
   await Promise.race([asked, ended])
   const webProcesses = () => descendants(mini.pid).filter(({ args }) => args[0].endsWith('/WebKitWebProcess')).map(({ pid }) => pid)
   // Of the hub's page; a second one waits for the next page already.
-  const own = Math.min(...webProcesses())
+  const [own] = webProcesses()
   return {
     version: execFileSync(browser, ['--version'], { env }).toString().trim(),
     visitor: () => 0,
@@ -57,7 +57,7 @@ export async function launch({ browser, profile }) {
     },
     async kill() {
       // The last one may be a process that waits for the next page: dying young, it takes the browser along.
-      const others = webProcesses().filter((pid) => pid !== own).sort((a, b) => a - b)
+      const others = webProcesses().filter((pid) => pid !== own)
       await kill(others.length > 1 ? others.slice(0, -1) : others)
     },
     offline: () => false,
