@@ -168,25 +168,47 @@ func leave(ctx context.Context, tx *postgres.Tx, missing []dbsqlc.SequenceMissin
 	return missing, nil
 }
 
+// closing says which gaps to close: all that are not among the missing.
+func closing(missing []dbsqlc.SequenceMissingRow, now time.Time) dbsqlc.SequenceGapCloseParams {
+	still := dbsqlc.SequenceGapCloseParams{At: &now}
+	for _, m := range missing {
+		still.Epochs = append(still.Epochs, m.Epoch)
+		still.Shards = append(still.Shards, m.Shard)
+		still.Firsts = append(still.Firsts, m.First)
+		still.Lasts = append(still.Lasts, m.Last)
+	}
+	return still
+}
+
+// stillLost closes the gaps whose hits have been stored, or are in a stream, since they were noted.
+func (s Sides) stillLost(ctx context.Context, tx *postgres.Tx, now time.Time) error {
+	held, _, err := s.held(ctx, nil, nil)
+	if err != nil {
+		return err
+	}
+	missing, err := tx.SequenceMissing(ctx, held)
+	if err != nil {
+		return fmt.Errorf("look for gaps: %w", err)
+	}
+	if _, err := tx.SequenceGapClose(ctx, closing(missing, now)); err != nil {
+		return fmt.Errorf("close gaps: %w", err)
+	}
+	return nil
+}
+
 // note brings the table of gaps up to date.
 func (g *Gaps) note(ctx context.Context, tx *postgres.Tx, missing []dbsqlc.SequenceMissingRow, now time.Time) error {
-	open := dbsqlc.SequenceGapOpenParams{At: now}
-	for _, m := range missing {
-		open.Epochs = append(open.Epochs, m.Epoch)
-		open.Shards = append(open.Shards, m.Shard)
-		open.Firsts = append(open.Firsts, m.First)
-		open.Lasts = append(open.Lasts, m.Last)
-	}
-	closed, err := tx.SequenceGapClose(ctx, dbsqlc.SequenceGapCloseParams{
-		At: &now, Epochs: open.Epochs, Shards: open.Shards, Firsts: open.Firsts, Lasts: open.Lasts,
-	})
+	closed := closing(missing, now)
+	gone, err := tx.SequenceGapClose(ctx, closed)
 	if err != nil {
 		return fmt.Errorf("close gaps: %w", err)
 	}
-	for _, c := range closed {
+	for _, c := range gone {
 		g.Closed = append(g.Closed, run(c.Epoch, c.Shard, c.First, c.Last))
 	}
-	found, err := tx.SequenceGapOpen(ctx, open)
+	found, err := tx.SequenceGapOpen(ctx, dbsqlc.SequenceGapOpenParams{
+		At: now, Epochs: closed.Epochs, Shards: closed.Shards, Firsts: closed.Firsts, Lasts: closed.Lasts,
+	})
 	if err != nil {
 		return fmt.Errorf("note gaps: %w", err)
 	}

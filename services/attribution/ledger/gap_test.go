@@ -59,30 +59,56 @@ func TestWatch_namesADeletedEntry(t *testing.T) {
 	}
 }
 
+// put has hits of an edge that has numbered nine in the second shard.
+func (r *rig) put(epoch uuid.UUID, numbers ...int) {
+	r.t.Helper()
+	for _, n := range numbers {
+		h := order(fmt.Sprint(n))
+		payload, err := hit.Encode(nil, &h)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if err := r.client.Do(r.t.Context(), "XADD", r.hits(1), "*", "e", epoch.String(), "n", n, "w", shop.String()+"/"+site.String(), "h", payload).Err(); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	if err := r.client.HSet(r.t.Context(), r.books(1), "epoch:"+epoch.String(), 9).Err(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// What has been stored since a gap was noted is not written off: it would count as lost
+// and as stored for good.
+func TestSides_WriteOff_turnedUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	epoch := uuid.New()
+	r.put(epoch, 1, 2, 8)
+	r.worker()
+	r.drained()
+	if gaps := r.search(); gaps.Open != 6 {
+		t.Fatalf("%+v", gaps)
+	}
+	r.put(epoch, 3, 4, 6, 7, 9)
+	r.drained()
+	r.writeOff(1, 1)
+	if n := r.number("select first from sequence_gap where written_off_at is not null"); n != 5 {
+		t.Errorf("%d was written off, want 5", n)
+	}
+	if n := r.number("select sum(last - first + 1)::bigint from sequence_gap where closed_at is not null"); n != 5 {
+		t.Errorf("the table tells of %d closed, want those that turned up", n)
+	}
+}
+
 // A gap is told once, narrows when a part of it turns up, and closes with the rest.
 func TestSides_Search_closesWhatTurnsUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	epoch := uuid.New()
-	put := func(numbers ...int) {
-		for _, n := range numbers {
-			h := order(fmt.Sprint(n))
-			payload, err := hit.Encode(nil, &h)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := r.client.Do(t.Context(), "XADD", r.hits(1), "*", "e", epoch.String(), "n", n, "w", shop.String()+"/"+site.String(), "h", payload).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := r.client.HSet(t.Context(), r.books(1), "epoch:"+epoch.String(), 9).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	run := func(first, last int64) stream.Run {
 		return stream.Run{Epoch: epoch, Shard: 1, First: first, Last: last}
 	}
-	put(1, 2, 8)
+	r.put(epoch, 1, 2, 8)
 	r.worker()
 	r.drained()
 	steps := []struct {
@@ -97,7 +123,7 @@ func TestSides_Search_closesWhatTurnsUp(t *testing.T) {
 		{nil, Gaps{}},
 	}
 	for n, step := range steps {
-		put(step.turnsUp...)
+		r.put(epoch, step.turnsUp...)
 		r.drained()
 		step.want.Searched = true
 		if diff := cmp.Diff(step.want, r.search()); diff != "" {

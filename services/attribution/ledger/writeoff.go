@@ -51,6 +51,10 @@ func (s Sides) WriteOff(ctx context.Context, shard int, by string, now time.Time
 		if !mine {
 			return ErrBusy
 		}
+		// What was stored after the last search is not lost, and must not count as such.
+		if err := s.stillLost(ctx, tx, now); err != nil {
+			return err
+		}
 		w := &writeOff{ctx: ctx, tx: tx, shard: int32(shard), by: by, now: now}
 		missing, err := s.missing(ctx, tx, shard) // before the gaps are taken, which it counts
 		if err != nil {
