@@ -116,6 +116,18 @@ func start(t *testing.T, environ map[string]string) running {
 	return running{}
 }
 
+// startReady is start, and waits until the program takes hits.
+func startReady(t *testing.T, environ map[string]string) running {
+	t.Helper()
+	p := start(t, environ)
+	for deadline := time.Now().Add(time.Minute); send(t, http.MethodGet, p.admin+"/readyz", "").status != http.StatusOK; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("not ready within a minute")
+		}
+	}
+	return p
+}
+
 // answer is a response that has been read.
 type answer struct {
 	status int
@@ -153,7 +165,7 @@ func TestRun(t *testing.T) {
 	if err := registry.NewPublisher(client, prefix, bytes.Repeat([]byte{7}, 32)).Replace(t.Context(), []registry.Source{source}); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix))
+	p := startReady(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix))
 	got := send(t, http.MethodPost, p.public+"/v1/batch", `{"writeKey":"key","batch":[{"type":"track","event":"E","userId":"u","messageId":"m1"},{"type":"track","event":"E"}]}`)
 	if got.status != http.StatusOK {
 		t.Fatalf("status %d", got.status)

@@ -68,7 +68,7 @@ func TestCaddy(t *testing.T) {
 	t.Parallel()
 	findCaddy(t)
 	prefix := newSite(t)
-	p := start(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix, "TOUCHLINE_TRUSTED_PROXIES", "127.0.0.1/32"))
+	p := startReady(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix, "TOUCHLINE_TRUSTED_PROXIES", "127.0.0.1/32"))
 	caddy := startCaddy(t, p.public)
 	const visitor, device = "127.0.0.2", "0198f3a2-0000-7c2e-8a54-2f6b1f0c9d11"
 
@@ -89,6 +89,7 @@ func TestCaddy(t *testing.T) {
 		t.Errorf("image: %d %v", image.status, image.header)
 	}
 	daily := `,"cookieless":true`
+	withinADay()
 	for _, c := range []struct{ id, local, forwarded string }{
 		{"one", visitor, ""},
 		{"one, who says to be another", visitor, "203.0.113.9"},

@@ -62,7 +62,7 @@ func TestNginx(t *testing.T) {
 	t.Parallel()
 	findNginx(t)
 	prefix := newSite(t)
-	p := start(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix,
+	p := startReady(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix,
 		"TOUCHLINE_PIXEL_SCRIPT_PATH", "/m/s.js", "TOUCHLINE_PIXEL_EVENT_PATH", "/m/v", "TOUCHLINE_PIXEL_GIF_PATH", "/m/v.gif",
 		"TOUCHLINE_TRUSTED_PROXIES", "127.0.0.1/32"))
 	edge := strings.TrimPrefix(p.public, "http://")
@@ -92,6 +92,7 @@ func TestNginx(t *testing.T) {
 	}
 
 	daily := `,"cookieless":true`
+	withinADay()
 	for _, c := range []struct{ id, local, to, forwarded string }{
 		{"one", visitor, nginx, ""},
 		{"one, who says to be another", visitor, nginx, "203.0.113.9"},

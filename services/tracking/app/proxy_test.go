@@ -103,6 +103,15 @@ func from(t *testing.T, local, method, address, path, body string, headers ...st
 	return answered(t, transport, r)
 }
 
+// withinADay waits for the next UTC day when this one is about to end: who visits without a
+// cookie is somebody else then.
+func withinADay() {
+	now := time.Now()
+	if left := now.Truncate(24 * time.Hour).Add(24 * time.Hour).Sub(now); left < time.Minute {
+		<-time.After(left)
+	}
+}
+
 // devicesOf are the devices of so many hits, by their ids.
 func devicesOf(t *testing.T, prefix string, hits int) map[string]string {
 	t.Helper()

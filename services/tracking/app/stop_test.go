@@ -29,7 +29,7 @@ func TestRun_StopsGracefully(t *testing.T) {
 	if err := registry.NewPublisher(client, prefix, bytes.Repeat([]byte{7}, 32)).Replace(t.Context(), []registry.Source{source}); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix))
+	p := startReady(t, environment("REDIS_URL", os.Getenv(redistest.Env), "TOUCHLINE_STREAM_PREFIX", prefix))
 	addr := strings.TrimPrefix(p.public, "http://")
 	idle := dial(t, addr) // a connection without a request is nothing to wait for
 	var begun []*slow
@@ -79,7 +79,7 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	return conn
 }
 
