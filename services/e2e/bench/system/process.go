@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"github.com/touchline/touchline/services/internal/freeport"
 )
 
 // Process is a program that runs beside the benchmark.
@@ -110,13 +109,14 @@ func (p *Process) Stop() {
 	p.log = nil
 }
 
-// FreeAddr is a loopback address that nobody listens on, and that nobody else is given.
+// FreeAddr is a loopback address that nobody listens on now.
 func FreeAddr() (string, error) {
-	port, err := freeport.Port()
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("127.0.0.1:%d", port), nil
+	return l.Addr().String(), l.Close()
 }
 
 // Own starts another program: one that serves addr and answers path when it is ready.
