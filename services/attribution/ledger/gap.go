@@ -142,14 +142,18 @@ func (s Sides) held(ctx context.Context, scans *scans, anyway []int) (held dbsql
 			return held, nil, err
 		}
 		done()
-		for _, run := range there.Runs {
-			held.Epochs = append(held.Epochs, run.Epoch)
-			held.Shards = append(held.Shards, int32(run.Shard))
-			held.Firsts = append(held.Firsts, run.First)
-			held.Lasts = append(held.Lasts, run.Last)
-		}
+		addRuns(&held, there.Runs)
 	}
 	return held, left, nil
+}
+
+func addRuns(held *dbsqlc.SequenceMissingParams, runs []stream.Run) {
+	for _, run := range runs {
+		held.Epochs = append(held.Epochs, run.Epoch)
+		held.Shards = append(held.Shards, int32(run.Shard))
+		held.Firsts = append(held.Firsts, run.First)
+		held.Lasts = append(held.Lasts, run.Last)
+	}
 }
 
 // leave puts in place of what is missing in the shards that were not looked at what was
@@ -180,15 +184,27 @@ func closing(missing []dbsqlc.SequenceMissingRow, now time.Time) dbsqlc.Sequence
 	return still
 }
 
-// stillLost closes the gaps whose hits have been stored, or are in a stream, since they were noted.
-func (s Sides) stillLost(ctx context.Context, tx *postgres.Tx, now time.Time) error {
-	held, _, err := s.held(ctx, nil, nil)
+// stillLost closes the gaps of a shard whose hits have been stored, or are in its stream, since
+// they were noted.
+func (s Sides) stillLost(ctx context.Context, tx *postgres.Tx, shard int, now time.Time) error {
+	there, err := s.Probe.Held(ctx, shard)
 	if err != nil {
 		return err
 	}
+	var held dbsqlc.SequenceMissingParams
+	addRuns(&held, there.Runs)
 	missing, err := tx.SequenceMissing(ctx, held)
 	if err != nil {
 		return fmt.Errorf("look for gaps: %w", err)
+	}
+	var others []int32
+	for other := range s.Probe.Shards() {
+		if other != shard {
+			others = append(others, int32(other))
+		}
+	}
+	if missing, err = leave(ctx, tx, missing, others); err != nil {
+		return err
 	}
 	if _, err := tx.SequenceGapClose(ctx, closing(missing, now)); err != nil {
 		return fmt.Errorf("close gaps: %w", err)

@@ -38,7 +38,8 @@ const maxWrittenOff = 5000
 // in flight become rejected, with a row in quarantine each; which source has lost how
 // many is known from the books, which hit was whose is not. Of those that were lost
 // together with the books only the gap is closed. Their receipts are known from then
-// on: a hit that turns up after all counts as a redelivery, and is dropped.
+// on: a hit that turns up after all counts as a redelivery, and is dropped. What has been
+// stored since it was taken for lost is not written off.
 //
 // The books change when a worker settles the batch, within a second or so.
 func (s Sides) WriteOff(ctx context.Context, shard int, by string, now time.Time) ([]stream.Run, error) {
@@ -52,7 +53,7 @@ func (s Sides) WriteOff(ctx context.Context, shard int, by string, now time.Time
 			return ErrBusy
 		}
 		// What was stored after the last search is not lost, and must not count as such.
-		if err := s.stillLost(ctx, tx, now); err != nil {
+		if err := s.stillLost(ctx, tx, shard, now); err != nil {
 			return err
 		}
 		w := &writeOff{ctx: ctx, tx: tx, shard: int32(shard), by: by, now: now}
