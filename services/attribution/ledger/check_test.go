@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/touchline/touchline/services/attribution/postgres"
 	"github.com/touchline/touchline/services/internal/hit"
 )
 
@@ -126,6 +128,24 @@ func TestSides_Check(t *testing.T) {
 		if report := r.check(); !report.Right {
 			t.Fatalf("after %s was mended: %+v", what, report)
 		}
+	}
+}
+
+// While somebody else searches for lost hits all the time, a check says that it has not.
+func TestSides_Check_withoutASearch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	err := r.pool.InTx(t.Context(), postgres.ReadCommitted, func(ctx context.Context, tx *postgres.Tx) error {
+		if held, err := tx.TryLock(ctx, "sequence"); !held || err != nil {
+			t.Fatalf("lock: %t, %v", held, err)
+		}
+		if report := r.check(); !report.Right || len(report.Skipped) != 1 || !strings.Contains(report.Skipped[0], "search for lost hits") {
+			t.Errorf("%+v", report)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 
